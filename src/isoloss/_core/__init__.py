@@ -1,0 +1,1 @@
+"""Array checks, random streams, serialisation and files: no domain knowledge."""

@@ -1,0 +1,177 @@
+"""What the commands share: options, progress, errors and exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+OK, ERROR, USAGE, DOUBT = 0, 1, 2, 3
+
+
+class Pairs(click.ParamType):
+    """``name=value`` pairs, separated by commas; the option may be repeated."""
+
+    name = "NAME=VALUE,..."
+
+    def __init__(self, kind: Callable[[str], Any] = str) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
+        """Read the pairs; mistakes are usage errors."""
+        if isinstance(value, dict):
+            return value
+        found: dict[str, Any] = {}
+        for part in value.split(","):
+            key, sign, text = part.partition("=")
+            if not sign or not key.strip() or not text.strip():
+                self.fail(f"{part!r}: write NAME=VALUE", param, ctx)
+            try:
+                found[key.strip()] = self.kind(text.strip())
+            except ValueError:
+                self.fail(f"{key.strip()} = {text.strip()!r} is not a number", param, ctx)
+        return found
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    low, sign, high = text.partition(":")
+    if not sign:
+        raise ValueError(text)
+    return float(low or "-inf"), float(high or "inf")
+
+
+def runs_argument(required: bool = True) -> Callable[[Any], Any]:
+    """Add the table of runs: a path, or ``-`` for standard input."""
+    return click.argument("runs", required=required, type=click.Path(path_type=str))
+
+
+def reading_options(function: Any) -> Any:
+    """Add the options that say how to read the table."""
+    for option in (
+        click.option(
+            "--units", type=Pairs(float), multiple=True,
+            help="Size of one unit of a column, e.g. N=1e6 for N in millions.",
+        ),
+        click.option(
+            "--columns", type=Pairs(), multiple=True,
+            help="Which column is what, e.g. N=n_params,loss=val_loss.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def fitting_options(function: Any) -> Any:
+    """Add the options that say how to fit."""
+    for option in (
+        click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling."),
+        click.option(
+            "--draws", type=click.IntRange(0, 1_000_000), default=1000, show_default=True,
+            help="Bootstrap draws.",
+        ),
+        click.option(
+            "--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9,
+            show_default=True, help="Level of the intervals.",
+        ),
+        click.option("--axis", help="Resource of a law of one resource."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def merged(pairs: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
+    """Join repeated options; the last one wins."""
+    return {k: v for p in pairs for k, v in p.items()}
+
+
+def read_table(runs: str, columns: Any, units: Any) -> Any:
+    """Read the runs named on the command line."""
+    from isoloss.runs import read_runs
+
+    source: Any = sys.stdin.buffer if runs == "-" else runs
+    return read_runs(source, columns=merged(columns) or None, units=merged(units) or None)
+
+
+def say(text: str) -> None:
+    """Write a line for people, on stderr."""
+    click.echo(text, err=True)
+
+
+def report_refused(table: Any) -> None:
+    """List refused rows and warnings on stderr: nothing is dropped silently."""
+    for refusal in table.refused[:10]:
+        say(f"refused row {refusal.row}: {refusal.reason}")
+    if len(table.refused) > 10:
+        say(f"... and {len(table.refused) - 10} more rows refused; --json lists all of them")
+    for note in table.notes:
+        if note.severity == "warning":
+            say(f"warning {note.code}: {note.message}")
+
+
+def refusals(table: Any) -> list[dict[str, Any]]:
+    """Refused rows in plain types."""
+    return [
+        {"row": r.row, "name": r.name, "code": r.code, "reason": r.reason} for r in table.refused
+    ]
+
+
+def print_json(value: Any) -> None:
+    """Write JSON to stdout."""
+    from isoloss._core.serial import to_json
+
+    click.echo(to_json(value), nl=False)
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show the step under way on stderr, on one line where there is a terminal."""
+    if quiet:
+        yield lambda text: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda text: say(f"- {text}")
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        yield lambda text: status.update(text)
+
+
+def guarded(function: Any) -> Any:
+    """Turn errors made on purpose, and those of files, into a message and an exit code."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        from isoloss.errors import IsolossError
+
+        try:
+            code = function(*args, **kwargs)
+        except IsolossError as error:
+            say(f"error: {error}")
+            sys.exit(ERROR)
+        except BrokenPipeError:
+            # The reader of our output left; give Python nothing to flush into the closed pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(ERROR)
+        except OSError as error:
+            where = f" {error.filename}" if error.filename else ""
+            say(f"error:{where}: {error.strerror or error}")
+            sys.exit(ERROR)
+        except MemoryError:
+            say("error: not enough memory; fit fewer rows or draw fewer resamples")
+            sys.exit(ERROR)
+        sys.exit(code or OK)
+
+    return wrapper
+
+
+bounds_type = Pairs(_bounds)

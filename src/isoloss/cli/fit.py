@@ -1,0 +1,118 @@
+"""``isoloss fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from isoloss.cli.common import (
+    DOUBT,
+    ERROR,
+    OK,
+    Pairs,
+    bounds_type,
+    fitting_options,
+    guarded,
+    json_option,
+    merged,
+    print_json,
+    read_table,
+    reading_options,
+    refusals,
+    report_refused,
+    runs_argument,
+    say,
+)
+
+
+@click.command("fit")
+@runs_argument()
+@click.option("--law", default="chinchilla", show_default=True, help="Name, or a formula.")
+@click.option(
+    "--objective", default="huber:1e-3", show_default=True,
+    help="lsq, lad, huber:DELTA or one-sided:DELTA; ',linear' for losses, not log losses.",
+)
+@click.option("--pin", type=Pairs(float), multiple=True, help="Fix parameters, e.g. E=1.69.")
+@click.option("--tie", type=Pairs(), multiple=True, help="Set equal, e.g. beta=alpha.")
+@click.option(
+    "--bounds", type=bounds_type, multiple=True, help="Bound parameters, e.g. alpha=0.2:0.5."
+)
+@click.option(
+    "--noise", type=click.Choice(["constant", "scale"]), default="constant", show_default=True,
+    help="'scale': noise that shrinks with scale sets the weights.",
+)
+@click.option(
+    "--resample", type=click.Choice(["auto", "case", "cluster"]), default="auto",
+    show_default=True, help="What moves together in the bootstrap.",
+)
+@click.option(
+    "--journal", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that keeps finished resamples, to go on after a kill.",
+)
+@fitting_options
+@reading_options
+@json_option
+@guarded
+def command(
+    runs: str,
+    law: str,
+    objective: str,
+    pin: Any,
+    tie: Any,
+    bounds: Any,
+    noise: str,
+    resample: str,
+    journal: Path | None,
+    seed: int,
+    draws: int,
+    level: float,
+    axis: str | None,
+    columns: Any,
+    units: Any,
+    as_json: bool,
+) -> int:
+    """Fit one law to RUNS (a file, or - for standard input)."""
+    from isoloss.fit import fit
+    from isoloss.fit.prepare import as_law
+
+    table = read_table(runs, columns, units)
+    form = as_law(law, axis=axis, axes=tuple(table.columns))
+    if merged(tie):
+        form = form.tie(**merged(tie))
+    if merged(bounds):
+        form = form.bound(**merged(bounds))
+    if merged(pin):
+        form = form.pin(**merged(pin))
+    result = fit(
+        table,
+        form,
+        objective=objective,
+        noise=noise,
+        draws=draws,
+        resample=resample,
+        level=level,
+        rng=seed,
+        journal=journal,
+    )
+    report_refused(table)
+    flagged = []
+    if result.influence is not None:
+        marks = result.influence.flagged
+        flagged = [
+            {"row": table.rows[i], "name": table.names[i], "loss": float(table["loss"][i])}
+            for i in range(len(table))
+            if marks[i]
+        ]
+    if as_json:
+        answer = result.to_dict()
+        answer["influential_rows"] = flagged
+        answer["n_refused"] = len(table.refused)
+        answer["refused"] = refusals(table)
+        print_json(answer)
+    else:
+        say(result.summary())
+        for row in flagged:
+            say(f"  influential: row {row['row']} ({row['name']}), loss {row['loss']:.4g}")
+    return {"ok": OK, "suspect": DOUBT}.get(result.status, ERROR)

@@ -1,0 +1,94 @@
+"""``isoloss forecast``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from isoloss.cli.common import (
+    DOUBT,
+    OK,
+    Pairs,
+    fitting_options,
+    guarded,
+    json_option,
+    print_json,
+    progress,
+    read_table,
+    reading_options,
+    refusals,
+    report_refused,
+    runs_argument,
+    say,
+)
+
+
+@click.command("forecast")
+@runs_argument()
+@click.option("--at", type=Pairs(float), multiple=True, help="Target, e.g. N=7e10,D=1.4e12.")
+@click.option(
+    "--compute", type=float, multiple=True, help="Budget in FLOPs, split where it is best."
+)
+@click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
+@click.option(
+    "--objective", default="auto", show_default=True,
+    help="'auto' lets the back-test choose; else as in fit.",
+)
+@fitting_options
+@reading_options
+@json_option
+@guarded
+def command(
+    runs: str,
+    at: Any,
+    compute: tuple[float, ...],
+    laws: tuple[str, ...],
+    objective: str,
+    seed: int,
+    draws: int,
+    level: float,
+    axis: str | None,
+    columns: Any,
+    units: Any,
+    as_json: bool,
+) -> int:
+    """Forecast the loss from RUNS, with its back-test beside it.
+
+    With one target the JSON is that forecast; with several it is {"forecasts": [...]}.
+    """
+    from isoloss.fit import fit_laws
+    from isoloss.study import forecast_runs
+
+    if not at and not compute:
+        raise click.UsageError("give --at N=...,D=... or --compute FLOPS")
+    table = read_table(runs, columns, units)
+    report_refused(table)
+    with progress(quiet=as_json) as step:
+        fitted = fit_laws(
+            table,
+            list(laws) or None,
+            objective=objective,
+            draws=draws,
+            level=level,
+            rng=seed,
+            axis=axis,
+            on_step=step,
+        )
+        answers = forecast_runs(table, at, compute=compute, laws=fitted)
+    if as_json:
+        test = fitted.to_dict() | {"error": fitted.backtest_error(fitted.best.law.name)}
+        shared = {
+            "backtest": test["backtest"]
+            | {"error": test["error"], "objective": test["objective"]},
+            "sentence_laws": fitted.sentence,
+            "n_rows": len(table),
+            "refused": refusals(table),
+        }
+        rows = [a.to_dict() for a in answers]
+        print_json(rows[0] | shared if len(rows) == 1 else {"forecasts": rows} | shared)
+    else:
+        say(fitted.summary())
+        for a in answers:
+            say(a.summary())
+    return OK if fitted.best.status == "ok" else DOUBT

@@ -1,0 +1,44 @@
+"""The group of commands; each is imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+import isoloss
+
+_COMMANDS = {
+    "fit": "Fit one law to a table of runs.",
+    "forecast": "Forecast the loss at a target or a budget.",
+    "laws": "List the laws, or published constants.",
+    "plan": "Split a compute budget between model size and data.",
+    "study": "Everything at once, with a report.",
+    "sweep": "Train the runs that ship with the package again.",
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows its commands' names without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        return getattr(import_module(f"isoloss.cli.{cmd_name}"), "command")  # noqa: B009
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(isoloss.__version__, prog_name="isoloss")
+def main() -> None:
+    """Fit, forecast and plan with neural scaling laws.
+
+    Exit status: 0 good, 1 error, 2 usage, 3 usable with doubt.
+    """

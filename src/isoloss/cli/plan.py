@@ -1,0 +1,93 @@
+"""``isoloss plan``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from isoloss.cli.common import (
+    DOUBT,
+    OK,
+    fitting_options,
+    guarded,
+    json_option,
+    print_json,
+    progress,
+    read_table,
+    reading_options,
+    refusals,
+    report_refused,
+    runs_argument,
+    say,
+)
+
+
+@click.command("plan")
+@runs_argument()
+@click.option("--budget", type=float, multiple=True, required=True, help="FLOPs; repeatable.")
+@click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
+@click.option("--objective", default="auto", show_default=True, help="As in forecast.")
+@click.option("--unique", type=float, help="Unique examples at hand.")
+@click.option(
+    "--flops-per-nd", type=float,
+    help="Training FLOPs per parameter and example; that of the runs by default (6 without C).",
+)
+@click.option(
+    "--tolerance", type=float, default=0.01, show_default=True,
+    help="Relative excess loss that is still near-optimal.",
+)
+@fitting_options
+@reading_options
+@json_option
+@guarded
+def command(
+    runs: str,
+    budget: tuple[float, ...],
+    laws: tuple[str, ...],
+    objective: str,
+    unique: float | None,
+    flops_per_nd: float | None,
+    tolerance: float,
+    seed: int,
+    draws: int,
+    level: float,
+    axis: str | None,
+    columns: Any,
+    units: Any,
+    as_json: bool,
+) -> int:
+    """Split a compute budget between model size and data, from RUNS."""
+    from isoloss.fit import fit_laws
+    from isoloss.plan import Coefficient
+    from isoloss.study import plan_runs
+
+    table = read_table(runs, columns, units)
+    report_refused(table)
+    with progress(quiet=as_json) as step:
+        fitted = fit_laws(
+            table,
+            list(laws) or None,
+            objective=objective,
+            draws=draws,
+            level=level,
+            rng=seed,
+            axis=axis,
+            on_step=step,
+        )
+        plan = plan_runs(
+            table,
+            budget,
+            laws=fitted,
+            unique=unique,
+            tolerance=tolerance,
+            cost=Coefficient(flops_per_nd) if flops_per_nd else None,
+        )
+    if as_json:
+        rows = [plan.to_dict(i) for i in range(len(budget))]
+        shared = {"laws_sentence": fitted.sentence, "refused": refusals(table)}
+        print_json(rows[0] | shared if len(rows) == 1 else {"plans": rows} | shared)
+    else:
+        say(plan.summary())
+        say(fitted.sentence)
+    return DOUBT if plan.warnings or fitted.best.status != "ok" else OK

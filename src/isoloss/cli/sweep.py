@@ -1,0 +1,61 @@
+"""``isoloss sweep``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from isoloss.cli.common import DOUBT, OK, guarded, say
+
+
+@click.command("sweep")
+@click.argument("grid", type=click.Choice(["stdlib"]))
+@click.option(
+    "--ledger", type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("ledger.jsonl"), show_default=True,
+    help="Finished runs, one JSON line each; runs in it are not trained again.",
+)
+@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
+              help="Also write the finished runs as a table of runs.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; all cores by default.")
+@click.option("--max-cost", type=float, help="Leave out runs above this many FLOPs.")
+@click.option("--corpus", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Folder of .py files in place of this Python's library.")
+@guarded
+def command(
+    grid: str,
+    ledger: Path,
+    table: Path | None,
+    workers: int | None,
+    max_cost: float | None,
+    corpus: Path | None,
+) -> int:
+    """Train a grid of byte-level transformers on the standard library's source.
+
+    GRID 'stdlib' is the grid of the runs that ship with the package: about an hour and a half
+    of one core. An interrupted sweep goes on when started again.
+    """
+    from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid
+
+    specs = [s for s in stdlib_grid() if max_cost is None or spec_cost(s) <= max_cost]
+    total = sum(spec_cost(s) for s in specs)
+    started, spent = time.monotonic(), [0.0]
+
+    def on_row(row: dict[str, Any], done: int, count: int) -> None:
+        spent[0] += row["flops_dense"] + row["flops_head"] + row["flops_attention"]
+        share = min(spent[0] / total, 1.0)
+        left = (time.monotonic() - started) * (1 - share) / max(share, 1e-9)
+        say(f"{done}/{count}  {row['run']}  loss {row['loss']:.4f}  about {left / 60:.0f} min left")
+
+    failed = run_sweep(specs, ledger, workers=workers, corpus_root=corpus, on_row=on_row)
+    for line in failed:
+        say(f"failed: {line}")
+    if table is not None:
+        from isoloss._core.serial import write_atomic
+
+        write_atomic(table, ledger_table(ledger))
+        say(f"table: {table}")
+    return DOUBT if failed else OK

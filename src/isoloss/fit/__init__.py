@@ -1,0 +1,43 @@
+"""From runs to certified fits, law sets and forecasts."""
+
+from isoloss._core.callable_module import make_callable
+from isoloss.fit.backtest import Backtest, backtest
+from isoloss.fit.certificate import Certificate, Reason
+from isoloss.fit.fit import fit
+from isoloss.fit.forecast import Forecast, forecast
+from isoloss.fit.influence import Influence, influence
+from isoloss.fit.lawset import LawSet, fit_laws
+from isoloss.fit.objective import (
+    Huber,
+    LeastAbsolute,
+    LeastSquares,
+    Objective,
+    OneSided,
+    parse_objective,
+)
+from isoloss.fit.result import Fit
+from isoloss.fit.uncertainty import bootstrap
+
+__all__ = [
+    "Backtest",
+    "Certificate",
+    "Fit",
+    "Forecast",
+    "Huber",
+    "Influence",
+    "LawSet",
+    "LeastAbsolute",
+    "LeastSquares",
+    "Objective",
+    "OneSided",
+    "Reason",
+    "backtest",
+    "bootstrap",
+    "fit",
+    "fit_laws",
+    "forecast",
+    "influence",
+    "parse_objective",
+]
+
+make_callable(__name__)

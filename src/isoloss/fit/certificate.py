@@ -1,0 +1,245 @@
+"""Proof that a fit is what it says, or the reasons to doubt it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoloss._core.arrays import Array
+from isoloss.fit.engine import CONVERGED, Solutions, minimise
+from isoloss.fit.kernel import Kernel
+from isoloss.laws.tape import evaluate
+
+SCALED_GRADIENT = 1e-6
+CONDITION = 1e10
+AGREEMENT = 1e-7
+DERIVATIVE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a fit is not simply good.
+
+    Attributes
+    ----------
+    code
+        Stable, in capitals.
+    message
+        What was seen and what to do about it.
+    fatal
+        Whether the fit cannot be used at all.
+    """
+
+    code: str
+    message: str
+    fatal: bool = False
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain types."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Checks on one fit, all free of units.
+
+    Attributes
+    ----------
+    scaled_gradient
+        Largest component of the gradient, each divided by the root of (curvature times
+        objective): the step to the minimum in units of the residual.
+    edm
+        Estimated distance to the minimum, ``g H^-1 g / 2``, relative to the objective.
+    min_eigenvalue
+        Smallest eigenvalue of the Hessian scaled to a unit diagonal; positive at a minimum.
+    condition
+        Condition number of the same matrix.
+    n_starts, n_agree
+        Starts tried, and those that ended within 1e-7 of the best objective.
+    second_engine_gap
+        (Objective of an engine without second derivatives, from other starts, minus ours)
+        relative to ours. Negative: it found a better point.
+    derivative_error
+        Largest relative difference of the symbolic derivatives and complex-step ones.
+    at_bound
+        Parameters at a bound.
+    """
+
+    scaled_gradient: float
+    edm: float
+    min_eigenvalue: float
+    condition: float
+    n_starts: int
+    n_agree: int
+    second_engine_gap: float
+    derivative_error: float
+    at_bound: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
+            "at_bound": list(self.at_bound)
+        }
+
+
+def certify(
+    kernel: Kernel, solutions: Solutions, starts: Array, weights: Array
+) -> tuple[Certificate, list[Reason]]:
+    """Examine the best of a batch of solutions.
+
+    Parameters
+    ----------
+    weights
+        Weights of the runs, (n,).
+    """
+    best = int(np.argmin(solutions.value))
+    q = solutions.q[best : best + 1]
+    w = weights[None]
+    terms = kernel.terms(q, w)
+    value, g = float(terms.value[0]), terms.gradient[0]
+    held = ((q[0] <= kernel.lower) & (g >= 0)) | ((q[0] >= kernel.upper) & (g <= 0))
+    free = np.flatnonzero(~held)
+    scale = max(value, float(kernel.floor(weights)))
+    major = np.maximum(np.diag(terms.major[0]), 1e-300)
+    gradient = float(np.max(np.abs(g[free]) / np.sqrt(major[free] * scale), initial=0.0))
+    # Curvature of a robust loss rests on the few runs inside delta; the majorising matrix says
+    # whether the design identifies the parameters, the Hessian whether this is a minimum.
+    smallest, condition, edm = _spectrum(terms.hessian[0][np.ix_(free, free)], g[free])
+    _, design_condition, _ = _spectrum(terms.major[0][np.ix_(free, free)], g[free])
+    agree = int(np.sum(solutions.value <= value + AGREEMENT * scale))
+    gap = _second_engine(kernel, solutions, starts, w, value, scale)
+    error = _derivative_error(kernel, q[0])
+    names = kernel.law.names
+    certificate = Certificate(
+        scaled_gradient=gradient,
+        edm=edm / scale,
+        min_eigenvalue=smallest,
+        condition=max(condition, design_condition) if smallest > 0 else design_condition,
+        n_starts=len(solutions.value),
+        n_agree=agree,
+        second_engine_gap=gap,
+        derivative_error=error,
+        at_bound=tuple(
+            n
+            for n, v, lo, hi in zip(names, q[0], kernel.lower, kernel.upper, strict=True)
+            if v <= lo or v >= hi
+        ),
+    )
+    return certificate, _reasons(certificate, bool(solutions.status[best] == CONVERGED))
+
+
+def _spectrum(matrix: Array, g: Array) -> tuple[float, float, float]:
+    """Smallest eigenvalue and condition of the unit-diagonal matrix, and ``g H^-1 g / 2``."""
+    if not len(g):
+        return 1.0, 1.0, 0.0
+    d = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1e-300))
+    scaled = matrix * d[:, None] * d[None]
+    if not np.isfinite(scaled).all():
+        return float("nan"), float("inf"), float("inf")
+    values, vectors = np.linalg.eigh(scaled)
+    smallest = float(values[0])
+    largest = float(np.max(np.abs(values)))
+    along = vectors.T @ (g * d)
+    edm = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), 1e-14 * largest)))
+    condition = largest / smallest if smallest > 0 else float("inf")
+    return smallest, condition, edm
+
+
+def _second_engine(
+    kernel: Kernel, solutions: Solutions, starts: Array, w: Array, value: float, scale: float
+) -> float:
+    """Relative gap of the first-order engine, run from the two starts farthest from the answer."""
+    best = solutions.q[int(np.argmin(solutions.value))]
+    near = starts[solutions.status == CONVERGED] if len(starts) else starts
+    near = near if len(near) else starts
+    far = np.argsort(-np.max(np.abs(near - best), axis=1), kind="stable")[:1]
+    nudged = np.clip(
+        best + 0.02 * np.where(np.arange(kernel.p) % 2, 1, -1), kernel.lower, kernel.upper
+    )
+    other = minimise(
+        kernel,
+        np.vstack([near[far], nudged[None]]),
+        weights=w,
+        newton=False,
+        max_iterations=80,
+        tolerance=1e-10,
+    )
+    return float((other.value.min() - value) / scale)
+
+
+def _derivative_error(kernel: Kernel, q: Array) -> float:
+    """Compare the engine's derivatives with complex steps of the law, on at most 32 runs."""
+    law = kernel.law
+    # Runs are sorted by their axes: take them from the whole range.
+    rows = np.unique(np.linspace(0, kernel.n - 1, 32).astype(int))
+    jac = np.concatenate([kernel.jacobian(q[None], slice(i, i + 1))[0] for i in rows], axis=1)
+    errors = np.zeros(kernel.p)
+    for i in range(kernel.p):
+        step = 1e-30 * max(abs(q[i]), 1e-3)
+        shifted = q.astype(complex)
+        shifted[i] += 1j * step
+        theta = kernel.scaled(shifted)
+        leaves: dict[str, Any] = {a: kernel.x[a][rows] for a in law.axes}
+        leaves |= {n: theta[j] for j, n in enumerate(law.names)}
+        value = evaluate([kernel.root], leaves)[0]
+        if kernel.objective.log:
+            value = np.log(value)
+        exact = np.imag(np.broadcast_to(value, jac[i].shape)) / step
+        scale = max(np.max(np.abs(exact)), np.max(np.abs(jac[i])), 1e-300)
+        errors[i] = np.max(np.abs(jac[i] - exact)) / scale
+    return float(np.max(errors))  # NaN if any is
+
+
+def _reasons(c: Certificate, converged: bool) -> list[Reason]:
+    reasons: list[Reason] = []
+
+    def doubt(code: str, message: str, fatal: bool = False) -> None:
+        reasons.append(Reason(code=code, message=message, fatal=fatal))
+
+    if not converged and not c.scaled_gradient < SCALED_GRADIENT:
+        doubt(
+            "MAX_ITER",
+            f"the minimiser stopped with a scaled gradient of {c.scaled_gradient:.1e}; use a law "
+            "with fewer parameters or pin one",
+            c.scaled_gradient > 1e-2,
+        )
+    elif not c.scaled_gradient < SCALED_GRADIENT:
+        doubt("GRADIENT", f"the scaled gradient is {c.scaled_gradient:.1e}, not zero")
+    if not c.derivative_error < DERIVATIVE:
+        doubt(
+            "DERIVATIVE",
+            f"derivatives disagree with complex steps by {c.derivative_error:.1e}: do not use",
+            True,
+        )
+    if not c.min_eigenvalue > 0:
+        doubt(
+            "NOT_A_MINIMUM",
+            "the Hessian has no positive definite inertia: a saddle or a flat valley; pin a "
+            "parameter or add runs that vary N and D apart",
+        )
+    if not c.condition < CONDITION:
+        doubt(
+            "FLAT",
+            f"condition number {c.condition:.1e}: some combination of parameters is not "
+            "identified; trust forecasts near the runs only, or pin a parameter",
+        )
+    for name in c.at_bound:
+        doubt(
+            "BOUND_HIT",
+            f"{name} sits at its bound: the runs do not resolve it; forecasts that lean on it "
+            "are assumptions",
+        )
+    if c.n_starts > 1 and c.n_agree < 2:
+        doubt(
+            "MULTIMODAL",
+            f"only {c.n_agree} of {c.n_starts} starts reached the best objective; the optimum "
+            "may not be the global one",
+        )
+    if not c.second_engine_gap > -1e-6:
+        doubt(
+            "SECOND_ENGINE",
+            f"a second engine found an objective lower by {-c.second_engine_gap:.1e}",
+        )
+    return reasons

@@ -1,0 +1,320 @@
+"""One call from runs to a certified fit: no grid of starts to choose, the same every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoloss._core.arrays import Array, as_level
+from isoloss._core.threads import one_thread
+from isoloss.errors import FitError, InputError
+from isoloss.fit.absolute import solve_absolute
+from isoloss.fit.certificate import Certificate, Reason, certify
+from isoloss.fit.design import design_reasons
+from isoloss.fit.engine import CONVERGED, Solutions, minimise
+from isoloss.fit.influence import influence, parameter_quantities
+from isoloss.fit.kernel import Kernel
+from isoloss.fit.objective import Objective, parse_objective
+from isoloss.fit.prepare import Prepared, as_law, prepare
+from isoloss.fit.result import Fit
+from isoloss.fit.starts import find_starts
+from isoloss.fit.uncertainty import in_blocks, resample_weights
+from isoloss.laws import Law, get_law
+from isoloss.runs import Runs, read_runs
+
+MANY = 20_000
+"""Above this many runs, starts are tried on a part of them and draws come from a sandwich."""
+INFLUENCE_RUNS = 3_000
+"""Up to this many runs, the effect of each is examined unasked."""
+
+
+def fit(
+    runs: Any,
+    law: str | Law = "chinchilla",
+    *,
+    objective: str | Objective = "huber:1e-3",
+    weights: npt.ArrayLike | None = None,
+    noise: str = "constant",
+    draws: int = 1000,
+    resample: str = "auto",
+    level: float = 0.9,
+    rng: int = 0,
+    axis: str | None = None,
+    journal: Path | None = None,
+) -> Fit:
+    r"""Fit a law to runs.
+
+    Minimises :math:`\sum_i w_i \rho(r_i)`, by default with the Huber loss of the difference of
+    log losses. Starts are found by projecting out what is linear; the minimum is reached by
+    Newton steps with exact derivatives and examined from several sides.
+
+    Parameters
+    ----------
+    runs
+        `Runs`, or anything `read_runs` takes: a path, a dict of columns, a dataframe.
+    law
+        Name in the catalogue, formula, or `Law`.
+    objective
+        `Objective`, or text such as ``"huber:1e-3"``, ``"lsq"``, ``"lad"``, ``"one-sided:1e-3"``.
+    weights
+        One non-negative number a run.
+    noise
+        ``"constant"``, or ``"scale"``: noise that shrinks with scale, estimated from a first
+        fit, sets the weights.
+    draws
+        Bootstrap draws for the intervals; 0 for none.
+    resample
+        ``"case"``, ``"cluster"`` (configurations with all their seeds move together), or
+        ``"auto"``: cluster when configurations are repeated.
+    level
+        Confidence level of the intervals.
+    rng
+        Seed of the resampling; everything else is deterministic.
+    axis
+        Resource of a one-resource law.
+    journal
+        Folder where finished bootstrap blocks are kept, to continue after a kill.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError, LawError
+        The runs or the law cannot be used as given.
+    FitError
+        No usable answer: fewer configurations than parameters, or no finite start.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> N = np.repeat([1e7, 3e7, 1e8, 3e8], 4)
+    >>> D = np.tile([3e8, 1e9, 3e9, 1e10], 4)
+    >>> loss = 1.8 + 480 * N**-0.35 + 2100 * D**-0.37
+    >>> result = fit({"N": N, "D": D, "loss": loss}, "chinchilla", draws=0)
+    >>> round(result.parameters["alpha"], 6), result.status
+    (0.35, 'ok')
+    """
+    as_level(level)
+    table = runs if isinstance(runs, Runs) else read_runs(runs)
+    goal = parse_objective(objective)
+    form = as_law(law, axis=axis, axes=tuple(table.columns))
+    if noise not in ("constant", "scale"):
+        raise InputError(f"noise = {noise!r}: write 'constant' or 'scale'")
+    with one_thread():
+        data = prepare(table, form, weights)
+        reasons = design_reasons(data)
+        if noise == "scale":
+            data = _reweighted(data, goal)
+        kernel, solutions, certificate, found = _solve(data, goal)
+        reasons += found
+        best = solutions.q[int(np.argmin(solutions.value))]
+        theta = kernel.natural(best)
+        drawn, method = np.zeros((0, kernel.p)), "no resampling"
+        if draws:
+            drawn, method, lost = _draws(
+                kernel, data, best, draws, resample, rng, journal, (table.digest, goal.name)
+            )
+            if lost > 0.02 * draws:
+                reasons.append(
+                    Reason(
+                        code="DRAWS_LOST",
+                        message=f"{lost} of {draws} resamples did not converge; the intervals "
+                        "are too narrow or too wide",
+                    )
+                )
+        examined = None
+        if draws and len(drawn) and kernel.n <= INFLUENCE_RUNS and kernel.n > kernel.p + 2:
+            examined = influence(
+                form, theta, drawn, goal, table, parameter_quantities(form), weights=weights
+            )
+            if examined.flagged.any():
+                reasons.append(Reason(code="INFLUENTIAL_RUNS", message=examined.sentence))
+    predicted = data.law(theta, data.x)
+    log_residuals = np.log(predicted) - np.log(data.loss)
+    value = float(goal.total(log_residuals if goal.log else predicted - data.loss, data.weights))
+    back = np.empty(len(data.order), dtype=np.int64)
+    back[data.order] = np.arange(len(back))
+    fatal = any(r.fatal for r in reasons) or not np.isfinite(theta).all()
+    return Fit(
+        law=data.law,
+        theta=theta,
+        objective=goal,
+        value=value,
+        residuals=log_residuals[back],
+        draws=drawn,
+        method=method,
+        level=level,
+        seed_noise=seed_noise(log_residuals, data.groups, kernel.p),
+        status="failed" if fatal else "suspect" if reasons else "ok",
+        reasons=tuple(reasons),
+        certificate=certificate,
+        weights=data.weights[back],
+        n_rows=len(table),
+        digest=table.digest,
+        seed=rng,
+        influence=examined,
+    )
+
+
+def _solve(data: Prepared, goal: Objective) -> tuple[Kernel, Solutions, Certificate, list[Reason]]:
+    """Find starts and the minimum, and certify it."""
+    kernel = Kernel(data.law, data.x, data.loss, goal, smooth=1e-4)
+    solutions, starts = solve(kernel, data)
+    if not np.isfinite(solutions.value).any():
+        raise FitError(
+            "NO_FINITE_START",
+            f"{data.law.name} is not finite on these runs from any start; check units and bounds",
+        )
+    certificate, reasons = certify(kernel, solutions, starts, data.weights)
+    if goal.delta == 0:
+        solutions, reasons = solve_absolute(kernel, solutions, data.weights, goal, reasons)
+    return kernel, solutions, certificate, reasons
+
+
+def solve(kernel: Kernel, data: Prepared) -> tuple[Solutions, Array]:
+    """Minimise from good starts; on very many runs the starts are tried on a part of them."""
+    special = _special_cases(kernel, data)
+    if kernel.n <= MANY:
+        starts = find_starts(kernel, data.weights, extra=special)
+        return minimise(kernel, starts, weights=data.weights), starts
+    part = part_of(kernel, data)
+    starts = find_starts(part[0], part[1], extra=special)
+    rough = minimise(part[0], starts, weights=part[1])
+    order = np.argsort(rough.value, kind="stable")[:2]
+    return minimise(kernel, rough.q[order], weights=data.weights), rough.q[order]
+
+
+def part_of(kernel: Kernel, data: Prepared) -> tuple[Kernel, Array]:
+    """Make a kernel of about 4,000 runs spread over the losses."""
+    order = np.argsort(data.loss, kind="stable")
+    rows = np.sort(order[np.linspace(0, kernel.n - 1, 4000).astype(int)])
+    part = Kernel(
+        data.law,
+        {a: v[rows] for a, v in data.x.items()},
+        data.loss[rows],
+        kernel.goal,
+        scales=kernel.scales,
+    )
+    return part, data.weights[rows]
+
+
+def _special_cases(kernel: Kernel, data: Prepared) -> Array | None:
+    """Optima of the laws that this one contains, as starts."""
+    extra = []
+    for name, values in kernel.law.special_cases.items():
+        simple = get_law(name)
+        if not set(simple.names) <= set(kernel.law.names):
+            continue
+        inner = Kernel(simple, data.x, data.loss, kernel.goal, scales=kernel.scales)
+        found, _ = solve(inner, data)
+        theta = inner.natural(found.q[int(np.argmin(found.value))])
+        full = dict(zip(simple.names, theta, strict=True)) | dict(values)
+        extra.append(kernel.internal(np.array([full[n] for n in kernel.law.names])))
+    return np.array(extra) if extra else None
+
+
+def _reweighted(data: Prepared, goal: Objective) -> Prepared:
+    """Weights from noise that is a power of scale, estimated from a first fit's residuals.
+
+    The regression is on the logarithm of absolute residuals, which outliers hardly move.
+    """
+    kernel, solutions, _, _ = _solve(data, goal)
+    theta = kernel.natural(solutions.q[int(np.argmin(solutions.value))])
+    r = np.abs(np.log(data.law(theta, data.x)) - np.log(data.loss))
+    scale = sum(np.log(v) for v in data.x.values())
+    centred = np.asarray(scale) - np.mean(scale)
+    size = np.log(r + 0.1 * np.median(r) + 1e-300)
+    slope = float(np.clip(centred @ size / max(centred @ centred, 1e-300), -0.5, 0.0))
+    weights = data.weights * np.exp(-2 * slope * centred)
+    return Prepared(data.law, data.x, data.loss, weights / weights.mean(), data.groups, data.order)
+
+
+def seed_noise(residuals: Array, groups: npt.NDArray[np.int64], p: int) -> float:
+    """Estimate the standard deviation of one run around the law, in log loss.
+
+    The spread of all residuals with a degrees-of-freedom correction, but no more than three
+    times what the middle half of them suggests: a few outliers are reported, not spread over
+    everything. Never below the spread of repeated seeds.
+    """
+    n = len(residuals)
+    spread = float(np.sqrt(np.sum(residuals**2) / max(n - p, 1)))
+    middle = 1.4826 * float(np.median(np.abs(residuals))) * (n / max(n - p, 1)) ** 0.5
+    sizes = np.bincount(groups)
+    means = np.bincount(groups, residuals) / np.maximum(sizes, 1)
+    freedom = int(np.sum(np.maximum(sizes - 1, 0)))
+    within = 0.0
+    if freedom >= 3:
+        within = float(np.sqrt(np.sum((residuals - means[groups]) ** 2) / freedom))
+    return max(min(spread, 3 * middle) if middle > 0 else spread, within)
+
+
+def _draws(
+    kernel: Kernel,
+    data: Prepared,
+    best: Array,
+    draws: int,
+    resample: str,
+    seed: int,
+    journal: Path | None,
+    key: Any,
+) -> tuple[Array, str, int]:
+    """Resampled parameters in the user's units, how, and how many did not converge."""
+    repeated = len(np.unique(data.groups)) < 0.95 * len(data.groups)
+    if resample not in ("auto", "case", "cluster"):
+        raise InputError(f"resample = {resample!r}: write auto, case or cluster")
+    if kernel.n > MANY:
+        return _sandwich(kernel, data, best, draws, seed), "sandwich, normal", 0
+    clustered = resample == "cluster" or (resample == "auto" and repeated)
+    groups = data.groups if clustered else np.arange(kernel.n)
+    kernel = Kernel(data.law, data.x, data.loss, kernel.goal, scales=kernel.scales)
+
+    def block(rng: np.random.Generator, size: int) -> Array:
+        weights = resample_weights(groups, size, rng=rng) * data.weights
+        solved = minimise(
+            kernel,
+            np.repeat(best[None], size, axis=0),
+            weights=weights,
+            max_iterations=100,
+            tolerance=1e-9,
+        )
+        ok = (solved.status == CONVERGED)[:, None].astype(np.float64)
+        return np.hstack([kernel.natural(solved.q), ok])
+
+    full = in_blocks(
+        block,
+        draws,
+        seed=seed,
+        journal=journal,
+        key=[key, data.law.to_dict(), clustered, best, data.weights],
+    )
+    finite = np.isfinite(full).all(axis=1)
+    lost = int(np.sum(full[:, -1] == 0) + np.sum(~finite))
+    method = "cluster bootstrap" if clustered else "case bootstrap"
+    return full[finite, :-1], method, lost
+
+
+def _sandwich(kernel: Kernel, data: Prepared, best: Array, draws: int, seed: int) -> Array:
+    r"""Draws from the normal limit with covariance :math:`H^{-1} (\sum_i g_i g_i^T) H^{-1}`.
+
+    Used where resampling would cost much and the limit is at hand: very many runs.
+    """
+    terms = kernel.terms(best[None], data.weights[None])
+    meat = np.zeros((kernel.p, kernel.p))
+    for start in range(0, kernel.n, 4096):
+        rows = slice(start, min(start + 4096, kernel.n))
+        jac = kernel.jacobian(best[None], rows)[0]
+        r = kernel.predict(best[None], rows)[0] - kernel.y[rows]
+        score = jac * (kernel.objective.terms(r)[1] * data.weights[rows])
+        meat += score @ score.T
+    inverse = np.linalg.pinv(terms.hessian[0], hermitian=True)
+    covariance = inverse @ meat @ inverse
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    normal = np.random.default_rng(seed).standard_normal((draws, kernel.p))
+    q = np.clip(best + normal @ root.T, kernel.lower, kernel.upper)
+    return kernel.natural(q)

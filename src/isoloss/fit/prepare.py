@@ -1,0 +1,78 @@
+"""From a table of runs and the name of a law to what the engine needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoloss._core.arrays import Array, as_vector
+from isoloss.errors import InputError, LawError
+from isoloss.laws import Law, get_law, law_from_expression, law_names
+from isoloss.runs import Runs
+
+
+def as_law(law: str | Law, *, axis: str | None = None, axes: Any = ()) -> Law:
+    """Turn a name, a formula or a law into a law.
+
+    A law of one resource takes ``axis``, or the only resource there is.
+    """
+    if isinstance(law, Law):
+        return law
+    known = {*law_names(), "m1", "m2", "m3", "m4", "bnsl", "hoffmann"}
+    if law.strip().lower().replace("-", "_") in known:
+        present = [a for a in ("N", "D", "C", "x") if a in axes]
+        chosen = axis or (present[0] if len(present) == 1 else "C" if "C" in present else "x")
+        return get_law(law, axis=chosen)
+    if not any(c in law for c in "+*/^("):
+        return get_law(law)
+    names = tuple(a for a in axes if a != "loss") or None
+    if names is not None:
+        candidates = law_from_expression(law, axes=names)
+        used = tuple(a for a in names if _mentions(candidates.formula, a))
+        return law_from_expression(law, axes=used)
+    return law_from_expression(law)
+
+
+def _mentions(formula: str, name: str) -> bool:
+    return re.search(rf"(?<![A-Za-z_0-9]){re.escape(name)}(?![A-Za-z_0-9])", formula) is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Runs in canonical order with what the engine needs."""
+
+    law: Law
+    x: dict[str, Array]
+    loss: Array
+    weights: Array
+    groups: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+
+
+def prepare(runs: Runs, law: Law, weights: npt.ArrayLike | None = None) -> Prepared:
+    """Check that the runs have the law's axes, and sort them so that their order cannot matter."""
+    missing = [a for a in law.axes if a not in runs]
+    if missing:
+        raise LawError(
+            f"{law.name} needs {', '.join(missing)}; the runs have {', '.join(runs.columns)}"
+        )
+    n = len(runs)
+    w = np.ones(n) if weights is None else as_vector("weights", weights)
+    if len(w) != n or (w < 0).any() or not w.any():
+        raise InputError(f"weights: {n} non-negative numbers are needed, not all zero")
+    groups = runs.configurations()
+    order = np.lexsort([w, runs["loss"], *(runs[a] for a in reversed(law.axes))])
+    _, first, labels = np.unique(groups[order], return_index=True, return_inverse=True)
+    canonical = np.argsort(np.argsort(first, kind="stable"), kind="stable")[labels]
+    return Prepared(
+        law=law,
+        x={a: np.array(runs[a][order]) for a in law.axes},
+        loss=np.array(runs["loss"][order]),
+        weights=w[order] / w[order].mean(),
+        groups=canonical,
+        order=order,
+    )

@@ -1,0 +1,95 @@
+"""Exact derivatives of formulas by symbolic differentiation."""
+
+from __future__ import annotations
+
+from isoloss.errors import LawError
+from isoloss.laws.expression import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Node,
+    add,
+    call,
+    log,
+    mul,
+    power,
+    sub,
+    topological,
+)
+
+
+def derivative(node: Node, variable: Node, memo: dict[Node, Node] | None = None) -> Node:
+    """Partial derivative of a formula with respect to a parameter.
+
+    Examples
+    --------
+    >>> from isoloss.laws.expression import parse, parameter
+    >>> derivative(parse("3*a**2", axes=[]), parameter("a")) is parse("6*a", axes=[])
+    True
+    """
+    memo = {} if memo is None else memo
+    for n in topological([node], memo):
+        if n is variable:
+            memo[n] = ONE
+        elif not n.args:
+            memo[n] = ZERO
+        else:
+            memo[n] = _rule(n, [memo[a] for a in n.args])
+    return memo[node]
+
+
+def _rule(n: Node, d: list[Node]) -> Node:
+    if all(x is ZERO for x in d):
+        return ZERO
+    a = n.args[0]
+    match n.op:
+        case "add":
+            return add(*d)
+        case "mul":
+            b = n.args[1]
+            return add(mul(d[0], b), mul(a, d[1]))
+        case "pow":
+            c = n.args[1]
+            return mul(mul(c, power(a, add(c, MINUS_ONE))), d[0])
+        case "exp":
+            return mul(n, d[0])
+        case "log":
+            return mul(d[0], power(a, MINUS_ONE))
+        case "sin":
+            return mul(call("cos", a), d[0])
+        case "cos":
+            return mul(mul(MINUS_ONE, call("sin", a)), d[0])
+        case "atan":
+            return mul(d[0], power(add(ONE, mul(a, a)), MINUS_ONE))
+        case "tanh":
+            return mul(d[0], sub(ONE, mul(n, n)))
+        case "less":
+            return ZERO
+        case "min" | "max":
+            b = n.args[1]
+            first = call("less", a, b) if n.op == "min" else call("less", b, a)
+            return add(d[1], mul(first, sub(d[0], d[1])))
+        case "saturate":
+            # n solves log n - alpha log(1 - n) = kappa, so
+            # dn = n (1 - n) / (1 - n + alpha n) * (dkappa + log(1 - n) dalpha).
+            rest = call("unsaturated", *n.args)
+            gain = mul(mul(n, rest), power(add(rest, mul(n.args[1], n)), MINUS_ONE))
+            return mul(gain, add(d[0], mul(log(rest), d[1])))
+        case "unsaturated":
+            return mul(MINUS_ONE, _rule(call("saturate", *n.args), d))
+    raise LawError(f"no derivative is known for {n.op!r}")
+
+
+def linear_parameters(node: Node, parameters: list[Node]) -> list[Node]:
+    """Find parameters in which the formula is jointly linear (amplitudes), first ones first.
+
+    These can be projected out: given the others, their best values solve a linear problem.
+    """
+    chosen: list[Node] = []
+    for p in parameters:
+        slope = derivative(node, p)
+        if slope is ZERO:
+            continue
+        if all(derivative(slope, q) is ZERO for q in [*chosen, p]):
+            chosen.append(p)
+    return chosen

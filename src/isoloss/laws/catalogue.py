@@ -1,0 +1,70 @@
+"""Every law by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isoloss.errors import LawError
+from isoloss.laws import joint, repetition
+from isoloss.laws.broken import broken_power
+from isoloss.laws.law import Law
+from isoloss.laws.power import power_floor, power_law, shifted_power, sigmoid_power
+
+_JOINT: dict[str, Callable[[], Law]] = {
+    "chinchilla": joint.chinchilla,
+    "coupled": joint.coupled,
+    "additive": joint.additive,
+    "kaplan": joint.kaplan,
+    "farseer": joint.farseer,
+    "repetition": repetition.repetition,
+    "repetition_joint": repetition.repetition_joint,
+}
+_CURVES: dict[str, Callable[[str], Law]] = {
+    "power": power_law,
+    "power_floor": power_floor,
+    "shifted_power": shifted_power,
+    "sigmoid_power": sigmoid_power,
+    "broken_power": broken_power,
+    "broken_power_2": lambda axis: broken_power(axis, 2),
+    "broken_power_3": lambda axis: broken_power(axis, 3),
+}
+_ALIASES = {
+    "m1": "power",
+    "m2": "power_floor",
+    "m3": "shifted_power",
+    "m4": "sigmoid_power",
+    "bnsl": "broken_power",
+    "hoffmann": "chinchilla",
+}
+
+
+def law_names() -> tuple[str, ...]:
+    """Names that `get_law` knows."""
+    return (*_JOINT, *_CURVES)
+
+
+def get_law(name: str, *, axis: str = "x") -> Law:
+    """Return a law of the catalogue.
+
+    Parameters
+    ----------
+    name
+        One of `law_names`, or M1 to M4, BNSL.
+    axis
+        Resource that a law of one resource is of: ``"D"``, ``"N"``, ``"C"`` or any column.
+
+    Examples
+    --------
+    >>> get_law("m2", axis="D").formula
+    'E + A*D**-alpha'
+    """
+    key = name.strip().lower().replace("-", "_")
+    key = _ALIASES.get(key, key)
+    if key in _JOINT:
+        return _JOINT[key]()
+    if key in _CURVES:
+        return _CURVES[key](axis)
+    raise LawError(
+        f"law {name!r} is not known; choose one of {', '.join(law_names())}, or give a formula "
+        "such as 'E + A*N**-alpha + B*D**-beta'"
+    )

@@ -1,0 +1,7 @@
+"""A study as a document: one HTML file that needs nothing else, Markdown, or a LaTeX table."""
+
+from isoloss.report.latex import render_latex_table
+from isoloss.report.markdown import render_markdown
+from isoloss.report.page import render_html
+
+__all__ = ["render_html", "render_latex_table", "render_markdown"]

@@ -1,0 +1,189 @@
+"""CSV, TSV, JSON and JSON lines from a stream of bytes, in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from isoloss.errors import InputError
+from isoloss.runs.frames import from_mapping, from_objects
+from isoloss.runs.numbers import read_numbers
+from isoloss.runs.rows import automatic_name, short
+from isoloss.runs.source import (
+    BATCH_CELLS,
+    BATCH_ROWS,
+    MAX_JSON_BYTES,
+    Batch,
+    Limits,
+    Source,
+)
+from isoloss.runs.table import Refusal
+
+LINE_LIMIT = 4 * 2**20
+_BATCH_CHARACTERS = 2**28
+_DELIMITERS = ",\t;|"
+
+
+class CappedStream(io.RawIOBase):
+    """Bytes already read, then the rest, up to a limit; the caller's file stays open."""
+
+    def __init__(self, head: bytes, pull: Callable[[int], bytes], limits: Limits) -> None:
+        super().__init__()
+        self._pending = memoryview(head)
+        self._pull = pull
+        self._limits = limits
+        self._left = limits.bytes - len(head)
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer."""
+        if not self._pending:
+            data = self._pull(len(buffer))
+            self._left -= len(data)
+            self._pending = memoryview(data)
+        if self._left < 0:
+            raise self._limits.too_large()
+        size = min(len(buffer), len(self._pending))
+        buffer[:size] = self._pending[:size]
+        self._pending = self._pending[size:]
+        return size
+
+
+def read_csv(stream: CappedStream, label: str, limits: Limits, *, suffix: str) -> Source:
+    """Header and batches of a delimited text; the delimiter is told from the header."""
+    text = io.TextIOWrapper(
+        io.BufferedReader(stream, 2**18), encoding="utf-8-sig", newline="", errors="strict"
+    )
+    lines = _Lines(text)
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = _delimiter(first, suffix)
+    reader = csv.reader(_chain(first, lines), delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise InputError(f"the header cannot be read: {error}") from None
+    limits.check(1, len(header))
+    if header and not read_numbers(header, suffix=False)[1]:
+        raise InputError(
+            f"the first line holds numbers ({short(first.strip())}); it must name the columns"
+        )
+    return Source(label, header, _csv_batches(reader, lines, len(header), limits))
+
+
+def _chain(first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+class _Lines:
+    """Lines of bounded length; counts characters so that one record cannot fill the memory."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        read = self._text.readline
+        while line := read(LINE_LIMIT):
+            self.characters += len(line)
+            if len(line) >= LINE_LIMIT or self.characters > _BATCH_CHARACTERS:
+                raise InputError(
+                    f"a line is longer than {LINE_LIMIT:,} characters, or rows are huge; "
+                    "is this a table of runs?"
+                )
+            yield line
+
+
+def _delimiter(line: str, suffix: str) -> str:
+    outside = "".join(line.split('"')[::2])
+    if suffix == "tsv" and "\t" in outside:
+        return "\t"
+    return max(_DELIMITERS, key=outside.count)
+
+
+def _csv_batches(
+    reader: Iterator[list[str]], lines: _Lines, width: int, limits: Limits
+) -> Iterator[Batch]:
+    size = max(1, min(BATCH_ROWS, BATCH_CELLS // max(width, 1)))
+    done = 0
+    while True:
+        lines.characters = 0
+        try:
+            chunk = list(islice(reader, size))
+        except csv.Error as error:
+            raise InputError(
+                f"after row {done}: {error}; a quote may be left open or a field too long"
+            ) from None
+        if not chunk:
+            return
+        even = set(map(len, chunk)) == {width}
+        if not even:
+            chunk = [r for r in chunk if len(r) > 1 or (r and (r[0].strip() or width == 1))]
+        limits.check(done + len(chunk), width)
+        rows: list[int] | range = range(done + 1, done + len(chunk) + 1)
+        done += len(chunk)
+        refused = []
+        if not even:
+            numbered = list(zip(rows, chunk, strict=True))
+            refused = [_fields(n, len(r), width) for n, r in numbered if len(r) != width]
+            rows = [n for n, r in numbered if len(r) == width]
+            chunk = [r for r in chunk if len(r) == width]
+        columns = list(zip(*chunk, strict=True)) if chunk else [()] * width
+        yield Batch(rows, columns, refused)
+
+
+def _fields(row: int, count: int, width: int) -> Refusal:
+    return Refusal(
+        row, automatic_name(row), "FIELDS", f"{count} fields where the header has {width}"
+    )
+
+
+def read_json(stream: CappedStream, label: str, limits: Limits) -> Source | dict[str, Any]:
+    """Read a list of objects, an object of columns, one object, or a saved runs artifact."""
+    most = min(MAX_JSON_BYTES, limits.bytes)
+    data = io.BufferedReader(stream, 2**18).read(most + 1)
+    if len(data) > most:
+        raise limits.too_large(MAX_JSON_BYTES)
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply; expected a list of flat objects") from None
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise InputError(f"the JSON cannot be read: {short(str(error), 120)}") from None
+    if isinstance(value, list):
+        return from_objects(enumerate(value, 1), label, limits)
+    if value.get("kind") == "runs" and "schema" in value:
+        return dict(value)
+    if any(isinstance(column, list) for column in value.values()):
+        return from_mapping(value, label, limits)
+    if value and all(isinstance(column, dict) for column in value.values()):
+        return from_mapping(value, label, limits)
+    return from_objects([(1, value)], label, limits)
+
+
+def read_jsonl(stream: CappedStream, label: str, limits: Limits) -> Source:
+    """One object a line; a line that is none is refused, not fatal."""
+    text = io.TextIOWrapper(io.BufferedReader(stream, 2**18), encoding="utf-8-sig", newline="\n")
+    return from_objects(_objects(_Lines(text)), label, limits)
+
+
+def _objects(lines: _Lines) -> Iterator[tuple[int, object]]:
+    row = 0
+    for line in lines:
+        lines.characters = 0
+        if not line.strip():
+            continue
+        row += 1
+        try:
+            yield row, json.loads(line)
+        except (ValueError, RecursionError):
+            yield row, line.strip()

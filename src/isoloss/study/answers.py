@@ -1,0 +1,145 @@
+"""Forecast and plan straight from runs: the steps of a study on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoloss._core.arrays import Array, as_vector
+from isoloss.errors import InputError
+from isoloss.fit import Forecast, LawSet, fit_laws, forecast
+from isoloss.plan import Coefficient, SixND
+from isoloss.plan.cost import Cost
+from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
+from isoloss.runs import Runs, read_runs
+
+
+def cost_of(runs: Runs) -> Cost:
+    """Cost model that matches the compute column: 6 N D, or the runs' own factor of N D.
+
+    When the user's FLOPs are not 6 N D, budgets are in the user's FLOPs, so the median factor of
+    the runs is used in place of 6.
+    """
+    if not all(a in runs for a in ("N", "D", "C")):
+        return SixND()
+    factor = float(np.median(runs["C"] / (runs["N"] * runs["D"])))
+    return SixND() if abs(factor - 6) < 0.06 else Coefficient(factor)
+
+
+def fixed_axes(runs: Runs, laws: LawSet) -> dict[str, float]:
+    """Values of further axes that a plan holds still: unique data at the largest seen."""
+    return {a: float(runs[a].max()) for a in laws.axes if a not in ("N", "D") and a in runs}
+
+
+def is_joint(laws: LawSet) -> bool:
+    """Whether some law of the set splits compute between N and D."""
+    return any({"N", "D"} <= set(f.law.axes) for f in laws.fits)
+
+
+def forecast_runs(
+    runs: Any,
+    at: Mapping[str, float] | Sequence[Mapping[str, float]] = (),
+    *,
+    compute: npt.ArrayLike = (),
+    laws: LawSet | None = None,
+    level: float | None = None,
+    **options: Any,
+) -> list[Forecast]:
+    """Forecast the loss at given resources, or at the best split of given budgets.
+
+    Parameters
+    ----------
+    runs
+        `Runs` or anything `read_runs` takes.
+    at
+        One target or several, for example ``{"N": 7e10, "D": 1.4e12}``.
+    compute
+        Budgets; each is split where the weighted laws say.
+    laws
+        A law set already fitted; otherwise `fit_laws` is called with ``options``.
+
+    Examples
+    --------
+    >>> N = np.repeat([1e7, 3e7, 1e8, 3e8], 4)
+    >>> D = np.tile([3e8, 1e9, 3e9, 1e10], 4)
+    >>> loss = 1.8 + 480 * N**-0.35 + 2100 * D**-0.37
+    >>> answer = forecast_runs({"N": N, "D": D, "loss": loss}, {"N": 1e9, "D": 3e10}, draws=50)[0]
+    >>> round(answer.loss, 2)
+    2.41
+    """
+    table = runs if isinstance(runs, Runs) else read_runs(runs)
+    chosen = laws if laws is not None else fit_laws(table, **options)
+    targets = [dict(at)] if isinstance(at, Mapping) else [dict(a) for a in at]
+    budgets = as_vector("compute", compute, positive=True) if np.size(compute) else np.zeros(0)
+    if len(budgets):
+        targets += _splits(table, chosen, budgets)
+    if not targets:
+        raise InputError("nothing to forecast: give at= or compute=")
+    return [forecast(chosen, t, level=level) for t in targets]
+
+
+def _splits(runs: Runs, laws: LawSet, budgets: Array) -> list[dict[str, float]]:
+    if not is_joint(laws):
+        if laws.axes == ("C",):
+            return [{"C": float(c)} for c in budgets]
+        raise InputError(
+            f"compute: the laws are of {', '.join(laws.axes)} alone; give at {laws.axes[0]}=..."
+        )
+    fixed = fixed_axes(runs, laws)
+    plan = allocate_over_laws(laws, budgets, cost=cost_of(runs), fixed=fixed)
+    return [
+        {"N": float(n), "D": float(d), "C": float(c)} | fixed
+        for n, d, c in zip(plan.N_opt, plan.D_opt, budgets, strict=True)
+    ]
+
+
+def plan_runs(
+    runs: Any,
+    budget: npt.ArrayLike,
+    *,
+    laws: LawSet | None = None,
+    cost: Cost | None = None,
+    unique: float | None = None,
+    level: float | None = None,
+    tolerance: float = 0.01,
+    **options: Any,
+) -> LawSetPlan:
+    """Split compute budgets between model size and data.
+
+    Parameters
+    ----------
+    runs
+        `Runs` or anything `read_runs` takes.
+    budget
+        FLOPs, in the convention of the runs.
+    cost
+        Cost model; by default that of the runs (see `cost_of`).
+    unique
+        Unique examples at hand: with a repetition-aware law repeats wear out, otherwise no more
+        than this many are used.
+
+    Examples
+    --------
+    >>> N = np.repeat([1e7, 3e7, 1e8, 3e8], 4)
+    >>> D = np.tile([3e8, 1e9, 3e9, 1e10], 4)
+    >>> loss = 1.8 + 480 * N**-0.35 + 2100 * D**-0.37
+    >>> plan = plan_runs({"N": N, "D": D, "loss": loss}, 1e21, laws=None, draws=50)
+    >>> float(plan.D_opt[0] * plan.N_opt[0] / 1e21 * 6)
+    1.0...
+    """
+    table = runs if isinstance(runs, Runs) else read_runs(runs)
+    chosen = laws if laws is not None else fit_laws(table, **options)
+    fixed = fixed_axes(table, chosen)
+    if unique is not None:
+        fixed["U"] = unique
+    return allocate_over_laws(
+        chosen,
+        budget,
+        cost=cost if cost is not None else cost_of(table),
+        fixed=fixed,
+        level=level,
+        tolerance=tolerance,
+    )

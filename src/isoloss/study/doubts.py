@@ -1,0 +1,112 @@
+"""What to distrust in a study, worst first, each with what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from isoloss.fit import LawSet
+from isoloss.runs import Runs
+
+_ORDER = {"high": 0, "medium": 1, "low": 2}
+_REMEDIES = {
+    "CONFOUNDED_N_D": "add runs with other ratios of D to N",
+    "CONSTANT_AXIS": "add runs at other values of the axis",
+    "FEW_RUNS": "add cheap runs: twenty spread over size and data beat five large ones",
+    "NARROW_COMPUTE": "add runs a decade below or above",
+    "CONVENTION": "check what N and C count, and map the right columns",
+}
+
+
+def doubts(
+    runs: Runs, laws: LawSet, answers: Mapping[str, Any], trouble: list[str]
+) -> list[dict[str, str]]:
+    """Collect doubts from the input, the fits, the back-test, the forecast and the plan."""
+    rows: list[dict[str, str]] = []
+
+    def doubt(severity: str, code: str, message: str, remedy: str) -> None:
+        rows.append({"severity": severity, "code": code, "message": message, "remedy": remedy})
+
+    for text in trouble:
+        doubt("high", "NO_PLAN", text, "add runs that vary N and D apart")
+    for f in answers["forecasts"]:
+        tested = f["backtest_reach"]
+        if tested is None:
+            doubt(
+                "high",
+                "NOT_BACKTESTED",
+                "there were too few scales to test how this procedure extrapolates",
+                "add runs at smaller or larger compute",
+            )
+        elif f["reach"] > 3 * tested:
+            doubt(
+                "high",
+                "FAR_BEYOND",
+                f"a target lies {f['reach']:.3g} times beyond the largest run, but the procedure "
+                f"was tested only up to {tested:.3g} times ahead",
+                "run one intermediate scale before you commit, or plan a smaller step",
+            )
+    held = answers["held_out"]["rows"]
+    missed = [r for r in held if not r["inside"]]
+    if missed:
+        doubt(
+            "high" if len(missed) * 2 > len(held) else "medium",
+            "HELD_OUT_MISSED",
+            f"{len(missed)} of {len(held)} held-out runs fell outside their interval "
+            f"(worst error {max(abs(r['error_percent']) for r in missed):.2g} %)",
+            "treat the interval as too narrow; look for what changed between small and large runs",
+        )
+    moved = answers["influence"]
+    if moved and moved["without_flagged"]:
+        names = [r["name"] for r in moved["rows"] if r["flagged"]]
+        doubt(
+            "high",
+            "INFLUENTIAL_RUNS",
+            f"{moved['sentence']} They are: {', '.join(names[:8])}"
+            + (", ..." if len(names) > 8 else ""),
+            "check tuning and evaluation of these runs; compare the two answers",
+        )
+    alike = [f for f, w in zip(laws.fits, laws.weights, strict=True) if w > 0.1]
+    for f in alike:
+        for reason in f.reasons:
+            if reason.code == "INFLUENTIAL_RUNS":
+                continue
+            doubt(
+                "medium" if f is laws.best else "low",
+                reason.code,
+                f"{f.law.name}: {reason.message}",
+                "see the certificate of the law",
+            )
+    if len(alike) > 1:
+        doubt("low", "LAWS_ALIKE", laws.sentence, "a run far off the usual ratio of D to N would")
+    plan = answers["plan"]
+    if plan:
+        for text in plan["warnings"]:
+            doubt("medium", "PLAN", text, "see the plan")
+        sizes = [row["N_opt"] for row in plan["laws"] if row["weight"] > 0.05 and row["N_opt"]]
+        if sizes and max(sizes) > 2 * min(sizes):
+            doubt(
+                "medium",
+                "LAWS_DISAGREE_ON_SIZE",
+                f"the laws' best sizes differ by a factor {max(sizes) / min(sizes):.2g}",
+                "take a size from the near-optimal range; it costs little",
+            )
+    for note in runs.notes:
+        if note.severity == "warning":
+            doubt("medium", note.code, note.message, _REMEDIES.get(note.code, "check the input"))
+    if runs.refused:
+        doubt(
+            "medium",
+            "ROWS_REFUSED",
+            f"{len(runs.refused)} rows of the input were not used",
+            "see the list of refused rows with their reasons",
+        )
+    if not any(n.code == "REPLICATES" for n in runs.notes):
+        doubt(
+            "low",
+            "NO_REPLICATES",
+            "no configuration was repeated with another seed, so the noise of one run is only "
+            "inferred from the scatter around the law",
+            "repeat two or three cheap configurations with new seeds",
+        )
+    return sorted(rows, key=lambda r: _ORDER[r["severity"]])

@@ -1,0 +1,322 @@
+"""The sections of study.json: results of the rooms below, turned into plain tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoloss._core.arrays import Array
+from isoloss._core.serial import write_atomic
+from isoloss.errors import IsolossError, MissingExtra
+from isoloss.fit import Fit, LawSet, forecast, influence
+from isoloss.fit.backtest import run_scale
+from isoloss.fit.influence import parameter_quantities
+from isoloss.plan import compare_approaches
+from isoloss.plan.optimum import solve
+from isoloss.plan.over_laws import LawSetPlan
+from isoloss.plan.problem import make_problem
+from isoloss.runs import Runs
+from isoloss.study.answers import cost_of, fixed_axes
+
+Mask = npt.NDArray[np.bool_]
+CONTOUR_POINTS = 41
+
+
+def axes_of(runs: Runs, laws: LawSet) -> dict[str, Array]:
+    """Columns that the laws need."""
+    return {a: runs[a] for a in laws.axes}
+
+
+def input_section(runs: Runs, held: Mask) -> dict[str, Any]:
+    """What was read, and what was refused."""
+    c = runs.conventions
+    return {
+        "source": runs.source,
+        "digest": runs.digest,
+        "n_rows": len(runs),
+        "n_held_out": int(held.sum()),
+        "axes": [a for a in ("N", "D", "C", "U") if a in runs],
+        "conventions": {
+            "N": c.N,
+            "D": c.D,
+            "C": c.C,
+            "loss": c.loss,
+            "evaluation": c.evaluation,
+        },
+        "refused": [
+            {"row": r.row, "name": r.name, "code": r.code, "reason": r.reason}
+            for r in runs.refused
+        ],
+        "notes": [
+            {"code": n.code, "severity": n.severity, "message": n.message} for n in runs.notes
+        ],
+    }
+
+
+def runs_section(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
+    """The runs themselves, with the combined prediction."""
+    nothing = [None] * len(runs)
+    columns: dict[str, Any] = {
+        a: (runs[a].tolist() if a in runs else nothing) for a in ("N", "D", "C")
+    }
+    if "C" not in runs:
+        columns["C"] = run_scale(runs).tolist()
+    return {
+        "name": list(runs.names),
+        **columns,
+        "loss": runs["loss"].tolist(),
+        "role": ["held_out" if h else "fit" for h in held],
+        "predicted": laws.predict(axes_of(runs, laws)).tolist(),
+    }
+
+
+def laws_section(runs: Runs, laws: LawSet, held: Mask) -> list[dict[str, Any]]:
+    """Each law with its parameters, certificate, weight and residuals."""
+    rows = []
+    for f, w in zip(laws.fits, laws.weights, strict=True):
+        row = f.to_dict() | {
+            "weight": float(w),
+            "backtest_error": laws.backtest_error(f.law.name),
+            # Measured over fitted, for the runs that were not held out.
+            "residuals": (-f.residuals[~held]).tolist(),
+            "note": f.law.description,
+            "source": f.law.source,
+        }
+        row.pop("influence")
+        rows.append(row)
+    for name, reason in laws.dropped:
+        rows.append({"law": name, "status": "failed", "weight": 0.0, "note": reason})
+    return rows
+
+
+def objectives_section(laws: LawSet) -> list[dict[str, Any]]:
+    """Back-test error of every law and objective that was tried."""
+    test = laws.backtest
+    return [
+        {
+            "objective": objective,
+            "law": law,
+            "backtest_error": test.score(law, objective),
+            "chosen": objective == laws.objective.name and law == laws.best.law.name,
+        }
+        for law, objective in test.predictions
+    ]
+
+
+def backtest_section(laws: LawSet) -> dict[str, Any]:
+    """Cuts, scores, and the points of the chosen objective under the weighted laws."""
+    test, goal = laws.backtest, laws.objective.name
+    points = []
+    for i, cut in enumerate(test.cuts):
+        logs = np.zeros(len(test.scale))
+        for f, w in zip(laws.fits, laws.weights, strict=True):
+            if w > 0:
+                logs = logs + w * np.log(test.predictions[f.law.name, goal][i])
+        for j in np.flatnonzero(test.scale >= cut.scale):
+            points.append(
+                {
+                    "cut": i,
+                    "C": float(test.scale[j]),
+                    "loss": float(test.loss[j]),
+                    "predicted": float(np.exp(logs[j])),
+                }
+            )
+    table = test.to_dict()
+    chosen = [e for e in table["entries"] if e["objective"] == goal]
+    return {
+        "sentence": laws.sentence,
+        "cuts": table["cuts"],
+        "entries": chosen,
+        "points": points,
+        "discrepancy": laws.discrepancy,
+    }
+
+
+def held_out(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
+    """Forecasts of the runs that the laws were not shown."""
+    rows = []
+    for i in np.flatnonzero(held):
+        at = {a: float(runs[a][i]) for a in (*laws.axes, "C") if a in runs}
+        f = forecast(laws, at)
+        loss = float(runs["loss"][i])
+        rows.append(
+            {
+                "name": runs.names[i],
+                **{a: float(runs[a][i]) for a in ("N", "D", "C") if a in runs},
+                "loss": loss,
+                "predicted": f.loss,
+                "interval": f.interval.to_dict(),
+                "inside": loss in f.interval,
+                "error_percent": 100 * (f.loss / loss - 1),
+                "reach": f.reach,
+            }
+        )
+    inside = sum(r["inside"] for r in rows)
+    errors = [abs(r["error_percent"]) for r in rows]
+    far = max(r["reach"] for r in rows)
+    sentence = (
+        f"Shown only the smaller runs, the procedure put {inside} of {len(rows)} of the largest "
+        f"inside its {100 * laws.level:g} % interval; it missed by {np.mean(errors):.2g} % on "
+        f"average, {max(errors):.2g} % at worst, up to {far:.3g} times beyond what it had seen."
+    )
+    return {"sentence": sentence, "rows": rows}
+
+
+def plan_section(
+    runs: Runs, laws: LawSet, plan: LawSetPlan | None, budget: float
+) -> dict[str, Any] | None:
+    """The plan with the three classical approaches beside it."""
+    if plan is None:
+        return None
+    section = plan.to_dict(0)
+    best = laws.best
+    joint = best if {"N", "D"} == set(best.law.axes) else None
+    if joint is not None and all(a in runs for a in ("N", "D", "C")):
+        try:
+            compared = compare_approaches(
+                runs["N"],
+                runs["D"],
+                runs["C"],
+                runs["loss"],
+                joint,
+                None,
+                budget,
+                cost=cost_of(runs),
+            )
+            section["approaches"] = [a.to_dict() for a in compared.entries]
+            section["warnings"] += [r.message for r in compared.reasons]
+        except IsolossError as error:
+            section["approaches"] = []
+            section["warnings"].append(str(error))
+    return section
+
+
+def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any] | None:
+    """Loss over a grid of N and D, from the weighted laws."""
+    if not {"N", "D"} <= set(laws.axes):
+        return None
+    N, D = runs["N"], runs["D"]
+    most_N, most_D = float(N.max()), float(D.max())
+    if plan is not None:
+        most_N, most_D = max(most_N, float(plan.N_opt[0])), max(most_D, float(plan.D_opt[0]))
+    sizes = np.exp(np.linspace(np.log(N.min() / 2), np.log(most_N * 3), CONTOUR_POINTS))
+    data = np.exp(np.linspace(np.log(D.min() / 2), np.log(most_D * 3), CONTOUR_POINTS))
+    mesh = np.meshgrid(sizes, data, indexing="ij")
+    x = {"N": mesh[0].ravel(), "D": mesh[1].ravel()}
+    for axis, value in fixed_axes(runs, laws).items():
+        x[axis] = np.full(x["N"].shape, value)
+    loss = laws.predict(x).reshape(mesh[0].shape)
+    return {"law": "weighted laws", "N": sizes, "D": data, "loss": loss.tolist()}
+
+
+def _quantities(
+    f: Fit, runs: Runs, laws: LawSet, budget: float
+) -> dict[str, Callable[[Array], Array]]:
+    """What a planner asks for, as functions of the parameters."""
+    found: dict[str, Callable[[Array], Array]] = {}
+    axes = set(f.law.axes)
+    if {"N", "D"} <= axes:
+        extra = {a: v for a, v in fixed_axes(runs, laws).items() if a in axes}
+        problem = make_problem(f.law, cost_of(runs), extra, None)
+        C = np.array([budget])
+
+        def log_size(theta: Array) -> Array:
+            return solve(problem, theta, C).log_N[:, 0]
+
+        def log_loss(theta: Array) -> Array:
+            log_N = solve(problem, theta, C).log_N
+            return np.asarray(np.log(problem.loss(theta, log_N, C)[:, 0]))
+
+        found |= {"N_opt": log_size, "loss": log_loss}
+    else:
+        x = {f.law.axes[0]: np.array([budget])}
+        found["loss"] = lambda theta: np.log(f.law(theta, x)[:, 0])
+    return found | parameter_quantities(f.law)
+
+
+def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any] | None:
+    """Effect of each run on N_opt, the forecast and the exponents of the leading law."""
+    f = laws.best
+    if len(runs) <= len(f.law.names) + 2 or not len(f.draws) or len(runs) > 3000:
+        return None
+    quantities = _quantities(f, runs, laws, budget)
+    found = influence(f.law, f.theta, f.draws, f.objective, runs, quantities)
+    exponents = [n for n in found.quantities if n not in ("N_opt", "loss", "E")]
+    worst = np.max([np.abs(v) / found.scales[n] for n, v in found.quantities.items()], axis=0)
+    rows = []
+    for i in np.argsort(-(worst + 1e3 * found.flagged), kind="stable"):
+        main = max(exponents, key=lambda n: abs(found.quantities[n][i])) if exponents else None
+        size = found.quantities.get("N_opt")
+        rows.append(
+            {
+                "name": runs.names[i],
+                "row": runs.rows[i],
+                **{a: float(runs[a][i]) for a in ("N", "D", "C") if a in runs},
+                "loss": float(runs["loss"][i]),
+                "residual": float(-f.residuals[i]),
+                "N_opt_ratio": None if size is None else float(np.exp(size[i])),
+                "loss_shift_percent": 100 * float(np.expm1(found.quantities["loss"][i])),
+                "exponent_shift": None if main is None else float(found.quantities[main][i]),
+                "standard_errors": float(worst[i]),
+                "flagged": bool(found.flagged[i]),
+            }
+        )
+    without = None
+    if found.without is not None:
+        theta = found.without[None]
+        without = {
+            "n_dropped": int(found.flagged.sum()),
+            "N_opt": float(np.exp(quantities["N_opt"](theta)[0])) if "N_opt" in quantities else None,
+            "L_opt": float(np.exp(quantities["loss"](theta)[0])),
+            "parameters": dict(zip(f.law.names, found.without.tolist(), strict=True)),
+        }
+    return {
+        "sentence": found.sentence,
+        "law": f.law.name,
+        "rows": rows[: max(40, int(found.flagged.sum()))],
+        "without_flagged": without,
+    }
+
+
+def headline(answers: Mapping[str, Any]) -> list[str]:
+    """The answer in a few sentences."""
+    lines = []
+    if answers["forecasts"]:
+        f = answers["forecasts"][0]
+        i = f["interval"]
+        where = ", ".join(f"{n} = {v:.3g}" for n, v in f["at"].items())
+        lines.append(
+            f"Expected loss {f['loss']:.4g}, {100 * i['level']:g} % interval {i['low']:.4g} to "
+            f"{i['high']:.4g}, at {where}: {f['reach']:.3g} times the largest run."
+        )
+    if answers["plan"]:
+        lines.append(answers["plan"]["sentence"])
+    lines.append(answers["held_out"]["sentence"])
+    lines.append(answers["backtest"]["sentence"])
+    if answers["influence"]:
+        lines.append(answers["influence"]["sentence"])
+    return lines
+
+
+def write_figures(answers: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """SVG files of the figures, when matplotlib is there."""
+    from isoloss import plot
+
+    written: dict[str, Path] = {}
+    for name in ("isoloss", "fan", "residuals", "backtest", "influence", "weights"):
+        try:
+            axes = getattr(plot, f"draw_{name}")(answers)
+        except MissingExtra:
+            return {}
+        except IsolossError:
+            continue
+        buffer = io.BytesIO()
+        axes.figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        written[f"{name}.svg"] = folder / "figures" / f"{name}.svg"
+        write_atomic(written[f"{name}.svg"], buffer.getvalue())
+    return written

@@ -1,0 +1,64 @@
+"""Truths and designs shared by the tests: every law of the catalogue with runs that identify it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isoloss.laws import Law, get_law
+from isoloss.runs import Runs
+
+CHINCHILLA = {"E": 1.8172, "A": 477.8, "B": 2143.0, "alpha": 0.3473, "beta": 0.3672}
+
+JOINT: dict[str, dict[str, float]] = {
+    "chinchilla": CHINCHILLA,
+    "coupled": CHINCHILLA | {"k": 1.5},
+    "additive": {"A": 60.0, "B": 300.0, "alpha": 0.20, "beta": 0.26},
+    "kaplan": {"Nc": 6.4e13, "Dc": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103},
+    "farseer": {
+        "s": -1.3, "q": 0.05, "S": 3.6, "b": 0.9, "r": 0.06, "Q": 2.5, "a": -0.1, "p": 0.1, "P": -0.6,
+    },
+    "repetition": CHINCHILLA | {"R_D": 15.39},
+    "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
+}  # fmt: skip
+CURVES: dict[str, dict[str, float]] = {
+    "power": {"A": 40.0, "alpha": 0.12},
+    "power_floor": {"E": 1.7, "A": 400.0, "alpha": 0.3},
+    "shifted_power": {"A": 300.0, "gamma": 3e-10, "c": 0.25},
+    "sigmoid_power": {"E": 0.5, "H": 6.0, "K": 3000.0, "c": 0.42, "a": 0.7},
+    "broken_power": {"E": 0.9, "A": 50.0, "c0": 0.15, "c1": 0.3, "d1": 1e9, "f1": 0.4},
+    "broken_power_2": {
+        "E": 0.4, "A": 50.0, "c0": 0.1, "c1": 0.35, "d1": 2e8, "f1": 0.25, "c2": -0.25, "d2": 8e9, "f2": 0.3,
+    },
+    "broken_power_3": {
+        "E": 0.2, "A": 30.0, "c0": 0.05, "c1": 0.3, "d1": 5e7, "f1": 0.2, "c2": -0.2, "d2": 1e9, "f2": 0.2,
+        "c3": 0.3, "d3": 3e10, "f3": 0.2,
+    },
+}  # fmt: skip
+TRUTHS = JOINT | CURVES
+
+
+def law_of(name: str) -> Law:
+    return get_law(name, axis="D")
+
+
+def design(name: str, *, per_axis: int = 7) -> dict[str, np.ndarray]:
+    """Axes of runs on which a law is identified, in the units people use."""
+    if name in CURVES:
+        return {"D": np.geomspace(1e6, 1e12, 60)}
+    n, d = np.geomspace(3e7, 1e10, per_axis), np.geomspace(3e8, 3e11, per_axis)
+    x = {"N": np.repeat(n, per_axis), "D": np.tile(d, per_axis)}
+    if name.startswith("repetition"):
+        shares = np.array([1.5, 1.0, 0.3, 0.1, 0.03, 0.01])
+        x = {a: np.tile(v, len(shares)) for a, v in x.items()}
+        x["U"] = x["D"] * np.repeat(shares, per_axis**2)
+    return x
+
+
+def table(name: str, *, noise: float = 0.0, seed: int = 0, **changes: Any) -> Runs:
+    """Runs of a law with multiplicative log-normal noise."""
+    x = design(name, **changes)
+    loss = law_of(name)(TRUTHS[name], x)
+    rng = np.random.default_rng(seed)
+    return Runs(columns={**x, "loss": loss * np.exp(noise * rng.standard_normal(len(loss)))})

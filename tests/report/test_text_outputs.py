@@ -1,0 +1,73 @@
+import re
+
+import pytest
+
+from isoloss.report import render_latex_table, render_markdown
+from isoloss.report.latex import quote as latex_quote
+from isoloss.report.markdown import quote as markdown_quote
+from report.example import HOSTILE, example_study, variants
+
+
+@pytest.mark.parametrize("name", sorted(variants()))
+@pytest.mark.parametrize("render", [render_markdown, render_latex_table])
+def test_every_variant_renders_without_bare_non_numbers(render, name):
+    shown = render(variants()[name]())
+    assert shown.endswith("\n")
+    assert not re.search(r"(?<![\w.])(nan|inf|None|null)\b", shown)
+    shown.encode("utf8")
+
+
+def test_markdown_tables_keep_their_columns_under_hostile_names():
+    shown = render_markdown(variants()["hostile"]())
+    blocks = re.findall(r"(?:^\|.*\n)+", shown, re.M)
+    assert len(blocks) >= 6
+    for block in blocks:
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block
+
+
+def test_markdown_holds_no_html_of_the_study():
+    shown = render_markdown(variants()["hostile"]())
+    assert not re.search("[<>]", shown)
+    assert "&lt;script&gt;" in shown
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markdown_quotes_every_special_character(name):
+    quoted = markdown_quote(name)
+    assert "\n" not in quoted
+    assert not re.search(r"(?<!\\)[`*_\[\]|~$]", quoted.replace("\\\\", ""))
+
+
+def test_markdown_tells_parameters_and_intervals():
+    study = example_study()
+    shown = render_markdown(study)
+    assert "| chinchilla | alpha | 0.3478 | 0.3235 – 0.3756 | 90 %, case bootstrap" in shown
+    assert "**high**" in shown
+
+
+def test_latex_braces_and_environments_balance_under_hostile_names():
+    shown = render_latex_table(variants()["hostile"]())
+    bare = shown.replace(r"\{", "").replace(r"\}", "")
+    assert bare.count("{") == bare.count("}")
+    assert re.findall(r"\\begin\{(\w+)\}", shown) == ["table", "tabular"]
+    rows = [line for line in shown.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
+
+
+def test_latex_runs_no_command_of_the_study():
+    assert latex_quote(r"\input{/etc/passwd}") == r"\textbackslash{}input\{/etc/passwd\}"
+    ours = {"usepackage", "begin", "end", "centering", "caption", "toprule", "midrule",
+            "bottomrule", "addlinespace", "times", "alpha", "beta", "gamma",
+            "textbackslash", "textasciitilde", "textasciicircum",
+            "textless", "textgreater", "textbar", "textquotedbl"}  # fmt: skip
+    shown = render_latex_table(variants()["hostile"]())
+    assert set(re.findall(r"\\([A-Za-z]+)", shown)) <= ours
+
+
+def test_latex_table_holds_each_parameter():
+    study = example_study()
+    shown = render_latex_table(study)
+    rows = [line for line in shown.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == sum(len(law["parameters"]) for law in study["laws"])
+    assert r"$\alpha$ & $0.3478$ & [$0.3235$, $0.3756$] \\" in shown
