@@ -34,7 +34,7 @@ def value(text: str, **names: float) -> float:
         ("-2**2", -4.0),
         ("(-2)**2", 4.0),
         ("2**-1", 0.5),
-        ("2**-2**2", 2.0**-16),
+        ("2**-2**2", 0.0625),
         ("--3", 3.0),
         ("-+-3", 3.0),
         ("2*-3", -6.0),
@@ -93,7 +93,7 @@ def test_errors_name_the_mistake_and_its_place(text: str, message: str, place: i
     "text",
     [
         "", "   ", "exp(1e9)", "1e308*10", "2**1e10", "0**-1", "(-8)**0.5", "log(0)", "log(-1)", "9**9**9**9",
-        "1e308 + 1e308", "sqrt(-1)", "lambda", "__import__",
+        "1e308 + 1e308", "sqrt(-1)", "exp(exp(exp(9)))", "1", "N",
     ],
 )  # fmt: skip
 def test_hostile_or_meaningless_formulas_are_law_errors(text: str) -> None:
@@ -116,13 +116,13 @@ def test_length_is_limited() -> None:
 
 
 def test_long_sums_and_sign_runs_do_not_exhaust_the_stack() -> None:
-    terms = 900
-    text = "+".join(f"a*x{i}" for i in range(terms - 400)) + "-" * 1001 + "a"
-    node = parse(text, axes=[f"x{i}" for i in range(terms)])
-    leaf = {f"x{i}": 1.0 for i in range(terms)} | {"a": 2.0}
-    slope = derivative(node, parameter("a"))
-    assert evaluate([node, slope], leaf) == [998.0, 499.0]
-    assert law_from_expression(text, axes=("x0", *(f"x{i}" for i in range(1, 500)))).pin
+    axes = tuple(f"x{i}" for i in range(600))
+    text = f"a*({'+'.join(axes)})" + "-" * 501 + "b"
+    node = parse(text, axes=axes)
+    leaf = dict.fromkeys(axes, 1.0) | {"a": 2.0, "b": 5.0}
+    assert evaluate([node, derivative(node, parameter("a"))], leaf) == [1195.0, 600.0]
+    pinned = law_from_expression(text, axes=axes).pin(b=5.0)
+    assert pinned([2.0], dict.fromkeys(axes, 1.0)) == 1195.0
 
 
 def test_names_are_axes_or_parameters() -> None:

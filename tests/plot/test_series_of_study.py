@@ -45,11 +45,20 @@ def test_path_and_target_are_those_of_the_study(study):
     assert fan["target"]["low"] == study["plan"]["intervals"]["L_opt"]["low"]
 
 
+def test_largest_run_is_the_one_that_reach_is_counted_from(study):
+    fitted = [
+        c for c, r in zip(study["runs"]["C"], study["runs"]["role"], strict=True) if r == "fit"
+    ]
+    assert series.fan_series(study)["largest"] == pytest.approx(max(fitted))
+    study["forecasts"][0]["reach"] /= 4
+    assert series.fan_series(study)["largest"] == pytest.approx(4 * max(fitted))
+    study["forecasts"] = []
+    assert series.fan_series(study)["largest"] == max(fitted)
+
+
 def test_path_is_sorted_by_compute(study):
     straight = series.path_series(study)
-    study["path"] = {
-        k: v[::-1] if isinstance(v, list) else v for k, v in study["path"].items()
-    }
+    study["path"] = {k: v[::-1] if isinstance(v, list) else v for k, v in study["path"].items()}
     turned = series.path_series(study)
     assert turned["C"].tolist() == straight["C"].tolist()
     assert turned["N_opt"].tolist() == straight["N_opt"].tolist()

@@ -109,10 +109,9 @@ def variants() -> dict[str, Callable[[], dict[str, Any]]]:
         "null_keys": lambda: dict.fromkeys(example_study()) | {"schema": 1},
         "empty_lists": lambda: _emptied(example_study()),
         "wrong_types": lambda: dict.fromkeys(example_study(), "text") | {"schema": 1},
-        "wrong_leaves": lambda: _mapped(
-            example_study(), lambda v: [1] if isinstance(v, str) else "x"
-        )
-        | {"schema": 1},
+        "wrong_leaves": lambda: (
+            _mapped(example_study(), lambda v: [1] if isinstance(v, str) else "x") | {"schema": 1}
+        ),
         "not_finite": lambda: _mapped(
             example_study(), lambda v: float("inf") if isinstance(v, float) else v
         ),
@@ -176,13 +175,25 @@ def _backtest(rng: Any, c: Any, measured: Any) -> dict[str, Any]:
     for i, q in enumerate((0.45, 0.6, 0.75)):
         limit = float(np.quantile(c, q)) if c.size else 1e20
         larger = np.flatnonzero(c > limit)
-        cuts.append({"C_cut": limit, "n_train": int(c.size - larger.size),
-                     "n_test": int(larger.size), "reach": float(np.max(c, initial=1) / limit)})
+        cuts.append(
+            {
+                "C_cut": limit,
+                "n_train": int(c.size - larger.size),
+                "n_test": int(larger.size),
+                "reach": float(np.max(c, initial=1) / limit),
+            }
+        )
         for k, law in enumerate(("chinchilla", "chinchilla_tied", "kaplan")):
             for m, objective in enumerate(("huber:0.001", "squares")):
-                entries.append({"law": law, "objective": objective, "cut": i,
-                                "error": (0.009 - 0.0022 * i) * (1 + 0.5 * k + 0.3 * m),
-                                "bias": 0.002 * (1 - k)})
+                entries.append(
+                    {
+                        "law": law,
+                        "objective": objective,
+                        "cut": i,
+                        "error": (0.009 - 0.0022 * i) * (1 + 0.5 * k + 0.3 * m),
+                        "bias": 0.002 * (1 - k),
+                    }
+                )
         points += [{"cut": i, "C": c[j], "loss": measured[j],
                     "predicted": measured[j] * np.exp(0.008 * rng.standard_normal())}
                    for j in larger]  # fmt: skip
@@ -231,9 +242,11 @@ def _answers(budget: float, largest: float) -> dict[str, Any]:
     path_l = loss(path_n, path_d)
     spread = 0.02 + 0.035 * np.abs(np.log10(c / 3e19))
     wide = 0.02 + 0.035 * abs(np.log10(budget / 3e19))
-    ends = {"N_opt": interval(best_n * np.exp(-2 * wide), best_n * np.exp(2 * wide)),
-            "D_opt": interval(best_d * np.exp(-2 * wide), best_d * np.exp(2 * wide)),
-            "L_opt": interval(best * np.exp(-0.07 * wide), best * np.exp(0.07 * wide))}
+    ends = {
+        "N_opt": interval(best_n * np.exp(-2 * wide), best_n * np.exp(2 * wide)),
+        "D_opt": interval(best_d * np.exp(-2 * wide), best_d * np.exp(2 * wide)),
+        "L_opt": interval(best * np.exp(-0.07 * wide), best * np.exp(0.07 * wide)),
+    }
     gn, gd = np.geomspace(2e7, 5e10, 32), np.geomspace(1e8, 3e12, 32)
     laws = [{"law": law, "weight": w, "loss": best * (1 + s), "low": best * (1 + s - 0.006),
              "high": best * (1 + s + 0.006)}

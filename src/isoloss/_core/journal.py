@@ -41,7 +41,7 @@ class Journal:
     def write(self, name: str, values: Array) -> None:
         """Keep a piece."""
         buffer = io.BytesIO()
-        array = np.ascontiguousarray(values, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64, order="C")
         np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
         write_atomic(self.folder / f"{name}.npy", buffer.getvalue())
         write_atomic(self.folder / f"{name}.sha256", digest_bytes(buffer.getvalue()) + "\n")

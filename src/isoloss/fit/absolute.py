@@ -53,26 +53,30 @@ def _total(kernel: Kernel, q: Array, weights: Array, goal: Objective) -> float:
 
 
 def _vertex(kernel: Kernel, q: Array, weights: Array, goal: Objective) -> tuple[Array, bool]:
+    # Equal runs are one run of their summed weight: the law passes through all or none of them.
+    table = np.stack([*kernel.x.values(), kernel.y], axis=1)
+    _, first, label = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    weights = np.bincount(label.ravel(), weights)
     rows = slice(0, kernel.n)
     free = (q > kernel.lower) & (q < kernel.upper)
     k = int(free.sum())
-    r = kernel.predict(q[None])[0] - kernel.y
+    r = (kernel.predict(q[None])[0] - kernel.y)[first]
     # A run of no weight holds nothing.
     distance = np.where(weights > 0, np.abs(r), np.inf)
     touched = np.sort(np.argsort(distance, kind="stable")[:k])
     point = q.copy()
     for _ in range(8):
-        jac = kernel.jacobian(point[None], rows)[0][free][:, touched]
-        r = kernel.predict(point[None])[0] - kernel.y
+        jac = kernel.jacobian(point[None], rows)[0][free][:, first[touched]]
+        r = (kernel.predict(point[None])[0] - kernel.y)[first]
         try:
             point[free] -= np.linalg.solve(jac.T, r[touched])
         except np.linalg.LinAlgError:
             return q, False
         point = np.clip(point, kernel.lower, kernel.upper)
-    r = kernel.predict(point[None])[0] - kernel.y
+    r = (kernel.predict(point[None])[0] - kernel.y)[first]
     if not np.isfinite(r).all() or np.max(np.abs(r[touched])) > 1e-10:
         return q, False
-    jac = kernel.jacobian(point[None], rows)[0][free]
+    jac = kernel.jacobian(point[None], rows)[0][free][:, first]
     slope = np.where(r > 0, goal.over, -1.0) * weights
     slope[touched] = 0.0
     try:

@@ -131,7 +131,7 @@ def run_scale(x: Runs | Mapping[str, Any], axes: Collection[str] | None = None) 
         return 6.0 * np.asarray(x["N"], dtype=np.float64) * np.asarray(x["D"], dtype=np.float64)
     if not axes:
         return np.ones(len(x))
-    return np.prod([np.asarray(x[a], dtype=np.float64) for a in axes], axis=0)
+    return np.asarray(np.prod([np.asarray(x[a], dtype=np.float64) for a in axes], axis=0))
 
 
 def choose_cuts(scale: Array, *, least: int, most: int = MAX_CUTS) -> list[float]:

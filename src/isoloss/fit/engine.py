@@ -40,6 +40,7 @@ class Solutions:
     iterations: npt.NDArray[np.int64]
 
 
+@np.errstate(all="ignore")
 def minimise(
     kernel: Kernel,
     starts: Array,

@@ -271,7 +271,12 @@ def _draws(
         return _sandwich(kernel, data, best, draws, seed), "sandwich, normal", 0
     clustered = resample == "cluster" or (resample == "auto" and repeated)
     groups = data.groups if clustered else np.arange(kernel.n)
-    kernel = Kernel(data.law, data.x, data.loss, kernel.goal, scales=kernel.scales)
+    # What stands in for the corner of the absolute value is small beside the residuals.
+    typical = float(np.median(np.abs(kernel.predict(best[None])[0] - kernel.y))) / kernel.typical
+    smooth = max(0.05 * typical, 1e-6)
+    kernel = Kernel(
+        data.law, data.x, data.loss, kernel.goal, scales=kernel.scales, smooth=smooth
+    )
 
     def block(rng: np.random.Generator, size: int) -> Array:
         weights = resample_weights(groups, size, rng=rng) * data.weights
@@ -279,7 +284,7 @@ def _draws(
             kernel,
             np.repeat(best[None], size, axis=0),
             weights=weights,
-            max_iterations=100,
+            max_iterations=300,
             tolerance=1e-9,
         )
         ok = (solved.status == CONVERGED)[:, None].astype(np.float64)

@@ -63,7 +63,7 @@ def _segments(z: Array, i: int, j: int, level: float) -> list[tuple[_Edge, _Edge
     if len(cut) == 2:
         return [(cut[0], cut[1])]
     centre = bool(np.mean(corners) > level)
-    if True:
+    if above[0] == centre:
         return [(cut[0], cut[1]), (cut[2], cut[3])]
     return [(cut[3], cut[0]), (cut[1], cut[2])]
 

@@ -96,13 +96,15 @@ def fan_series(study: Study) -> dict[str, Any]:
     -------
     dict
         ``fit``, ``held_out``: runs with C, loss > 0; ``path``: see `path_series`; ``target``:
-        ``C``, ``loss``, ``low``, ``high`` at the budget.
+        ``C``, ``loss``, ``low``, ``high`` at the budget; ``largest``: compute of the largest run
+        behind the forecast, the point from which its reach is counted.
     """
     plan = mapping(study.get("plan"))
     interval = mapping(mapping(plan.get("intervals")).get("L_opt"))
     return {
         **{role: _placeable(part, "C", "loss") for role, part in runs_series(study).items()},
         "path": path_series(study),
+        "largest": _largest(study),
         "target": {
             "C": number(plan.get("budget")),
             "loss": number(plan.get("L_opt")),
@@ -227,6 +229,15 @@ def price_series(study: Study) -> dict[str, Any]:
     keep = (columns["N_ratio"] > 0) & np.isfinite(columns["excess_percent"])
     order = np.argsort(columns["N_ratio"][keep], kind="stable")
     return {key: column[keep][order] for key, column in columns.items()}
+
+
+def _largest(study: Study) -> float:
+    """Return C / reach of the forecast, so that every reach in a report has one meaning."""
+    forecast = forecast_series(study)
+    if forecast["reach"] > 0 and forecast["C"] > 0:
+        return number(float(forecast["C"]) / float(forecast["reach"]))
+    fitted = runs_series(study)["fit"]["C"]
+    return float(np.max(fitted[fitted > 0], initial=0.0)) or float("nan")
 
 
 def _placeable(part: dict[str, Any], x: str, y: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from isoloss.plot.access import mapping, number, records, text, texts
-from isoloss.plot.series import Study, forecast_series, path_series, runs_series
+from isoloss.plot.series import Study, fan_series, forecast_series, path_series, runs_series
 from isoloss.report.digits import count, exact, percent, power, significant
 from isoloss.report.markup import Markup, json_block, tag
 from isoloss.report.tables import badge, described, interval, level, short
@@ -19,9 +19,10 @@ _SEVERITIES = ("high", "medium", "low")
 def header(study: Study) -> Markup:
     """Return the title and one line on what was fitted."""
     runs = runs_series(study)
-    facts = [f"{runs['fit']['C'].size} fitted runs"]
-    if runs["held_out"]["C"].size:
-        facts.append(f"{runs['held_out']['C'].size} held out")
+    held = runs["held_out"]["C"].size
+    facts = [f"{runs['fit']['C'].size + held} runs"]
+    if held:
+        facts.append(f"{held} held out to test the forecast")
     laws = records(study.get("laws"))
     if laws:
         facts.append(f"{len(laws)} rival laws" if len(laws) > 1 else "1 law")
@@ -112,8 +113,7 @@ def what_if(study: Study) -> Markup:
     path = path_series(study)
     if path["C"].size < 2:
         return Markup("")
-    fitted = runs_series(study)["fit"]["C"]
-    largest = float(np.max(fitted[fitted > 0], initial=0.0)) or math.nan
+    largest = fan_series(study)["largest"]
     budget = number(mapping(study.get("plan")).get("budget"))
     first, last = float(path["C"][0]), float(path["C"][-1])
     start = min(max(budget, first), last) if math.isfinite(budget) else last

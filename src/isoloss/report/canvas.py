@@ -35,7 +35,7 @@ class Page:
 
 # Two drawings of each figure: text keeps its size on a phone, where a scaled drawing would not.
 WIDE = Page(kind="wide", width=800, height=470, left=64, right=24, top=16, bottom=52)
-NARROW = Page(kind="narrow", width=344, height=330, left=50, right=12, top=14, bottom=48)
+NARROW = Page(kind="narrow", width=344, height=330, left=60, right=12, top=14, bottom=48)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +175,9 @@ class Canvas:
 
     def inside(self, px: float, py: float) -> bool:
         """Tell whether a page position lies in the plotting area."""
-        return (
-            min(self.x.start, self.x.end) <= px <= max(self.x.start, self.x.end)
-            and min(self.y.start, self.y.end) <= py <= max(self.y.start, self.y.end)
-        )
+        return min(self.x.start, self.x.end) <= px <= max(self.x.start, self.x.end) and min(
+            self.y.start, self.y.end
+        ) <= py <= max(self.y.start, self.y.end)
 
     def render(self, title: str, description: str) -> Markup:
         """Return the drawing with its axes, title and description."""
@@ -231,8 +230,8 @@ class Canvas:
         if y.title:
             up = (page.top + bottom) / 2
             parts.append(
-                tag("text", y.title, x=13.0, y=up, text_anchor="middle", class_="name",
-                    transform=f"rotate(-90 13 {coordinate(up)})")
+                tag("text", y.title, x=12.0, y=up, text_anchor="middle", class_="name",
+                    transform=f"rotate(-90 12 {coordinate(up)})")
             )  # fmt: skip
         return tag("g", parts)
 

@@ -62,25 +62,26 @@ def held_out(study: Study) -> Markup:
         rows.append(
             [
                 named(text(row.get("name"))),
-                value(row.get("N"), count),
-                value(row.get("D"), count),
-                value(row.get("C"), power),
-                value(row.get("reach"), times),
+                verdict[bool(inside)] if known else None,
                 value(row.get("predicted"), significant),
                 interval(row.get("interval"), significant),
                 value(row.get("loss"), significant),
                 value(row.get("error_percent"), signed_percent),
-                verdict[bool(inside)] if known else None,
+                value(row.get("reach"), times),
+                value(row.get("N"), count),
+                value(row.get("D"), count),
+                value(row.get("C"), power),
             ]
         )
-    head = ["Run", "N#", "D#", "C, FLOPs#", "Reach#", "Forecast#", "Interval, new run#",
-            "Measured#", "Error#", "Verdict"]  # fmt: skip
+    head = ["Run", "Verdict", "Forecast#", "Interval, new run#", "Measured#", "Error#", "Reach#",
+            "N#", "D#", "C, FLOPs#"]  # fmt: skip
     return section(
         "held-out",
         "Forecasts of runs the procedure never saw",
         tag("p", text(part.get("sentence"))),
-        tag("p", "These runs took no part in fitting, in choosing the objective, or in weighting"
-            " the laws. Their intervals are for one new run, noise of the seed included.",
+        tag("p", "For these forecasts the runs below took no part in fitting, in choosing the"
+            " objective, or in weighting the laws. Their intervals are for one new run, noise"
+            " of the seed included.",
             class_="aside"),
         table("tab-held-out", head, rows, caption="Held-out runs"),
     )  # fmt: skip

@@ -108,5 +108,3 @@ def _asset(name: str) -> str:
     """Read a file of this room; its indentation is for people, not for the page."""
     written = files("isoloss.report").joinpath(name).read_text(encoding="utf8")
     return "\n".join(line.strip() for line in written.splitlines() if line.strip())
-
-

@@ -146,9 +146,10 @@ def _draw_isoloss(study: Study, series: dict[str, Any], page: Page) -> Markup:
         canvas.add(_star(px, py, f"N* {count(best['N'])}, D* {count(best['D'])}"))
         room = px < right - 150
         note = f"N* {count(best['N'])} · D* {count(best['D'])}"
-        at, up = px + (22 if room else -12), py + (4 if room else -12)
-        canvas.text(at, up, note, anchor="start" if room else "end", class_="label strong")
-        length = 7.5 * len(note) * (1 if room else -1)
+        # Free of marks: the wedge between path and budget line, or near the edge what is below.
+        length = 7.5 * len(note)
+        at, up = (px + 22, py + 4) if room else (min(px - length / 2, right - length), py + 52)
+        canvas.text(at, up, note, class_="label strong")
         taken = [(at + length * k / 4 + 15, up) for k in range(5)]
     _contour_labels(canvas, series["contours"], taken)
     described = (
@@ -174,8 +175,8 @@ def _draw_fan(study: Study, series: dict[str, Any], page: Page) -> Markup:
     y = log_axis(losses, bottom, page.top, most=most, pad=0.08,
                  title=axis_title(study, "loss", page))  # fmt: skip
     canvas = Canvas("fan", page, x, y)
-    if fit["C"].size:
-        edge = float(x(fit["C"].max()))
+    if series["largest"] > 0:
+        edge = float(x(series["largest"]))
         if right - edge > 8:
             canvas.add(tag("rect", x=edge, y=float(page.top), width=right - edge,
                            height=float(bottom - page.top), class_="beyond"))  # fmt: skip

@@ -16,7 +16,7 @@ from isoloss.runs.columns import POSITIVE, RESOURCES, Roles
 from isoloss.runs.flops import FLOPS_PER_PARAMETER_TOKEN
 from isoloss.runs.notes import Note, configuration_ids
 from isoloss.runs.numbers import Cells, Problem, read_numbers
-from isoloss.runs.rows import automatic_name, clean, short, sort_rows
+from isoloss.runs.rows import automatic_name, clean, clean_all, short, sort_rows
 from isoloss.runs.source import Source
 from isoloss.runs.table import Refusal
 
@@ -77,7 +77,7 @@ class Gathered:
                     if axis in self._labels:
                         _mix(group, cells)
             if self.roles.name is not None:
-                names.append([_label(c) for c in _listed(batch.columns[self.roles.name])])
+                names.append(_labels(batch.columns[self.roles.name]))
             marks.append(mark)
             groups.append(group)
             done += count
@@ -281,6 +281,13 @@ def _first_text(cells: Cells) -> str | None:
 
 def _listed(cells: Cells) -> Iterable[Any]:
     return cells.tolist() if isinstance(cells, np.ndarray) else cells
+
+
+def _labels(cells: Cells) -> list[str]:
+    given = list(_listed(cells))
+    if set(map(type, given)) == {str}:
+        return clean_all(given)
+    return [_label(cell) for cell in given]
 
 
 def _label(cell: object) -> str:

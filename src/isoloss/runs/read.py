@@ -138,7 +138,7 @@ def _assemble(
     kept = np.flatnonzero(good).tolist()
     return Runs(
         columns=gathered.columns(good),
-        names=tuple(gathered.name_of(i) for i in kept),
+        names=tuple(gathered.names[i] for i in kept) if gathered.names else (),
         rows=tuple(gathered.rows[good].tolist()),
         conventions=Conventions(**meanings),
         source=source.label,

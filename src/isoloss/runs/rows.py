@@ -37,6 +37,14 @@ def clean(text: str, limit: int = LABEL_LIMIT) -> str:
     return kept.strip()[:limit].rstrip()
 
 
+def clean_all(labels: Sequence[str]) -> list[str]:
+    """Clean many labels; clean ones, the common case, are only looked at."""
+    plain = all(map(str.isprintable, labels)) and max(map(len, labels), default=0) <= LABEL_LIMIT
+    if plain:
+        return list(map(str.strip, labels))
+    return [clean(label) for label in labels]
+
+
 def short(value: object, limit: int = 60) -> str:
     """Show a value inside a message: printable, one line, capped."""
     if isinstance(value, str):

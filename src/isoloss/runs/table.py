@@ -15,7 +15,7 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array, as_vector, freeze
 from isoloss.errors import InputError
 from isoloss.runs.notes import DATA_CODES, Note, configuration_ids, data_notes
-from isoloss.runs.rows import automatic_name, clean, content_digest, short
+from isoloss.runs.rows import automatic_name, clean, clean_all, content_digest, short
 
 __all__ = ["SCHEMA", "Conventions", "Note", "Refusal", "Runs"]
 
@@ -127,7 +127,7 @@ class Runs:
             raise InputError(
                 f"runs: {count} values per column but {len(names)} names and {len(rows)} rows"
             )
-        names = tuple(clean(n) or automatic_name(r) for n, r in zip(names, rows, strict=True))
+        names = tuple(n or automatic_name(r) for n, r in zip(clean_all(names), rows, strict=True))
         kept = tuple(note for note in self.notes if note.code not in DATA_CODES)
         final = {
             "columns": MappingProxyType(columns),

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from isoloss.errors import InputError
@@ -24,7 +24,7 @@ from isoloss.runs.source import (
 from isoloss.runs.table import Refusal
 
 LINE_LIMIT = 4 * 2**20
-_BATCH_CHARACTERS = 2**28
+BATCH_LIMIT = 2**28
 _DELIMITERS = ",\t;|"
 
 
@@ -33,6 +33,9 @@ class CappedStream(io.RawIOBase):
 
     def __init__(self, head: bytes, pull: Callable[[int], bytes], limits: Limits) -> None:
         super().__init__()
+        self.lines = False  # set where text is read line by line
+        self.batch = 0  # bytes since the reader last took stock
+        self._line = 0
         self._pending = memoryview(head)
         self._pull = pull
         self._limits = limits
@@ -52,19 +55,29 @@ class CappedStream(io.RawIOBase):
             raise self._limits.too_large()
         size = min(len(buffer), len(self._pending))
         buffer[:size] = self._pending[:size]
+        if self.lines:
+            self._check_lines(bytes(self._pending[:size]))
         self._pending = self._pending[size:]
         return size
+
+    def _check_lines(self, data: bytes) -> None:
+        """Stop a line, or the rows of one batch, before they fill the memory."""
+        end = max(data.rfind(b"\n"), data.rfind(b"\r"))
+        self._line = self._line + len(data) if end < 0 else len(data) - end - 1
+        self.batch += len(data)
+        if self._line > LINE_LIMIT or self.batch > BATCH_LIMIT:
+            raise InputError(
+                f"a line is longer than {LINE_LIMIT:,} bytes, or rows are huge; "
+                "is this a table of runs?"
+            )
 
 
 def read_csv(stream: CappedStream, label: str, limits: Limits, *, suffix: str) -> Source:
     """Header and batches of a delimited text; the delimiter is told from the header."""
-    text = io.TextIOWrapper(
-        io.BufferedReader(stream, 2**18), encoding="utf-8-sig", newline="", errors="strict"
-    )
-    lines = _Lines(text)
-    first = next((line for line in lines if line.strip()), "")
+    text = _text(stream, newline="")
+    first = next((line for line in text if line.strip()), "")
     delimiter = _delimiter(first, suffix)
-    reader = csv.reader(_chain(first, lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
     except csv.Error as error:
@@ -74,31 +87,12 @@ def read_csv(stream: CappedStream, label: str, limits: Limits, *, suffix: str) -
         raise InputError(
             f"the first line holds numbers ({short(first.strip())}); it must name the columns"
         )
-    return Source(label, header, _csv_batches(reader, lines, len(header), limits))
+    return Source(label, header, _csv_batches(reader, stream, len(header), limits))
 
 
-def _chain(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
-
-
-class _Lines:
-    """Lines of bounded length; counts characters so that one record cannot fill the memory."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self.characters = 0
-
-    def __iter__(self) -> Iterator[str]:
-        read = self._text.readline
-        while line := read(LINE_LIMIT):
-            self.characters += len(line)
-            if len(line) >= LINE_LIMIT or self.characters > _BATCH_CHARACTERS:
-                raise InputError(
-                    f"a line is longer than {LINE_LIMIT:,} characters, or rows are huge; "
-                    "is this a table of runs?"
-                )
-            yield line
+def _text(stream: CappedStream, *, newline: str) -> io.TextIOWrapper:
+    stream.lines = True
+    return io.TextIOWrapper(io.BufferedReader(stream, 2**18), encoding="utf-8-sig", newline=newline)
 
 
 def _delimiter(line: str, suffix: str) -> str:
@@ -109,12 +103,12 @@ def _delimiter(line: str, suffix: str) -> str:
 
 
 def _csv_batches(
-    reader: Iterator[list[str]], lines: _Lines, width: int, limits: Limits
+    reader: Iterator[list[str]], stream: CappedStream, width: int, limits: Limits
 ) -> Iterator[Batch]:
     size = max(1, min(BATCH_ROWS, BATCH_CELLS // max(width, 1)))
     done = 0
     while True:
-        lines.characters = 0
+        stream.batch = 0
         try:
             chunk = list(islice(reader, size))
         except csv.Error as error:
@@ -172,14 +166,13 @@ def read_json(stream: CappedStream, label: str, limits: Limits) -> Source | dict
 
 def read_jsonl(stream: CappedStream, label: str, limits: Limits) -> Source:
     """One object a line; a line that is none is refused, not fatal."""
-    text = io.TextIOWrapper(io.BufferedReader(stream, 2**18), encoding="utf-8-sig", newline="\n")
-    return from_objects(_objects(_Lines(text)), label, limits)
+    return from_objects(_objects(_text(stream, newline="\n"), stream), label, limits)
 
 
-def _objects(lines: _Lines) -> Iterator[tuple[int, object]]:
+def _objects(lines: Iterable[str], stream: CappedStream) -> Iterator[tuple[int, object]]:
     row = 0
     for line in lines:
-        lines.characters = 0
+        stream.batch = 0
         if not line.strip():
             continue
         row += 1

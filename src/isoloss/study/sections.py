@@ -139,7 +139,7 @@ def backtest_section(laws: LawSet) -> dict[str, Any]:
 
 def held_out(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
     """Forecasts of the runs that the laws were not shown."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for i in np.flatnonzero(held):
         at = {a: float(runs[a][i]) for a in (*laws.axes, "C") if a in runs}
         f = forecast(laws, at)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
@@ -26,7 +27,7 @@ def _learning_rate(spec: RunSpec, step: int) -> float:
 
 
 @torch.no_grad()
-def evaluate(model: ByteTransformer, held_out: np.ndarray) -> float:
+def evaluate(model: ByteTransformer, held_out: npt.NDArray[np.uint8]) -> float:
     """Mean loss in nats per byte over a fixed set of evenly spaced held-out blocks."""
     starts = np.linspace(0, len(held_out) - CONTEXT - 1, EVAL_BLOCKS).astype(np.int64)
     blocks = torch.from_numpy(held_out[starts[:, None] + np.arange(CONTEXT + 1)].astype(np.int64))
@@ -71,7 +72,7 @@ def train(spec: RunSpec, corpus: Corpus, *, device: str = "cpu") -> dict[str, An
         logits = model(block[:, :-1]).reshape(-1, VOCABULARY)
         loss = F.cross_entropy(logits, block[:, 1:].reshape(-1))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         if step % 50 == 0 or step == spec.steps - 1:

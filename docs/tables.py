@@ -1,0 +1,95 @@
+"""Tables made from the code when the pages are built, so that the two cannot part.
+
+A page holds a line ``<!-- table: NAME -->``; `fill` puts the table after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+
+from isoloss.laws import PUBLISHED, get_law, law_names
+from isoloss.runs.columns import ALIASES
+
+ROOMS = (
+    ("isoloss.runs", "Runs"),
+    ("isoloss.laws", "Laws"),
+    ("isoloss.fit", "Fits, law sets, forecasts"),
+    ("isoloss.plan", "Plans"),
+    ("isoloss.study", "Studies"),
+    ("isoloss.report", "Reports"),
+    ("isoloss.plot", "Pictures"),
+    ("isoloss.sweep", "Sweeps"),
+)
+_MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    # A bar inside a cell would end it.
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
+
+
+def laws() -> str:
+    """Every law of the catalogue."""
+    rows = []
+    for name in law_names():
+        law = get_law(name)
+        meanings = ", ".join(f"`{p.name}` {p.meaning}" for p in law.parameters)
+        rows.append([f"`{name}`", f"`{law.formula}`", meanings, law.source, law.description])
+    return table(["Law", "Formula", "Parameters", "Source", "When"], rows)
+
+
+def published() -> str:
+    """Published constants with their caveats."""
+    rows = []
+    for name, p in PUBLISHED.items():
+        values = ", ".join(f"`{k}` {v:g}" for k, v in p.parameters.items())
+        rows.append([f"`{name}`", f"`{p.law}`", values, p.source, p.caveat])
+    return table(["Name", "Law", "Values", "Source", "Know before use"], rows)
+
+
+def aliases() -> str:
+    """Names of columns that are understood unasked."""
+    rows = [[f"`{axis}`", ", ".join(sorted(names))] for axis, names in ALIASES.items()]
+    return table(["Axis", "Names (case, spaces and punctuation do not count)"], rows)
+
+
+def reference() -> str:
+    """Directives for every public name of every room."""
+    parts = []
+    for module, title in ROOMS:
+        room = import_module(module)
+        parts.append(f"## {title}: `{module}`\n\n```{{eval-rst}}\n.. currentmodule:: {module}\n")
+        for name in room.__all__:
+            value = getattr(room, name)
+            if inspect.isclass(value):
+                parts.append(f".. autoclass:: {name}\n   :members:\n   :exclude-members: {_own(value)}")
+            elif callable(value):
+                parts.append(f".. autofunction:: {name}")
+            else:
+                parts.append(f".. autodata:: {name}\n   :no-value:")
+        parts.append("```\n")
+    return "\n".join(parts)
+
+
+def _own(kind: type) -> str:
+    """Fields: the docstring of the class lists them already."""
+    fields = {*getattr(kind, "__dataclass_fields__", {}), *kind.__dict__.get("__slots__", ())}
+    return ", ".join(sorted({*fields, "__init__", "__new__"}))
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "laws": laws,
+    "published": published,
+    "aliases": aliases,
+    "reference": reference,
+}
+
+
+def fill(text: str) -> str:
+    """Put each table after its mark."""
+    return _MARK.sub(lambda m: f"{m[0]}\n\n{_TABLES[m[1]]()}\n", text)
