@@ -1,16 +1,14 @@
 """Sphinx configuration."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
 
-import isoloss
-from tables import fill
-
 project = "isoloss"
 author = "the isoloss authors"
-version = release = isoloss.__version__
+version = release = import_module("isoloss").__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "examples"]
 html_theme = "furo"
@@ -31,6 +29,7 @@ napoleon_use_ivar = True
 
 def setup(app):
     """Put what the code knows into the pages that show it."""
+    fill = import_module("tables").fill
 
     def on_read(app, docname, source):
         source[0] = fill(source[0])

@@ -67,11 +67,14 @@ def reference() -> str:
         for name in room.__all__:
             value = getattr(room, name)
             if inspect.isclass(value):
-                parts.append(f".. autoclass:: {name}\n   :members:\n   :exclude-members: {_own(value)}")
+                parts.append(
+                    f".. autoclass:: {name}\n   :members:\n   :exclude-members: {_own(value)}"
+                )
             elif callable(value):
                 parts.append(f".. autofunction:: {name}")
             else:
-                parts.append(f".. autodata:: {name}\n   :no-value:")
+                # A mapping's own docstring is that of its type.
+                parts.append(f".. py:data:: {name}\n\n   A mapping; see the page of laws.")
         parts.append("```\n")
     return "\n".join(parts)
 

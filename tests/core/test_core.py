@@ -88,19 +88,34 @@ def test_intervals_of_draws() -> None:
     assert weighted.high == pytest.approx(twice.high, abs=1.5)
     assert "90 %" in repr(interval)
     assert Interval(low=1.0, high=2.0, level=0.9, method="m").to_dict() == {
-        "low": 1.0, "high": 2.0, "level": 0.9, "method": "m"
-    }  # fmt: skip
+        "low": 1.0,
+        "high": 2.0,
+        "level": 0.9,
+        "method": "m",
+    }
 
 
 def test_plain_types() -> None:
     value = {
-        1: np.float64(0.5), "a": np.arange(4).reshape(2, 2), "b": (np.int64(3), math.inf), "c": np.array(2.0),
-        "d": {"y", "x"}, "e": np.bool_(True), "f": Interval(low=0, high=1, level=0.9, method="m"), "g": math.nan,
-    }  # fmt: skip
+        1: np.float64(0.5),
+        "a": np.arange(4).reshape(2, 2),
+        "b": (np.int64(3), math.inf),
+        "c": np.array(2.0),
+        "d": {"y", "x"},
+        "e": np.bool_(True),
+        "f": Interval(low=0, high=1, level=0.9, method="m"),
+        "g": math.nan,
+    }
     assert plain(value) == {
-        "1": 0.5, "a": [[0, 1], [2, 3]], "b": [3, None], "c": 2.0, "d": ["x", "y"], "e": True,
-        "f": {"low": 0, "high": 1, "level": 0.9, "method": "m"}, "g": None,
-    }  # fmt: skip
+        "1": 0.5,
+        "a": [[0, 1], [2, 3]],
+        "b": [3, None],
+        "c": 2.0,
+        "d": ["x", "y"],
+        "e": True,
+        "f": {"low": 0, "high": 1, "level": 0.9, "method": "m"},
+        "g": None,
+    }
     assert json.loads(to_json(value)) == plain(value)
 
 
@@ -109,7 +124,11 @@ def test_json_bytes_do_not_depend_on_the_process() -> None:
     found = set()
     for seed in ("1", "2", "3"):
         env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": source_root()}
-        found.add(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout)
+        found.add(
+            subprocess.run(
+                [sys.executable, "-c", code], env=env, capture_output=True, check=True
+            ).stdout
+        )
     assert len(found) == 1
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fit.designs import CHINCHILLA, TRUTHS, design, law_of, table
 
+from fit.designs import CHINCHILLA, TRUTHS, design, law_of, table
 from isoloss.errors import FitError
 from isoloss.fit import Fit, LeastSquares, fit
 from isoloss.laws import Law, law_from_expression
@@ -57,7 +57,9 @@ def test_every_objective_recovers(objective: str) -> None:
     np.testing.assert_allclose(found.draws, np.tile(found.theta, (20, 1)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["chinchilla", "sigmoid_power", "kaplan", "coupled", "repetition_joint"])
+@pytest.mark.parametrize(
+    "name", ["chinchilla", "sigmoid_power", "kaplan", "coupled", "repetition_joint"]
+)
 def test_pinning_any_parameter_at_its_truth(name: str) -> None:
     runs, law = table(name), law_of(name)
     for pinned, value in TRUTHS[name].items():
@@ -137,7 +139,10 @@ def test_noise_that_shrinks_with_scale_is_weighted() -> None:
         loss = law_of("chinchilla")(CHINCHILLA, x) * np.exp(noise)
         runs = Runs(columns={**x, "loss": loss})
         errors = [
-            abs(fit(runs, objective=LeastSquares(), noise=n, draws=0).parameters["E"] - CHINCHILLA["E"])
+            abs(
+                fit(runs, objective=LeastSquares(), noise=n, draws=0).parameters["E"]
+                - CHINCHILLA["E"]
+            )
             for n in ("constant", "scale")
         ]
         better += errors[1] < errors[0]

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit.designs import CURVES, JOINT, TRUTHS, design, law_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fit.designs import CURVES, JOINT, TRUTHS, design, law_of
 from isoloss.errors import LawError
 from isoloss.laws import PUBLISHED, Law, Parameter, get_law, law_from_expression, law_names
 from isoloss.laws.expression import const, parse
@@ -195,7 +195,9 @@ def test_repetition_by_hand() -> None:
     # U = 100 examples four times over, R_D = 15: D' = 100 + 1500 (1 - exp(-3/15)).
     law = get_law("repetition")
     theta = {"E": 0.0, "A": 0.0, "B": 1.0, "alpha": 1.0, "beta": 1.0, "R_D": 15.0}
-    assert 1 / law(theta, {"N": 1.0, "D": 400.0, "U": 100.0})[0] == pytest.approx(371.903870, abs=1e-6)
+    assert 1 / law(theta, {"N": 1.0, "D": 400.0, "U": 100.0})[0] == pytest.approx(
+        371.903870, abs=1e-6
+    )
 
 
 def test_broken_power_limits() -> None:

@@ -123,15 +123,16 @@ def test_the_edge_says_which_side():
     assert "smaller sizes" in rises.message
 
 
-@pytest.mark.parametrize("degree", [2, 3])
-def test_noise_alone_rarely_looks_like_a_minimum(degree):
+@pytest.mark.parametrize(("degree", "most"), [(2, 22), (3, 12)])
+def test_noise_alone_rarely_looks_like_a_minimum(degree, most):
     accepted = [
         b.refusal is None
         for seed in range(60)
         for b in fit_isoflop(*_curves(lambda x: 3 + 0 * x, 0.003, seed), degree=degree).budgets
     ]
-    # Nominal 5 % of 180: more than 22 has probability below 1e-4.
-    assert sum(accepted) <= 22
+    # Nominal 5 % of 180 for the parabola: more than 22 has probability below 1e-4. The cubic,
+    # which has a minimum somewhere in half of all noise, must pass two tests: about 2 %.
+    assert sum(accepted) <= most
 
 
 def test_a_weak_bend_in_strong_noise_is_undetermined():

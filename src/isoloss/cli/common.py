@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +16,46 @@ import click
 OK, ERROR, USAGE, DOUBT = 0, 1, 2, 3
 
 
-class Pairs(click.ParamType):
+_REMEDIES = {
+    errno.ENOSPC: "free some space and start again; what was written before is still there",
+    errno.EDQUOT: "free some space and start again; what was written before is still there",
+    errno.EACCES: "check who may read and write there, or give another path",
+    errno.EPERM: "check who may read and write there, or give another path",
+    errno.EROFS: "give a path on a disk that can be written",
+    errno.ENOTDIR: "a part of the path is a file; give another path",
+}
+
+
+def number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("is not a number") from None
+
+
+def positive(text: str) -> float:
+    """Read a number of something that there can be: finite and above zero."""
+    value = number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError("must be finite and positive")
+    return value
+
+
+class Positive(click.ParamType):  # type: ignore[type-arg]  # plain in older releases
+    """A finite number above zero."""
+
+    name = "NUMBER"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Read the number; mistakes are usage errors."""
+        try:
+            return positive(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+class Pairs(click.ParamType):  # type: ignore[type-arg]
     """``name=value`` pairs, separated by commas; the option may be repeated."""
 
     name = "NAME=VALUE,..."
@@ -33,16 +74,16 @@ class Pairs(click.ParamType):
                 self.fail(f"{part!r}: write NAME=VALUE", param, ctx)
             try:
                 found[key.strip()] = self.kind(text.strip())
-            except ValueError:
-                self.fail(f"{key.strip()} = {text.strip()!r} is not a number", param, ctx)
+            except ValueError as error:
+                self.fail(f"{key.strip()} = {text.strip()!r} {error}", param, ctx)
         return found
 
 
 def _bounds(text: str) -> tuple[float, float]:
     low, sign, high = text.partition(":")
     if not sign:
-        raise ValueError(text)
-    return float(low or "-inf"), float(high or "inf")
+        raise ValueError("is not LOW:HIGH")
+    return number(low or "-inf"), number(high or "inf")
 
 
 def runs_argument(required: bool = True) -> Callable[[Any], Any]:
@@ -54,7 +95,7 @@ def reading_options(function: Any) -> Any:
     """Add the options that say how to read the table."""
     for option in (
         click.option(
-            "--units", type=Pairs(float), multiple=True,
+            "--units", type=Pairs(positive), multiple=True,
             help="Size of one unit of a column, e.g. N=1e6 for N in millions.",
         ),
         click.option(
@@ -69,7 +110,10 @@ def reading_options(function: Any) -> Any:
 def fitting_options(function: Any) -> Any:
     """Add the options that say how to fit."""
     for option in (
-        click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling."),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True,
+            help="Of the resampling.",
+        ),
         click.option(
             "--draws", type=click.IntRange(0, 1_000_000), default=1000, show_default=True,
             help="Bootstrap draws.",
@@ -124,10 +168,10 @@ def refusals(table: Any) -> list[dict[str, Any]]:
 
 
 def print_json(value: Any) -> None:
-    """Write JSON to stdout."""
+    """Write JSON to stdout, in UTF-8 whatever the terminal's encoding."""
     from isoloss._core.serial import to_json
 
-    click.echo(to_json(value), nl=False)
+    click.echo(to_json(value).encode("utf8"), nl=False)
 
 
 @contextmanager
@@ -163,8 +207,9 @@ def guarded(function: Any) -> Any:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(ERROR)
         except OSError as error:
-            where = f" {error.filename}" if error.filename else ""
-            say(f"error:{where}: {error.strerror or error}")
+            where = f"{error.filename}: " if error.filename else ""
+            remedy = _REMEDIES.get(error.errno or 0, "")
+            say(f"error: {where}{error.strerror or error}" + (f"; {remedy}" if remedy else ""))
             sys.exit(ERROR)
         except MemoryError:
             say("error: not enough memory; fit fewer rows or draw fewer resamples")

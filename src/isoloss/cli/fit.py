@@ -17,6 +17,7 @@ from isoloss.cli.common import (
     guarded,
     json_option,
     merged,
+    number,
     print_json,
     read_table,
     reading_options,
@@ -31,24 +32,33 @@ from isoloss.cli.common import (
 @runs_argument()
 @click.option("--law", default="chinchilla", show_default=True, help="Name, or a formula.")
 @click.option(
-    "--objective", default="huber:1e-3", show_default=True,
+    "--objective",
+    default="huber:1e-3",
+    show_default=True,
     help="lsq, lad, huber:DELTA or one-sided:DELTA; ',linear' for losses, not log losses.",
 )
-@click.option("--pin", type=Pairs(float), multiple=True, help="Fix parameters, e.g. E=1.69.")
+@click.option("--pin", type=Pairs(number), multiple=True, help="Fix parameters, e.g. E=1.69.")
 @click.option("--tie", type=Pairs(), multiple=True, help="Set equal, e.g. beta=alpha.")
 @click.option(
     "--bounds", type=bounds_type, multiple=True, help="Bound parameters, e.g. alpha=0.2:0.5."
 )
 @click.option(
-    "--noise", type=click.Choice(["constant", "scale"]), default="constant", show_default=True,
+    "--noise",
+    type=click.Choice(["constant", "scale"]),
+    default="constant",
+    show_default=True,
     help="'scale': noise that shrinks with scale sets the weights.",
 )
 @click.option(
-    "--resample", type=click.Choice(["auto", "case", "cluster"]), default="auto",
-    show_default=True, help="What moves together in the bootstrap.",
+    "--resample",
+    type=click.Choice(["auto", "case", "cluster"]),
+    default="auto",
+    show_default=True,
+    help="What moves together in the bootstrap.",
 )
 @click.option(
-    "--journal", type=click.Path(path_type=Path, file_okay=False),
+    "--journal",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder that keeps finished resamples, to go on after a kill.",
 )
 @fitting_options
@@ -74,11 +84,17 @@ def command(
     as_json: bool,
 ) -> int:
     """Fit one law to RUNS (a file, or - for standard input)."""
+    from isoloss.errors import InputError
     from isoloss.fit import fit
     from isoloss.fit.prepare import as_law
 
     table = read_table(runs, columns, units)
     form = as_law(law, axis=axis, axes=tuple(table.columns))
+    changes = {**merged(tie), **merged(bounds), **merged(pin)}
+    if unknown := [name for name in changes if name not in form.names]:
+        raise InputError(
+            f"{form.name} has no parameter {unknown[0]!r}; it has {', '.join(form.names)}"
+        )
     if merged(tie):
         form = form.tie(**merged(tie))
     if merged(bounds):
@@ -115,4 +131,7 @@ def command(
         say(result.summary())
         for row in flagged:
             say(f"  influential: row {row['row']} ({row['name']}), loss {row['loss']:.4g}")
+    if result.status == "failed":
+        fatal = [r.message for r in result.reasons if r.fatal]
+        say(f"error: {'; '.join(fatal) or 'no finite parameters'}")
     return {"ok": OK, "suspect": DOUBT}.get(result.status, ERROR)

@@ -10,9 +10,11 @@ from isoloss.cli.common import (
     DOUBT,
     OK,
     Pairs,
+    Positive,
     fitting_options,
     guarded,
     json_option,
+    positive,
     print_json,
     progress,
     read_table,
@@ -26,13 +28,15 @@ from isoloss.cli.common import (
 
 @click.command("forecast")
 @runs_argument()
-@click.option("--at", type=Pairs(float), multiple=True, help="Target, e.g. N=7e10,D=1.4e12.")
+@click.option("--at", type=Pairs(positive), multiple=True, help="Target, e.g. N=7e10,D=1.4e12.")
 @click.option(
-    "--compute", type=float, multiple=True, help="Budget in FLOPs, split where it is best."
+    "--compute", type=Positive(), multiple=True, help="Budget in FLOPs, split where it is best."
 )
 @click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
 @click.option(
-    "--objective", default="auto", show_default=True,
+    "--objective",
+    default="auto",
+    show_default=True,
     help="'auto' lets the back-test choose; else as in fit.",
 )
 @fitting_options
@@ -59,6 +63,7 @@ def command(
     """
     from isoloss.fit import fit_laws
     from isoloss.study import forecast_runs
+    from isoloss.study.answers import is_tested
 
     if not at and not compute:
         raise click.UsageError("give --at N=...,D=... or --compute FLOPS")
@@ -79,8 +84,7 @@ def command(
     if as_json:
         test = fitted.to_dict() | {"error": fitted.backtest_error(fitted.best.law.name)}
         shared = {
-            "backtest": test["backtest"]
-            | {"error": test["error"], "objective": test["objective"]},
+            "backtest": test["backtest"] | {"error": test["error"], "objective": test["objective"]},
             "sentence_laws": fitted.sentence,
             "n_rows": len(table),
             "refused": refusals(table),
@@ -91,4 +95,5 @@ def command(
         say(fitted.summary())
         for a in answers:
             say(a.summary())
-    return OK if fitted.best.status == "ok" else DOUBT
+    tested = all(is_tested(a) for a in answers)
+    return OK if tested and fitted.best.status == "ok" else DOUBT

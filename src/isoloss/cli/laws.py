@@ -29,11 +29,11 @@ def command(published: bool, as_json: bool) -> int:
                 }
             )
             return OK
-        for name, p in PUBLISHED.items():
-            values = ", ".join(f"{k} = {v:g}" for k, v in p.parameters.items())
-            click.echo(f"{name}  ({p.law})\n  {values}\n  {p.source}")
-            if p.caveat:
-                click.echo(f"  caveat: {p.caveat}")
+        for name, known in PUBLISHED.items():
+            values = ", ".join(f"{k} = {v:g}" for k, v in known.parameters.items())
+            click.echo(f"{name}  ({known.law})\n  {values}\n  {known.source}")
+            if known.caveat:
+                click.echo(f"  caveat: {known.caveat}")
         return OK
     laws = [get_law(name) for name in law_names()]
     if as_json:

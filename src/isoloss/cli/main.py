@@ -22,13 +22,18 @@ _COMMANDS = {
 class _Lazy(click.Group):
     """A group that knows its commands' names without importing them."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # A report says which command made it, however the command was called.
+        ctx.meta["isoloss.words"] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
         if cmd_name not in _COMMANDS:
             return None
-        return getattr(import_module(f"isoloss.cli.{cmd_name}"), "command")  # noqa: B009
+        return import_module(f"isoloss.cli.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

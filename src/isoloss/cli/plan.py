@@ -9,6 +9,7 @@ import click
 from isoloss.cli.common import (
     DOUBT,
     OK,
+    Positive,
     fitting_options,
     guarded,
     json_option,
@@ -25,16 +26,20 @@ from isoloss.cli.common import (
 
 @click.command("plan")
 @runs_argument()
-@click.option("--budget", type=float, multiple=True, required=True, help="FLOPs; repeatable.")
+@click.option("--budget", type=Positive(), multiple=True, required=True, help="FLOPs; repeatable.")
 @click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
 @click.option("--objective", default="auto", show_default=True, help="As in forecast.")
-@click.option("--unique", type=float, help="Unique examples at hand.")
+@click.option("--unique", type=Positive(), help="Unique examples at hand.")
 @click.option(
-    "--flops-per-nd", type=float,
+    "--flops-per-nd",
+    type=Positive(),
     help="Training FLOPs per parameter and example; that of the runs by default (6 without C).",
 )
 @click.option(
-    "--tolerance", type=float, default=0.01, show_default=True,
+    "--tolerance",
+    type=Positive(),
+    default=0.01,
+    show_default=True,
     help="Relative excess loss that is still near-optimal.",
 )
 @fitting_options

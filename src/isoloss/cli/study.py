@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from isoloss.cli.common import (
     DOUBT,
     OK,
     Pairs,
+    Positive,
     fitting_options,
     guarded,
     json_option,
+    positive,
     print_json,
     progress,
     read_table,
@@ -28,13 +29,18 @@ from isoloss.cli.common import (
 
 @click.command("study")
 @runs_argument(required=False)
-@click.option("--budget", type=float, help="FLOPs to plan; ten times the largest run by default.")
-@click.option("--at", type=Pairs(float), multiple=True, help="Further target, N=...,D=...")
+@click.option(
+    "--budget", type=Positive(), help="FLOPs to plan; ten times the largest run by default."
+)
+@click.option("--at", type=Pairs(positive), multiple=True, help="Further target, N=...,D=...")
 @click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
 @click.option("--objective", default="auto", show_default=True, help="As in forecast.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("isoloss-study"),
-    show_default=True, help="Folder for the report.",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("isoloss-study"),
+    show_default=True,
+    help="Folder for the report.",
 )
 @fitting_options
 @reading_options
@@ -77,7 +83,7 @@ def command(
             level=level,
             rng=seed,
             axis=axis,
-            command=_command_line(),
+            command=_command_line(runs),
             on_step=step,
         )
     if as_json:
@@ -92,14 +98,14 @@ def command(
     return DOUBT if grave or result.laws.best.status != "ok" else OK
 
 
-def _command_line() -> str:
-    """Build the command without the folder, which does not change the answer."""
+def _command_line(runs: str | None) -> str:
+    """Build the command without folders, which do not change the answer."""
     words, skip = [], False
-    for word in sys.argv[1:]:
+    for word in click.get_current_context().meta["isoloss.words"]:
         if skip:
             skip = False
         elif word == "--out":
             skip = True
         elif not word.startswith("--out=") and word != "--json":
-            words.append(Path(word).name if "/" in word else word)
+            words.append(Path(word).name if word == runs else word)
     return "isoloss " + shlex.join(words)

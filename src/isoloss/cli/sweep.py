@@ -14,16 +14,25 @@ from isoloss.cli.common import DOUBT, OK, guarded, say
 @click.command("sweep")
 @click.argument("grid", type=click.Choice(["stdlib"]))
 @click.option(
-    "--ledger", type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("ledger.jsonl"), show_default=True,
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("ledger.jsonl"),
+    show_default=True,
     help="Finished runs, one JSON line each; runs in it are not trained again.",
 )
-@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
-              help="Also write the finished runs as a table of runs.")
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the finished runs as a table of runs.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; all cores by default.")
 @click.option("--max-cost", type=float, help="Leave out runs above this many FLOPs.")
-@click.option("--corpus", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="Folder of .py files in place of this Python's library.")
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of .py files in place of this Python's library.",
+)
 @guarded
 def command(
     grid: str,

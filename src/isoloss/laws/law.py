@@ -172,7 +172,8 @@ class Law:
         theta
             Named values, or an array of shape (..., p) in the order of `names`.
         x
-            Axis name to values of shape (n,) or scalars.
+            Axis name to values of shape (n,), shared by all parameter vectors, or (..., n), a row
+            of resources for each of them, or scalars.
 
         Returns
         -------

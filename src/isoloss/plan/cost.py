@@ -76,7 +76,8 @@ class Cost:
             with np.errstate(all="ignore"):
                 value = np.log(f(np.exp(x)))
             # Beyond the largest float the cost is simply too high.
-            return np.nan_to_num(value - goal, nan=math.inf, posinf=1e300, neginf=-1e300)
+            filled = np.nan_to_num(value - goal, nan=math.inf, posinf=1e300, neginf=-1e300)
+            return np.asarray(filled, dtype=np.float64)
 
         found = bracketed_root(gap, -end, end, xtol=1e-14)
         if np.isnan(found).any():

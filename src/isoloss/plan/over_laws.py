@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array, as_level, as_vector
+from isoloss._core.arrays import Array, as_level, as_positive, as_vector
 from isoloss._core.interval import Interval
 from isoloss.errors import FitError, InputError
 from isoloss.fit.forecast import forecast_many
@@ -83,7 +83,7 @@ class LawSetPlan:
         }
 
     def sentence(self, i: int = 0) -> str:
-        """The plan in words."""
+        """Put the plan in words."""
         near = self.near_optimal[i]
         return (
             f"Train about {self.N_opt[i]:.3g} parameters on {self.D_opt[i]:.3g} examples; any size "
@@ -92,7 +92,7 @@ class LawSetPlan:
         )
 
     def path(self) -> dict[str, Any]:
-        """The compute-optimal path with bands, for figures."""
+        """Tabulate the compute-optimal path with bands, for figures."""
         table: dict[str, Any] = {
             "C": self.C,
             "N_opt": self.N_opt,
@@ -151,6 +151,9 @@ def allocate_over_laws(
         ``NO_INTERIOR_OPTIMUM`` when under every weighted law more of one side is always better.
     """
     budgets = as_vector("C", C, positive=True)
+    if not len(budgets):
+        raise InputError("C: no budget; give one or more")
+    tolerance = as_positive("tolerance", tolerance)
     level = laws.level if level is None else as_level(level)
     spend = cost if cost is not None else SixND()
     members: list[tuple[Any, float, Problem]] = []
@@ -160,11 +163,13 @@ def allocate_over_laws(
             members.append((f, float(w), make_problem(f.law, spend, needed, max_D)))
     if not members:
         raise InputError("no law of the set splits compute between N and D; nothing to plan")
+    _refuse_unidentified(members)
     warnings: list[str] = []
     draws = _draws(members, budgets, warnings)
     N, L = _best(members, budgets)
-    D = _tokens(spend, N, budgets, max_D)
-    method = f"{laws.best.method} over {len(members)} laws weighted by back-test"
+    D = _tokens(spend, N, budgets, _cap(members))
+    plural = "s" if len(members) > 1 else ""
+    method = f"{laws.best.method} over {len(members)} law{plural} weighted by back-test"
     w = draws["weights"]
     intervals = {}
     for name, point in (("N_opt", N), ("D_opt", D)):
@@ -177,12 +182,13 @@ def allocate_over_laws(
             replace(i, low=min(i.low, float(v)), high=max(i.high, float(v)))
             for i, v in zip(found, point, strict=True)
         ]
-    target = {"N": N, "D": D} | {
-        a: np.full(len(budgets), float(v))
-        for a, v in (fixed or {}).items()
-        if a in laws.axes
+    target = {"N": N, "D": D, "C": budgets} | {
+        a: np.full(len(budgets), float(v)) for a, v in (fixed or {}).items() if a in laws.axes
     }
     answers = forecast_many(laws, target, scale=budgets, level=level)
+    for a in answers:
+        if a.backtest_reach is not None and a.reach > 3 * a.backtest_reach:
+            warnings.append(a.sentence)
     intervals["L_opt"] = [a.interval for a in answers]
     near, price = [], []
     for i, budget in enumerate(budgets):
@@ -205,6 +211,20 @@ def allocate_over_laws(
         cost=spend.text,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _cap(members: Sequence[tuple[Any, float, Problem]]) -> float | None:
+    """Most data that some law of the set has a use for; ``None`` where one knows no limit."""
+    caps = [p.max_D for _, _, p in members]
+    return None if None in caps else max(c for c in caps if c is not None)
+
+
+def _refuse_unidentified(members: Sequence[tuple[Any, float, Problem]]) -> None:
+    """No plan from runs in which N and D cannot be told apart, whatever the fit returned."""
+    lead = max(members, key=lambda m: m[1])[0]
+    for reason in lead.reasons:
+        if reason.code in ("UNIDENTIFIED", "CONFOUNDED"):
+            raise FitError(reason.code, f"no plan: {reason.message}")
 
 
 def _tokens(cost: Cost, N: Array, C: Array, max_D: float | None) -> Array:
@@ -261,13 +281,16 @@ def _best(members: Sequence[tuple[Any, float, Problem]], C: Array) -> tuple[Arra
         loss = _combined(members, at, np.full(at.shape, budget))
         loss = np.where(np.isfinite(loss), loss, np.inf)
         k = int(np.argmin(loss))
-        best = at[k]
-        if 0 < k < len(at) - 1:
-            # Newton's divided differences around the grid's minimum.
-            left, mid, right = np.log(loss[k - 1 : k + 2])
-            bend = left - 2 * mid + right
-            if bend > 0:
-                best += 0.5 * (left - right) / bend * (at[1] - at[0])
+        if not 0 < k < len(at) - 1:
+            raise FitError(
+                "NO_INTERIOR_OPTIMUM",
+                f"at a budget of {budget:.3g} more of one side is always better under these laws; "
+                "add runs that vary N and D apart",
+            )
+        # Newton's divided differences around the grid's minimum.
+        left, mid, right = np.log(loss[k - 1 : k + 2])
+        bend = left - 2 * mid + right
+        best = at[k] + (0.5 * (left - right) / bend * (at[1] - at[0]) if bend > 0 else 0.0)
         N[i] = np.exp(best)
         L[i] = _combined(members, np.array([best]), np.array([budget]))[0]
     return N, L
@@ -312,9 +335,7 @@ def _wasted(members: Sequence[tuple[Any, float, Problem]], C: float, losses: Arr
     return np.asarray(100 * np.clip(1 - needed / C, 0.0, 1.0))
 
 
-def _by_law(
-    members: Sequence[tuple[Any, float, Problem]], C: Array
-) -> list[list[dict[str, Any]]]:
+def _by_law(members: Sequence[tuple[Any, float, Problem]], C: Array) -> list[list[dict[str, Any]]]:
     rows: list[list[dict[str, Any]]] = [[] for _ in C]
     for f, w, problem in members:
         found = solve(problem, f.theta[None], C)
@@ -329,9 +350,7 @@ def _by_law(
     return rows
 
 
-def _exponent(
-    f: Any, problem: Problem, C: Array, level: float
-) -> tuple[float, Interval | None]:
+def _exponent(f: Any, problem: Problem, C: Array, level: float) -> tuple[float, Interval | None]:
     middle = np.exp(np.mean(np.log(C)))
     pair = middle * np.array([0.9, 1.0 / 0.9])
     width = np.log(pair[1] / pair[0])

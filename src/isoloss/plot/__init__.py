@@ -11,6 +11,7 @@ from isoloss.plot.draw import (
     draw_residuals,
     draw_weights,
 )
+from isoloss.plot.save import svg_bytes
 from isoloss.plot.series import (
     backtest_series,
     fan_series,
@@ -40,5 +41,6 @@ __all__ = [
     "price_series",
     "residuals_series",
     "runs_series",
+    "svg_bytes",
     "weights_series",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array, as_vector
+from isoloss._core.arrays import Array, as_positive, as_vector
 from isoloss.errors import InputError
 from isoloss.fit import Forecast, LawSet, fit_laws, forecast
 from isoloss.plan import Coefficient, SixND
@@ -30,8 +30,25 @@ def cost_of(runs: Runs) -> Cost:
 
 
 def fixed_axes(runs: Runs, laws: LawSet) -> dict[str, float]:
-    """Values of further axes that a plan holds still: unique data at the largest seen."""
-    return {a: float(runs[a].max()) for a in laws.axes if a not in ("N", "D") and a in runs}
+    """Values of further axes that a plan holds still: unique data at the largest seen.
+
+    Compute is not among them: it is what a plan spends.
+    """
+    return {a: float(runs[a].max()) for a in laws.axes if a not in ("N", "D", "C") and a in runs}
+
+
+def with_compute(runs: Runs, at: Mapping[str, float]) -> dict[str, float]:
+    """Add a target's compute, counted as the runs count theirs, so that reach compares alike."""
+    target = dict(at)
+    if "C" not in target and "C" in runs and {"N", "D"} <= set(target):
+        N, D = (as_positive(f"at {a}", target[a]) for a in ("N", "D"))
+        target["C"] = float(cost_of(runs)(N, D))
+    return target
+
+
+def is_tested(answer: Forecast) -> bool:
+    """Whether back-tests reached at least a third as far ahead as this forecast does."""
+    return answer.backtest_reach is not None and answer.reach <= 3 * answer.backtest_reach
 
 
 def is_joint(laws: LawSet) -> bool:
@@ -68,7 +85,7 @@ def forecast_runs(
     >>> loss = 1.8 + 480 * N**-0.35 + 2100 * D**-0.37
     >>> answer = forecast_runs({"N": N, "D": D, "loss": loss}, {"N": 1e9, "D": 3e10}, draws=50)[0]
     >>> round(answer.loss, 2)
-    2.41
+    2.42
     """
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     chosen = laws if laws is not None else fit_laws(table, **options)
@@ -78,7 +95,7 @@ def forecast_runs(
         targets += _splits(table, chosen, budgets)
     if not targets:
         raise InputError("nothing to forecast: give at= or compute=")
-    return [forecast(chosen, t, level=level) for t in targets]
+    return [forecast(chosen, with_compute(table, t), level=level) for t in targets]
 
 
 def _splits(runs: Runs, laws: LawSet, budgets: Array) -> list[dict[str, float]]:

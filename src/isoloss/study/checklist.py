@@ -32,8 +32,11 @@ def checklist(runs: Runs, laws: LawSet, answers: Mapping[str, Any]) -> list[dict
     item("Definition of N", c.N, "yes" if given else "unknown")
     item("Definition of D", c.D, "yes" if c.D != "tokens or examples seen" else "unknown")
     item("How compute is counted", c.C, "yes")
-    item("Loss and evaluation set", f"{c.loss}; {c.evaluation or 'evaluation set not stated'}",
-         "yes" if c.evaluation else "partly")
+    item(
+        "Loss and evaluation set",
+        f"{c.loss}; {c.evaluation or 'evaluation set not stated'}",
+        "yes" if c.evaluation else "partly",
+    )
     configurations = len(np.unique(runs.configurations()))
     item(
         "Number of runs, sizes and repeats",
@@ -48,7 +51,7 @@ def checklist(runs: Runs, laws: LawSet, answers: Mapping[str, Any]) -> list[dict
     tuned = [n for n in ("lr", "batch", "warmup") if n in runs]
     item(
         "Learning rate, batch size and schedule",
-        f"columns given: {', '.join(tuned)}" if tuned else "not in the table; say how they were set",
+        f"columns given: {', '.join(tuned)}" if tuned else "not in the table; say how it was done",
         "partly" if tuned else "unknown",
     )
     item("Final or intermediate checkpoints", "one row a run, taken as final losses", "partly")
@@ -82,8 +85,11 @@ def checklist(runs: Runs, laws: LawSet, answers: Mapping[str, Any]) -> list[dict
         "yes",
     )
     moved = answers["influence"]
-    item("Influence of single runs", moved["sentence"] if moved else "not examined",
-         "yes" if moved else "no")
+    item(
+        "Influence of single runs",
+        moved["sentence"] if moved else "not examined",
+        "yes" if moved else "no",
+    )
     item(
         "Data and code",
         f"input digest {runs.digest[:16]}, isoloss {answers['isoloss']}; the command is given",

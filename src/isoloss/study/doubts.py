@@ -29,8 +29,10 @@ def doubts(
 
     for text in trouble:
         doubt("high", "NO_PLAN", text, "add runs that vary N and D apart")
+    known: set[str] = set()
     for f in answers["forecasts"]:
         tested = f["backtest_reach"]
+        known.add(f["sentence"])
         if tested is None:
             doubt(
                 "high",
@@ -81,7 +83,7 @@ def doubts(
         doubt("low", "LAWS_ALIKE", laws.sentence, "a run far off the usual ratio of D to N would")
     plan = answers["plan"]
     if plan:
-        for text in plan["warnings"]:
+        for text in (t for t in plan["warnings"] if t not in known):
             doubt("medium", "PLAN", text, "see the plan")
         sizes = [row["N_opt"] for row in plan["laws"] if row["weight"] > 0.05 and row["N_opt"]]
         if sizes and max(sizes) > 2 * min(sizes):
@@ -93,7 +95,14 @@ def doubts(
             )
     for note in runs.notes:
         if note.severity == "warning":
-            doubt("medium", note.code, note.message, _REMEDIES.get(note.code, "check the input"))
+            # Without N and D apart there is no split to speak of.
+            grave = note.code == "CONFOUNDED_N_D" and plan
+            doubt(
+                "high" if grave else "medium",
+                note.code,
+                note.message,
+                _REMEDIES.get(note.code, "check the input"),
+            )
     if runs.refused:
         doubt(
             "medium",

@@ -21,7 +21,7 @@ from isoloss.laws import Law
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
 from isoloss.runs import Runs, read_runs
 from isoloss.study import sections
-from isoloss.study.answers import cost_of, fixed_axes, is_joint
+from isoloss.study.answers import cost_of, fixed_axes, is_joint, with_compute
 from isoloss.study.checklist import checklist
 from isoloss.study.doubts import doubts
 
@@ -58,9 +58,15 @@ class Study:
     def write(self, out: str | Path) -> dict[str, Path]:
         """Write ``report.html``, ``report.md``, ``laws.tex``, ``study.json`` and the figures.
 
-        Figures (SVG) need matplotlib and are left out without it; the report has its own.
+        The figures are SVG files in ``figures/``, those of the report; `isoloss.plot` draws the
+        same series with matplotlib.
         """
-        from isoloss.report import render_html, render_latex_table, render_markdown
+        from isoloss.report import (
+            render_figures,
+            render_html,
+            render_latex_table,
+            render_markdown,
+        )
 
         folder = Path(out)
         files = {
@@ -69,15 +75,16 @@ class Study:
             "report.md": render_markdown(self.answers),
             "laws.tex": render_latex_table(self.answers),
         }
+        for name, text in render_figures(self.answers).items():
+            files[f"figures/{name}.svg"] = text
         written = {}
         for name, text in files.items():
             written[name] = folder / name
             write_atomic(folder / name, text)
-        written |= sections.write_figures(self.answers, folder)
         return written
 
     def summary(self) -> str:
-        """The headline."""
+        """Return the headline."""
         return "\n".join(self.answers["headline"])
 
     def __repr__(self) -> str:
@@ -154,6 +161,11 @@ def study(
     full = fit_laws(table, **options, on_step=say)
     if target is None:
         target = 10.0 * float(full.backtest.scale.max())
+    elif not is_joint(full) and full.axes != ("C",):
+        raise InputError(
+            f"budget: the laws are of {', '.join(full.axes)} alone and know no compute; leave the "
+            f"budget out, or give at {full.axes[0]}=..."
+        )
     plan, path, trouble = None, None, []
     if is_joint(full):
         say("planning")
@@ -162,7 +174,8 @@ def study(
         except IsolossError as error:
             trouble.append(str(error))
     say("forecasting")
-    forecasts = [forecast(full, a) for a in (*_targets(full, plan, target), *at)]
+    targets = (*_targets(table, full, plan, target), *at)
+    forecasts = [forecast(full, with_compute(table, a)) for a in targets]
     say("weighing each run")
     moved = sections.influence_section(table, full, target)
     answers: dict[str, Any] = {
@@ -226,10 +239,11 @@ def _plan(runs: Runs, laws: LawSet, budget: float) -> tuple[LawSetPlan, LawSetPl
 
 
 def _targets(
-    laws: LawSet, plan: LawSetPlan | None, budget: float
+    runs: Runs, laws: LawSet, plan: LawSetPlan | None, budget: float
 ) -> list[Mapping[str, float]]:
     if plan is not None:
         point = {"N": float(plan.N_opt[0]), "D": float(plan.D_opt[0]), "C": budget}
+        point |= fixed_axes(runs, laws)
         missing = [a for a in laws.axes if a not in point]
         return [] if missing else [point]
     if len(laws.axes) == 1:

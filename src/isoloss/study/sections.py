@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
-from isoloss._core.serial import write_atomic
-from isoloss.errors import IsolossError, MissingExtra
+from isoloss.errors import IsolossError
 from isoloss.fit import Fit, LawSet, forecast, influence
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.influence import parameter_quantities
@@ -33,7 +30,7 @@ def axes_of(runs: Runs, laws: LawSet) -> dict[str, Array]:
 
 
 def input_section(runs: Runs, held: Mask) -> dict[str, Any]:
-    """What was read, and what was refused."""
+    """Say what was read, and what was refused."""
     c = runs.conventions
     return {
         "source": runs.source,
@@ -49,8 +46,7 @@ def input_section(runs: Runs, held: Mask) -> dict[str, Any]:
             "evaluation": c.evaluation,
         },
         "refused": [
-            {"row": r.row, "name": r.name, "code": r.code, "reason": r.reason}
-            for r in runs.refused
+            {"row": r.row, "name": r.name, "code": r.code, "reason": r.reason} for r in runs.refused
         ],
         "notes": [
             {"code": n.code, "severity": n.severity, "message": n.message} for n in runs.notes
@@ -59,7 +55,7 @@ def input_section(runs: Runs, held: Mask) -> dict[str, Any]:
 
 
 def runs_section(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
-    """The runs themselves, with the combined prediction."""
+    """List the runs, with the combined prediction."""
     nothing = [None] * len(runs)
     columns: dict[str, Any] = {
         a: (runs[a].tolist() if a in runs else nothing) for a in ("N", "D", "C")
@@ -170,7 +166,7 @@ def held_out(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
 def plan_section(
     runs: Runs, laws: LawSet, plan: LawSetPlan | None, budget: float
 ) -> dict[str, Any] | None:
-    """The plan with the three classical approaches beside it."""
+    """Put the three classical approaches beside the plan."""
     if plan is None:
         return None
     section = plan.to_dict(0)
@@ -208,6 +204,8 @@ def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any]
     data = np.exp(np.linspace(np.log(D.min() / 2), np.log(most_D * 3), CONTOUR_POINTS))
     mesh = np.meshgrid(sizes, data, indexing="ij")
     x = {"N": mesh[0].ravel(), "D": mesh[1].ravel()}
+    if "C" in laws.axes:
+        x["C"] = cost_of(runs)(x["N"], x["D"])
     for axis, value in fixed_axes(runs, laws).items():
         x[axis] = np.full(x["N"].shape, value)
     loss = laws.predict(x).reshape(mesh[0].shape)
@@ -217,7 +215,7 @@ def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any]
 def _quantities(
     f: Fit, runs: Runs, laws: LawSet, budget: float
 ) -> dict[str, Callable[[Array], Array]]:
-    """What a planner asks for, as functions of the parameters."""
+    """Make what a planner asks for functions of the parameters."""
     found: dict[str, Callable[[Array], Array]] = {}
     axes = set(f.law.axes)
     if {"N", "D"} <= axes:
@@ -234,7 +232,9 @@ def _quantities(
 
         found |= {"N_opt": log_size, "loss": log_loss}
     else:
-        x = {f.law.axes[0]: np.array([budget])}
+        x = {a: runs[a].max(keepdims=True) for a in f.law.axes}
+        if f.law.axes == laws.axes and len(axes) == 1:
+            x = {f.law.axes[0]: np.array([budget])}
         found["loss"] = lambda theta: np.log(f.law(theta, x)[:, 0])
     return found | parameter_quantities(f.law)
 
@@ -248,10 +248,10 @@ def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any]
     found = influence(f.law, f.theta, f.draws, f.objective, runs, quantities)
     exponents = [n for n in found.quantities if n not in ("N_opt", "loss", "E")]
     worst = np.max([np.abs(v) / found.scales[n] for n, v in found.quantities.items()], axis=0)
+    shift = found.quantities.get("N_opt")
     rows = []
     for i in np.argsort(-(worst + 1e3 * found.flagged), kind="stable"):
         main = max(exponents, key=lambda n: abs(found.quantities[n][i])) if exponents else None
-        size = found.quantities.get("N_opt")
         rows.append(
             {
                 "name": runs.names[i],
@@ -259,7 +259,7 @@ def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any]
                 **{a: float(runs[a][i]) for a in ("N", "D", "C") if a in runs},
                 "loss": float(runs["loss"][i]),
                 "residual": float(-f.residuals[i]),
-                "N_opt_ratio": None if size is None else float(np.exp(size[i])),
+                "N_opt_ratio": None if shift is None else float(np.exp(shift[i])),
                 "loss_shift_percent": 100 * float(np.expm1(found.quantities["loss"][i])),
                 "exponent_shift": None if main is None else float(found.quantities[main][i]),
                 "standard_errors": float(worst[i]),
@@ -269,9 +269,10 @@ def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any]
     without = None
     if found.without is not None:
         theta = found.without[None]
+        size = quantities.get("N_opt")
         without = {
             "n_dropped": int(found.flagged.sum()),
-            "N_opt": float(np.exp(quantities["N_opt"](theta)[0])) if "N_opt" in quantities else None,
+            "N_opt": None if size is None else float(np.exp(size(theta)[0])),
             "L_opt": float(np.exp(quantities["loss"](theta)[0])),
             "parameters": dict(zip(f.law.names, found.without.tolist(), strict=True)),
         }
@@ -284,7 +285,7 @@ def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any]
 
 
 def headline(answers: Mapping[str, Any]) -> list[str]:
-    """The answer in a few sentences."""
+    """Put the answer in a few sentences."""
     lines = []
     if answers["forecasts"]:
         f = answers["forecasts"][0]
@@ -301,22 +302,3 @@ def headline(answers: Mapping[str, Any]) -> list[str]:
     if answers["influence"]:
         lines.append(answers["influence"]["sentence"])
     return lines
-
-
-def write_figures(answers: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """SVG files of the figures, when matplotlib is there."""
-    from isoloss import plot
-
-    written: dict[str, Path] = {}
-    for name in ("isoloss", "fan", "residuals", "backtest", "influence", "weights"):
-        try:
-            axes = getattr(plot, f"draw_{name}")(answers)
-        except MissingExtra:
-            return {}
-        except IsolossError:
-            continue
-        buffer = io.BytesIO()
-        axes.figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
-        written[f"{name}.svg"] = folder / "figures" / f"{name}.svg"
-        write_atomic(written[f"{name}.svg"], buffer.getvalue())
-    return written

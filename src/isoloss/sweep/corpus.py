@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from isoloss.errors import InputError
+
 _SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
 
@@ -51,12 +53,14 @@ def read_corpus(root: Path | None = None, *, held_out_percent: int = 7) -> Corpu
         if content:
             files.setdefault(hashlib.sha256(content).hexdigest(), (relative.as_posix(), content))
     if not files:
-        raise FileNotFoundError(f"{root}: no .py files found; give a folder that holds some")
+        raise InputError(f"{root}: no .py files found; give a folder that holds some")
     digest = hashlib.sha256()
     sides: dict[bool, list[bytes]] = {True: [], False: []}
     for key in sorted(files):
         name, content = files[key]
         digest.update(f"{name}\0{key}\n".encode())
         sides[int(key[:8], 16) % 100 < held_out_percent].append(content)
+    if not all(sides.values()):
+        raise InputError(f"{root}: {len(files)} files are too few to hold any out; give more text")
     train, held_out = (np.frombuffer(b"\n".join(sides[s]), dtype=np.uint8) for s in (False, True))
     return Corpus(train=train, held_out=held_out, digest=digest.hexdigest(), n_files=len(files))

@@ -44,16 +44,9 @@ def stdlib_grid() -> list[RunSpec]:
     """Return the embedded study's runs: a grid with repeated seeds, then the large hidden runs."""
     million = 1_000_000
     horizons = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
-    specs = [
-        spec_for(w, d * million)
-        for w in (12, 16, 24, 32, 40, 48, 64)
-        for d in horizons
-    ]
+    specs = [spec_for(w, d * million) for w in (12, 16, 24, 32, 40, 48, 64) for d in horizons]
     specs += [
-        spec_for(w, d * million, seed=s)
-        for w in (12, 24, 40)
-        for d in (1.0, 4.0)
-        for s in (1, 2)
+        spec_for(w, d * million, seed=s) for w in (12, 24, 40) for d in (1.0, 4.0) for s in (1, 2)
     ]
     specs += [spec_for(96, d * million) for d in (1.0, 1.5, 2.0)]
     specs += [spec_for(64, d * million, seed=1) for d in (1.0, 3.0)]

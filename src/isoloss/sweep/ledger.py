@@ -22,7 +22,10 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":
             line = "\n" + line
-        os.write(handle, line.encode())
+        rest = line.encode()
+        while rest:
+            # A full disk takes a part first and refuses the rest at the next write.
+            rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -32,7 +35,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     """Read the finished rows; half-written lines are skipped, the last row of a name wins."""
     rows: dict[str, dict[str, Any]] = {}
     if path.exists():
-        for line in path.read_text(encoding="utf8").splitlines():
+        for line in path.read_text(encoding="utf8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
+
+from isoloss.errors import InputError
 
 CONTEXT = 128
 VOCABULARY = 256
+_LEAST = {"width": 1, "depth": 1, "heads": 1, "D": 1, "batch": 1, "warmup": 0, "seed": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +53,15 @@ class RunSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth", "heads", "D", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: must be at least 1")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} = {getattr(self, name)}: must be at least {least}")
         if self.width % self.heads:
-            raise ValueError(f"width = {self.width} is not divisible by heads = {self.heads}")
-        if not self.lr > 0:
-            raise ValueError(f"lr = {self.lr}: the learning rate must be positive")
+            raise InputError(f"width = {self.width} is not divisible by heads = {self.heads}")
+        if not 0 < self.lr < math.inf:
+            raise InputError(f"lr = {self.lr}: the learning rate must be positive and finite")
         if self.steps <= self.warmup:
-            raise ValueError(
+            raise InputError(
                 f"D = {self.D} gives {self.steps} steps, not more than warmup = {self.warmup}; "
                 "raise D, or lower batch or warmup"
             )

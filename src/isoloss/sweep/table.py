@@ -7,6 +7,7 @@ import io
 import math
 from pathlib import Path
 
+from isoloss.errors import InputError
 from isoloss.sweep.ledger import read_ledger
 
 COLUMNS = (
@@ -17,10 +18,15 @@ COLUMNS = (
 """N counts all parameters, C is the sum of the FLOP terms, the corpus a digest of the text."""
 
 
+_NEEDED = (*(c for c in COLUMNS if c not in ("name", "N", "C")), "N_total")
+
+
 def ledger_table(ledger: Path) -> str:
     """CSV of the finished runs, by compute; runs that diverged keep their row, without a loss."""
     rows = []
     for row in read_ledger(ledger):
+        if missing := [c for c in _NEEDED if c not in row]:
+            raise InputError(f"{ledger}: row {row['run']!r} has no {missing[0]}; not a sweep's row")
         flops = row["flops_dense"] + row["flops_head"] + row["flops_attention"]
         rows.append(row | {"name": row["run"], "N": row["N_total"], "C": flops})
     rows.sort(key=lambda r: (r["C"], r["name"]))

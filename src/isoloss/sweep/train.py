@@ -32,7 +32,7 @@ def evaluate(model: ByteTransformer, held_out: npt.NDArray[np.uint8]) -> float:
     starts = np.linspace(0, len(held_out) - CONTEXT - 1, EVAL_BLOCKS).astype(np.int64)
     blocks = torch.from_numpy(held_out[starts[:, None] + np.arange(CONTEXT + 1)].astype(np.int64))
     total = 0.0
-    for part in blocks.split(64):
+    for part in torch.split(blocks, 64):
         logits = model(part[:, :-1]).reshape(-1, VOCABULARY)
         total += float(F.cross_entropy(logits, part[:, 1:].reshape(-1), reduction="sum"))
     return total / (len(blocks) * CONTEXT)

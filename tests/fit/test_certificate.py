@@ -1,0 +1,212 @@
+"""Faults of the code, the data and the design: none of them may end in ``ok``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import isoloss.fit.certificate as certificate_module
+from fit.designs import CHINCHILLA, design, law_of, table
+from isoloss.errors import FitError, InputError
+from isoloss.fit import fit
+from isoloss.fit.engine import CONVERGED, Solutions, minimise
+from isoloss.fit.kernel import Kernel
+from isoloss.runs import Runs
+
+# The package exports a function of the module's name.
+FIT = sys.modules["isoloss.fit.fit"]
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Runs:
+    return table("chinchilla", noise=0.01)
+
+
+def codes(result: Any) -> set[str]:
+    return {r.code for r in result.reasons}
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
+@pytest.mark.parametrize("column", range(5))
+def test_a_wrong_derivative_is_noticed(
+    factor: float, column: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Kernel.__init__
+
+    def broken(self: Kernel, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        run = self._full.run
+
+        def wrong(theta: Any, rows: Any, n: int, outs: Any) -> None:
+            run(theta, rows, n, outs)
+            outs[1 + column][...] *= factor
+
+        self._full.run = wrong  # type: ignore[method-assign]
+
+    monkeypatch.setattr(Kernel, "__init__", broken)
+    found = fit(noisy, draws=0)
+    assert found.status == "failed"
+    assert "DERIVATIVE" in codes(found)
+    with pytest.raises(FitError):
+        found.require()
+
+
+def test_a_wrong_derivative_at_large_scale_alone_is_noticed(
+    noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jacobian = Kernel.jacobian
+
+    def wrong(self: Kernel, q: Any, rows: slice) -> Any:
+        out = jacobian(self, q, rows)
+        out[:, 0] *= np.where(np.arange(rows.start, rows.stop) >= 40, 1.01, 1.0)
+        return out
+
+    monkeypatch.setattr(Kernel, "jacobian", wrong)
+    assert "DERIVATIVE" in codes(fit(noisy, draws=0))
+
+
+def test_a_capped_minimiser_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def capped(*args: Any, **options: Any) -> Solutions:
+        return minimise(*args, **options | {"max_iterations": 2})
+
+    monkeypatch.setattr(FIT, "minimise", capped)
+    found = fit(noisy, draws=0)
+    assert found.status != "ok"
+    assert codes(found) & {"MAX_ITER", "GRADIENT", "SECOND_ENGINE"}
+
+
+def test_a_perturbed_optimum_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def perturbed(kernel: Kernel, starts: Any, *, weights: Any = None, **options: Any) -> Solutions:
+        s = minimise(kernel, starts, weights=weights, **options)
+        q = s.q * (1 + 1e-3)
+        shared = np.ones((1, kernel.n)) if weights is None else np.atleast_2d(weights)
+        return Solutions(q, kernel.value(q, shared), s.status * 0 + CONVERGED, s.iterations)
+
+    monkeypatch.setattr(FIT, "minimise", perturbed)
+    found = fit(noisy, draws=0)
+    assert found.status != "ok"
+    assert {"SECOND_ENGINE", "GRADIENT"} <= codes(found)
+
+
+def test_a_rival_optimum_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine reports a point that is stationary but not the best; only the rival knows."""
+
+    def better(kernel: Kernel, starts: Any, **options: Any) -> Solutions:
+        s = minimise(kernel, starts, **options)
+        return Solutions(s.q, s.value * 0.99, s.status, s.iterations)
+
+    monkeypatch.setattr(certificate_module, "minimise", better)
+    assert codes(fit(noisy, draws=0)) == {"SECOND_ENGINE"}
+
+
+def test_resamples_that_do_not_converge_are_noticed(
+    noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def capped(kernel: Kernel, starts: Any, **options: Any) -> Solutions:
+        if len(starts) == 100:
+            options["max_iterations"] = 1
+        return minimise(kernel, starts, **options)
+
+    monkeypatch.setattr(FIT, "minimise", capped)
+    assert "DRAWS_LOST" in codes(fit(noisy, draws=100))
+
+
+def test_predictions_that_are_nan_are_refused(noisy: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    terms = Kernel.terms
+
+    def broken(self: Kernel, q: Any, *args: Any) -> Any:
+        out = terms(self, q, *args)
+        out.value[:] = np.inf
+        return out
+
+    monkeypatch.setattr(Kernel, "terms", broken)
+    with pytest.raises(FitError) as caught:
+        fit(noisy, draws=0)
+    assert caught.value.code == "NO_FINITE_START"
+
+
+def test_a_law_that_is_never_finite_is_refused(noisy: Runs) -> None:
+    with pytest.raises(FitError) as caught:
+        fit(noisy, "A*log(-1*N*a) + D*B", draws=0)
+    assert caught.value.code == "NO_FINITE_START"
+
+
+def design_of(n: Any, d: Any) -> Runs:
+    loss = law_of("chinchilla")(CHINCHILLA, {"N": n, "D": d})
+    noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(len(loss)))
+    return Runs(
+        columns={
+            "N": np.broadcast_to(n, len(loss)),
+            "D": np.broadcast_to(d, len(loss)),
+            "loss": loss * noise,
+        }
+    )
+
+
+N20 = np.geomspace(1e7, 1e10, 20)
+
+
+@pytest.mark.parametrize(
+    ("runs", "code"),
+    [
+        (lambda: design_of(np.full(20, 1e8), np.full(20, 1e10)), "TOO_FEW_RUNS"),
+        (lambda: design_of(N20[:4], N20[:4] * 30), "TOO_FEW_RUNS"),
+        (lambda: design_of(N20[:1], N20[:1]), "TOO_FEW_RUNS"),
+    ],
+)
+def test_too_little_is_refused(runs: Callable[[], Runs], code: str) -> None:
+    with pytest.raises(FitError) as caught:
+        fit(runs(), draws=20)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("runs", "code", "status"),
+    [
+        (lambda: design_of(N20, 20 * N20), "UNIDENTIFIED", "suspect"),
+        (lambda: design_of(N20, np.full(20, 1e10)), "UNIDENTIFIED", "failed"),
+        (lambda: design_of(np.full(20, 1e8), N20), "UNIDENTIFIED", "failed"),
+        (lambda: design_of(N20, np.tile([1e10, 1.1e10], 10)), "UNIDENTIFIED", "suspect"),
+        (
+            lambda: design_of(np.tile(N20[::3], 7)[:6], np.repeat(N20[::3], 7)[3:9] * 20),
+            "FEW_CONFIGURATIONS",
+            None,
+        ),
+    ],
+)
+def test_designs_that_cannot_identify_are_doubted(
+    runs: Callable[[], Runs], code: str, status: str | None
+) -> None:
+    for objective in ("huber:1e-3", "lsq", "lad"):
+        found = fit(runs(), objective=objective, draws=0)
+        assert found.status != "ok"
+        assert status is None or found.status == status
+        assert code in codes(found)
+
+
+def test_a_floor_that_is_not_there_is_reported() -> None:
+    x = design("chinchilla")
+    loss = law_of("additive")({"A": 60.0, "B": 300.0, "alpha": 0.2, "beta": 0.26}, x)
+    wiggle = 1 + 0.003 * np.cos(np.arange(len(loss)))
+    found = fit(Runs(columns={**x, "loss": loss * wiggle / loss**0.05}), draws=0)
+    assert found.parameters["E"] == 0.0
+    assert found.certificate.at_bound == ("E",)
+    assert "BOUND_HIT" in codes(found)
+    assert found.status == "suspect"
+
+
+def test_weights_that_hide_runs_do_not_hide_that() -> None:
+    runs = table("chinchilla", noise=0.01)
+    few = np.r_[np.ones(4), np.zeros(len(runs) - 4)]
+    with pytest.raises(FitError) as caught:
+        fit(runs, weights=few, draws=0)
+    assert caught.value.code == "TOO_FEW_RUNS"
+    one_row = (runs["N"] == runs["N"][0]).astype(float)
+    assert "UNIDENTIFIED" in codes(fit(runs, weights=one_row, draws=0))
+    for bad in (np.zeros(len(runs)), -np.ones(len(runs)), np.ones(3), np.full(len(runs), np.nan)):
+        with pytest.raises(InputError, match="weights"):
+            fit(runs, weights=bad, draws=0)
