@@ -69,7 +69,16 @@ def test_forecast_json_has_the_agreed_keys_and_types(runs):
 
 
 def test_several_targets_and_budgets_come_in_the_order_given(runs):
-    words = ("--at", "N=1e9,D=2e10", "--at", "N=2e9,D=2e10", "--compute", "1e20", "--compute", "9e20")
+    words = (
+        "--at",
+        "N=1e9,D=2e10",
+        "--at",
+        "N=2e9,D=2e10",
+        "--compute",
+        "1e20",
+        "--compute",
+        "9e20",
+    )
     answer = json.loads(call("forecast", runs, *words, "--json", *ONE_LAW).stdout)
     assert set(answer) == {"forecasts"} | SHARED_KEYS
     assert [f["at"]["N"] for f in answer["forecasts"][:2]] == [1e9, 2e9]
@@ -90,7 +99,8 @@ def test_plan_json_has_the_agreed_keys_and_types(runs):
     assert answer["near_optimal"]["N_low"] < answer["N_opt"] < answer["near_optimal"]["N_high"]
     assert 6 * answer["N_opt"] * answer["D_opt"] == pytest.approx(1e21)
     ratios = [row["N_ratio"] for row in answer["price"]]
-    assert ratios == sorted(ratios) and 1.0 in ratios
+    assert ratios == sorted(ratios)
+    assert 1.0 in ratios
     assert [row["excess_percent"] >= -1e-9 for row in answer["price"]] == [True] * len(ratios)
 
 
@@ -99,7 +109,8 @@ def test_several_budgets_give_several_plans_that_grow(runs):
     answer = json.loads(call("plan", runs, *words, "--json", *ONE_LAW).stdout)
     first, second = answer["plans"]
     assert (first["budget"], second["budget"]) == (1e20, 1e21)
-    assert first["N_opt"] < second["N_opt"] and first["L_opt"] > second["L_opt"]
+    assert first["N_opt"] < second["N_opt"]
+    assert first["L_opt"] > second["L_opt"]
 
 
 def test_plan_counts_compute_as_the_option_or_the_runs_do(tmp_path):
@@ -143,10 +154,13 @@ def test_laws_lists_every_law_with_formula_parameters_and_source():
     assert [law["law"] for law in answer] == list(law_names())
     for law in answer:
         assert {"formula", "parameters", "source"} <= set(law)
-        assert law["parameters"] and law["source"]
+        assert law["parameters"]
+        assert law["source"]
     words = call("laws").stdout
     for law in answer:
-        assert law["law"] in words and law["formula"] in words and law["source"] in words
+        assert law["law"] in words
+        assert law["formula"] in words
+        assert law["source"] in words
 
 
 def test_published_constants_are_listed_with_their_sources():
@@ -195,7 +209,9 @@ def test_formulas_pins_ties_and_bounds_reach_the_fit(runs):
 def test_columns_and_units_may_be_repeated_and_the_last_wins(tmp_path):
     path = write(
         tmp_path,
-        text(size=(SIZES / 1e6).tolist(), seen=(DATA / 1e9).tolist(), y=losses(SIZES, DATA).tolist()),
+        text(
+            size=(SIZES / 1e6).tolist(), seen=(DATA / 1e9).tolist(), y=losses(SIZES, DATA).tolist()
+        ),
     )
     words = ("--columns", "N=seen", "--columns", "N=size,D=seen", "--columns", "loss=y")
     words += ("--units", "N=1e3", "--units", "N=1e6,D=1e9")
@@ -253,8 +269,10 @@ def test_seed_and_level_change_the_intervals_they_should(runs):
         answer = json.loads(call("fit", runs, "--json", *FEW, *words).stdout)
         return answer["parameters"]["alpha"], answer["intervals"]["alpha"]
 
-    (value, wide), (other, narrow), (_, reseeded) = alpha(), alpha("--level", "0.5"), alpha(
-        "--seed", "7"
+    (value, wide), (other, narrow), (_, reseeded) = (
+        alpha(),
+        alpha("--level", "0.5"),
+        alpha("--seed", "7"),
     )
     assert value == other
     assert narrow["high"] - narrow["low"] < wide["high"] - wide["low"]

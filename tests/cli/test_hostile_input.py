@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cli.commands import DATA, FEW, SIZES, call, good, losses, text, write
+from isoloss.cli import main
 
 # Each command with what it needs beyond the table.
 COMMANDS = {
@@ -60,7 +62,8 @@ def test_tables_that_hold_no_runs_are_refused(command, kind, tmp_path):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_paths_that_hold_no_file_are_refused(command, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    refused(ask(command, tmp_path / "absent.csv", out=out), "no such file", "absent.csv")
+    monkeypatch.chdir(tmp_path)
+    refused(ask(command, "absent.csv", out=out), "no such file", "absent.csv")
     refused(ask(command, tmp_path, out=out), "is a folder", "pass the file inside")
     path = write(tmp_path, good())
     whole = Path.open
@@ -201,10 +204,6 @@ def test_names_that_are_no_valid_text_are_printed_all_the_same(tmp_path):
 def test_json_is_utf8_where_the_terminal_is_not(tmp_path):
     names = [f"größe {i}" for i in range(30)]
     path = write(tmp_path, good(name=names))
-    from click.testing import CliRunner
-
-    from isoloss.cli import main
-
     words = ["study", str(path), "--law", "chinchilla", "--draws", "0", "--json"]
     result = CliRunner(charset="latin-1").invoke(main, [*words, "--out", str(tmp_path / "out")])
     assert json.loads(result.stdout_bytes.decode("utf8"))["runs"]["name"] == names

@@ -73,5 +73,4 @@ def test_a_reader_that_leaves_early_sees_no_trace():
     words = process.stderr.read().decode()
     process.stderr.close()
     assert process.wait() == 1
-    assert "Traceback" not in words
-    assert "BrokenPipe" not in words
+    assert words == ""

@@ -127,6 +127,21 @@ def test_the_second_engine_arrives_too() -> None:
     assert first.iterations.max() <= 60
 
 
+def test_the_second_engine_shares_no_second_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = kernel_of(objective=LeastSquares())
+    starts = find_starts(kernel)
+    expected = minimise(kernel, starts, newton=False)
+    terms = Kernel.terms
+
+    def without(self: Kernel, *args: Any) -> Any:
+        out = terms(self, *args)
+        out.hessian[:] = np.nan
+        return out
+
+    monkeypatch.setattr(Kernel, "terms", without)
+    assert minimise(kernel, starts, newton=False).q.tobytes() == expected.q.tobytes()
+
+
 def test_starts_stay_in_the_box_and_differ() -> None:
     for name in ("chinchilla", "kaplan", "sigmoid_power"):
         kernel = kernel_of(name)

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -242,6 +243,39 @@ def test_random_formulas_have_the_value_of_plain_arithmetic(tree: Tree) -> None:
         return
     # The order of sums may change: compare on the scale of the largest part.
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9 * largest(tree))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exp(p*x)",
+        "log(p + x)",
+        "sqrt(p*x)",
+        "sin(p*x)",
+        "cos(p*x)",
+        "atan(p*x)",
+        "tanh(p*x)",
+        "min(p*x, p**2)",
+        "max(p*x, p**2)",
+        "saturate(p*x, 0.4)",
+        "saturate(0.3, p*x)",
+        "x**p",
+        "p**x",
+        "p**-3",
+        "p*x/(p + exp(p))",
+        "(p - x)**3",
+        "saturate(p, p)*min(p, x)",
+    ],
+)
+def test_derivatives_of_every_function(text: str) -> None:
+    p, x, step = 0.7, np.array([0.3, 1.1, 2.6]), 1e-30
+    node = parse(text, axes=["x"])
+    first = derivative(node, parameter("p"))
+    second = derivative(first, parameter("p"))
+    for formula, slope in ((node, first), (first, second)):
+        exact = np.imag(evaluate([formula], {"p": p + 1j * step, "x": x})[0]) / step
+        found = evaluate([slope], {"p": p, "x": x})[0]
+        np.testing.assert_allclose(np.broadcast_to(found, 3), exact, rtol=1e-12, atol=1e-14)
 
 
 def largest(tree: Tree) -> float:

@@ -276,8 +276,28 @@ def test_parquet_kinds_gaps_and_columns_left_out() -> None:
     assert any("'text' left out" in note.message for note in runs.notes)
 
 
+def test_parquet_rows_are_counted_across_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isoloss.runs.parquet.BATCH_ROWS", 2)
+    runs = read(parquet(N=[1.0, 2.0, 3.0, 4.0, -5.0], loss=[5.0, 4.0, 3.0, 2.0, 1.0]))
+    assert runs.rows == (1, 2, 3, 4)
+    assert [refusal.row for refusal in runs.refused] == [5]
+
+
+def repeated(text: str, count: int) -> bytes:
+    """Parquet with one text on every row, stored once."""
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    codes = pyarrow.array(np.zeros(count, dtype=np.int32))
+    name = pyarrow.DictionaryArray.from_arrays(codes, [text])
+    table = pyarrow.table({"N": np.arange(1.0, count + 1), "loss": np.ones(count), "name": name})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, store_schema=False)  # else the reader would be told
+    return buffer.getvalue()
+
+
 def test_parquet_bombs_are_refused_by_their_metadata() -> None:
-    data = parquet(N=np.ones(300_000), loss=np.ones(300_000), name=["x" * 1000] * 300_000)
+    data = parquet(N=np.ones(300_000), loss=np.ones(300_000))
     assert len(data) < 100_000
     with pytest.raises(InputError, match="more than 200,000 rows"):
         read(data, max_rows=200_000)
@@ -286,10 +306,17 @@ def test_parquet_bombs_are_refused_by_their_metadata() -> None:
 
 
 def test_a_long_text_repeated_on_every_row_is_not_expanded() -> None:
-    count = 50_000
-    data = parquet(N=np.arange(1.0, count + 1), loss=np.ones(count), name=["x" * 100_000] * count)
-    runs = read(data)  # 5 GB if every row had its own copy
+    pyarrow = pytest.importorskip("pyarrow")
+    data = repeated("x" * 100_000, 1000)
+    usual = pyarrow.default_memory_pool()
+    counted = pyarrow.proxy_memory_pool(usual)
+    pyarrow.set_memory_pool(counted)
+    try:
+        runs = read(data)
+    finally:
+        pyarrow.set_memory_pool(usual)
     assert runs.names[-1] == "x" * 200
+    assert 100_000 < counted.max_memory() < 20_000_000  # 100 MB if every row had its own copy
 
 
 def test_damaged_parquet_is_an_input_error() -> None:

@@ -174,6 +174,20 @@ def test_columns_with_gaps_are_left_out_unless_asked_for() -> None:
     assert codes(read(text, columns={"width": "width"})) == {2: "MISSING"}
 
 
+def test_the_gap_that_is_quoted_is_one_of_a_row_that_was_kept() -> None:
+    runs = read("N,D,loss,width\nx,1e9,3,\n1e6,1e9,3,8\n2e6,1e9,2,\n")
+    (note,) = [note for note in runs.notes if "'width'" in note.message]
+    assert "1 of the rows" in note.message
+    assert "row 3" in note.message
+
+
+def test_text_that_follows_the_configuration_is_no_mixture() -> None:
+    lines = [f"{n}e6,1e9,{3 / n + 0.01 * i},set{n % 2}" for n in (1, 2, 3, 4) for i in range(2)]
+    runs = read("N,D,loss,data\n" + "\n".join(lines))
+    assert "REPLICATES" in note_codes(runs)
+    assert "MIXED_TEXT" not in note_codes(runs)
+
+
 def test_a_repeated_header_costs_one_row_and_no_column() -> None:
     runs = read("N,D,loss,width\n1e6,1e9,3,8\nN,D,loss,width\n2e6,1e9,2,9\n")
     assert codes(runs) == {2: "NOT_A_NUMBER"}
@@ -245,13 +259,26 @@ def test_limits_are_errors_and_never_a_silent_cut() -> None:
         read(TABLE, max_rows=0)
 
 
-def test_limits_of_a_file_are_checked_before_it_is_opened(tmp_path: Path) -> None:
+def test_limits_of_a_file_are_checked_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "runs.csv"
     path.write_text(TABLE)
     assert read_runs(path).source == "runs.csv"
     assert read_runs(str(path)).digest == read(TABLE).digest
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("it was opened"))
     with pytest.raises(InputError, match="larger than 9 bytes"):
         read_runs(path, max_bytes=9)
+
+
+def test_long_files_of_short_lines_and_huge_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "N,loss\n" + "".join(f"{i},2\n" for i in range(1, 90_000))
+    monkeypatch.setattr("isoloss.runs.text.LINE_LIMIT", len(table) // 2)
+    assert len(read(table)) == 89_999
+    monkeypatch.setattr("isoloss.runs.text.BATCH_LIMIT", len(table) // 2)
+    row = '1,2,"' + "a\n" * 60_000 + '"\n'  # many lines, each short, in one field
+    with pytest.raises(InputError, match="rows are huge"):
+        read("N,loss,text\n" + row * 4)
 
 
 def test_endless_stream_stops_at_the_limit() -> None:

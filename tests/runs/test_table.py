@@ -75,6 +75,11 @@ def test_digest_of_unnamed_runs_does_not_depend_on_row_numbers() -> None:
     assert Runs(columns=GRID).digest == Runs(columns=backwards).digest
 
 
+def test_both_zeros_are_one_value() -> None:
+    plus, minus = (Runs(columns={"seed": [0.0, zero]}) for zero in (0.0, -0.0))
+    assert plus.digest == minus.digest
+
+
 def test_columns_are_read_only_and_do_not_follow_the_callers_array() -> None:
     mine = np.array([1.0, 2.0])
     runs = Runs(columns={"N": mine})
@@ -198,6 +203,15 @@ def test_summary_counts_refusals_and_shows_ranges() -> None:
 def test_construction_refuses_bad_columns(columns: dict[str, object], why: str) -> None:
     with pytest.raises(InputError, match=why):
         Runs(columns=columns)  # type: ignore[arg-type]
+
+
+def test_short_labels_are_cleaned_too() -> None:
+    assert Runs(columns={"N": [1, 2]}, names=("a\x07b", " \x1b[1m")).names == ("ab", "row 2")
+
+
+def test_a_mask_of_another_length_is_told_as_such() -> None:
+    with pytest.raises(InputError, match="mask of length 3 for 4 runs"):
+        Runs(columns=GRID).select([True] * 3)
 
 
 def test_construction_counts_names_and_rows() -> None:

@@ -82,9 +82,9 @@ def command(
         )
         answers = forecast_runs(table, at, compute=compute, laws=fitted)
     if as_json:
-        test = fitted.to_dict() | {"error": fitted.backtest_error(fitted.best.law.name)}
+        test = fitted.to_dict()
         shared = {
-            "backtest": test["backtest"] | {"error": test["error"], "objective": test["objective"]},
+            "backtest": test["backtest"] | {"objective": test["objective"]},
             "sentence_laws": fitted.sentence,
             "n_rows": len(table),
             "refused": refusals(table),

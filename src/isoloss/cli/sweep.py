@@ -44,8 +44,8 @@ def command(
 ) -> int:
     """Train a grid of byte-level transformers on the standard library's source.
 
-    GRID 'stdlib' is the grid of the runs that ship with the package: about an hour and a half
-    of one core. An interrupted sweep goes on when started again.
+    GRID 'stdlib' is the grid of the runs that ship with the package: about two hours of one
+    core. An interrupted sweep goes on when started again.
     """
     from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid
 

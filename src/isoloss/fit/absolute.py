@@ -56,7 +56,7 @@ def _vertex(kernel: Kernel, q: Array, weights: Array, goal: Objective) -> tuple[
     # Equal runs are one run of their summed weight: the law passes through all or none of them.
     table = np.stack([*kernel.x.values(), kernel.y], axis=1)
     _, first, label = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    weights = np.bincount(label.ravel(), weights)
+    weights = np.asarray(np.bincount(label.ravel(), weights), dtype=np.float64)
     rows = slice(0, kernel.n)
     free = (q > kernel.lower) & (q < kernel.upper)
     k = int(free.sum())

@@ -18,6 +18,8 @@ from isoloss.laws import Law
 from isoloss.runs import Runs
 
 MAX_CUTS = 6
+LEAST_REACH = 1.5
+"""Cuts look at least this far ahead, where the runs allow it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,10 @@ def choose_cuts(scale: Array, *, least: int, most: int = MAX_CUTS) -> list[float
     levels = levels[np.diff(levels, prepend=-np.inf) > 1e-9 * levels]
     below = np.searchsorted(np.sort(scale), levels)
     usable = levels[(below >= least) & (levels > levels[0])]
+    # A cut just below the largest runs asks for no extrapolation and would flatter every law.
+    ahead = np.array([scale.max() / levels[levels < v].max() for v in usable])
+    if (ahead >= LEAST_REACH).any():
+        usable = usable[ahead >= LEAST_REACH]
     if not len(usable):
         return []
     marks = np.linspace(np.log(usable[0]), np.log(usable[-1]), most)

@@ -54,7 +54,7 @@ def design_reasons(data: Prepared) -> list[Reason]:
         elif len(np.unique(x[a])) < 3 or np.ptp(logs[a]) < np.log(1.5):
             reasons.append(
                 Reason(
-                    code="UNIDENTIFIED",
+                    code="NARROW_AXIS",
                     message=f"{a} hardly varies (factor {np.exp(np.ptp(logs[a])):.3g}); its "
                     "exponent rests on almost nothing: add runs at other values",
                 )

@@ -140,27 +140,20 @@ def _step(
 
     Parameters held at a bound by the gradient do not move.
     """
-    held = ((q <= kernel.lower) & (g > 0)) | ((q >= kernel.upper) & (g < 0))
-    p = q.shape[1]
-    diagonal = np.einsum("bpp->bp", base)
-    ridge = 1e-14 * np.maximum(diagonal, 1e-300) + 1e-300
-    damped = damped + ridge[:, :, None] * np.eye(p)
-    rhs = -g
-    if held.any():
-        free = ~held
-        damped = damped * (free[:, :, None] & free[:, None, :])
-        damped[:, np.arange(p), np.arange(p)] += np.where(held, 1.0, 0.0)
-        rhs = np.where(held, 0.0, rhs)
-    # Scale rows and columns by the root of the diagonal: amplitudes and exponents differ widely.
-    d = 1.0 / np.sqrt(np.maximum(np.abs(np.einsum("bpp->bp", damped)), 1e-300))
-    scaled = damped * d[:, :, None] * d[:, None, :]
-    bad = ~np.isfinite(scaled).all(axis=(1, 2))
-    scaled[bad] = np.eye(p)
-    try:
-        step = d * np.linalg.solve(scaled, (d * rhs)[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        step = d * (np.linalg.pinv(scaled) @ (d * rhs)[:, :, None])[:, :, 0]
-    step[bad] = 0.0
+    ridge = 1e-14 * np.maximum(np.einsum("bpp->bp", base), 1e-300) + 1e-300
+    damped = damped + ridge[:, :, None] * np.eye(q.shape[1])
+    fixed = ((q <= kernel.lower) & (g > 0)) | ((q >= kernel.upper) & (g < 0))
+    step = _solve(damped, g, fixed, np.zeros_like(q))
+    # Parameters that would cross a bound stop at it, and the others take the step that is best
+    # then; merely cutting the step short would leave them uphill of where they should go.
+    for _ in range(2):
+        crossing = ((q + step < kernel.lower) | (q + step > kernel.upper)) & ~fixed
+        rows = np.flatnonzero(crossing.any(axis=1))
+        if not rows.size:
+            break
+        aim = np.where(crossing, np.clip(q + step, kernel.lower, kernel.upper) - q, step)
+        fixed[rows] |= crossing[rows]
+        step[rows] = _solve(damped[rows], g[rows], fixed[rows], np.where(fixed, aim, 0.0)[rows])
     # Logarithms of parameters may not jump by more than a factor e^3 in one step.
     longest = np.max(np.abs(step) * kernel.logs, axis=1, initial=0.0)
     step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
@@ -168,6 +161,28 @@ def _step(
     curved = np.einsum("bp,bpq,bq->b", step, matrix, step)
     # Uphill counts as no decrease even where a negative curvature would promise one.
     return step, np.where(slope < 0, -(slope + 0.5 * curved), -1.0)
+
+
+def _solve(matrix: Array, g: Array, fixed: npt.NDArray[np.bool_], values: Array) -> Array:
+    """Solve ``matrix @ step = -g`` with some components of the steps given."""
+    rhs = -g
+    if fixed.any():
+        free = ~fixed
+        rhs = np.where(fixed, values, rhs - np.einsum("bpq,bq->bp", matrix, values))
+        matrix = matrix * (free[:, :, None] & free[:, None, :])
+        index = np.arange(g.shape[1])
+        matrix[:, index, index] += np.where(fixed, 1.0, 0.0)
+    # Scale rows and columns by the root of the diagonal: amplitudes and exponents differ widely.
+    d = 1.0 / np.sqrt(np.maximum(np.abs(np.einsum("bpp->bp", matrix)), 1e-300))
+    scaled = matrix * d[:, :, None] * d[:, None, :]
+    bad = ~np.isfinite(scaled).all(axis=(1, 2))
+    scaled[bad] = np.eye(g.shape[1])
+    try:
+        step = d * np.linalg.solve(scaled, (d * rhs)[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        step = d * (np.linalg.pinv(scaled) @ (d * rhs)[:, :, None])[:, :, 0]
+    step[bad] = 0.0
+    return np.asarray(step)
 
 
 __all__ = ["CONVERGED", "MAX_ITER", "STALLED", "Solutions", "Terms", "minimise"]

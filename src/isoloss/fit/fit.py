@@ -274,9 +274,7 @@ def _draws(
     # What stands in for the corner of the absolute value is small beside the residuals.
     typical = float(np.median(np.abs(kernel.predict(best[None])[0] - kernel.y))) / kernel.typical
     smooth = max(0.05 * typical, 1e-6)
-    kernel = Kernel(
-        data.law, data.x, data.loss, kernel.goal, scales=kernel.scales, smooth=smooth
-    )
+    kernel = Kernel(data.law, data.x, data.loss, kernel.goal, scales=kernel.scales, smooth=smooth)
 
     def block(rng: np.random.Generator, size: int) -> Array:
         weights = resample_weights(groups, size, rng=rng) * data.weights

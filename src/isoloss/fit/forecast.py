@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from isoloss.errors import InputError
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.lawset import LawSet
 from isoloss.fit.result import Fit
+from isoloss.fit.weighting import freedom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Forecast:
     reach
         Scale of the target over the largest scale in the runs.
     backtest_error
-        Root-mean-square log error of the best law in the back-test; ``None`` if none was possible.
+        Root-mean-square log error of the procedure in its back-test; ``None`` if none was possible.
     """
 
     at: Mapping[str, float]
@@ -138,7 +139,7 @@ def mixture(
     # The miss that back-tests showed grows like a random walk in the logarithm of scale; below
     # the largest run there is none.
     spread = laws.discrepancy * np.sqrt(np.maximum(np.log(np.maximum(reach, 1.0)), 0.0))
-    mean = logs + rng.standard_normal((len(logs), 1)) * spread
+    mean = logs + rng.standard_t(freedom(laws.steps), (len(logs), 1)) * spread
     new = mean + np.concatenate(noise)[:, None] * rng.standard_normal(logs.shape)
     return np.exp(mean), np.exp(new), np.concatenate(weights)
 
@@ -203,32 +204,39 @@ def forecast_many(
         f"{laws.best.method} over {used} law{'s' if used > 1 else ''} weighted by back-test, "
         "and back-test discrepancy"
     )
-    error = laws.backtest_error(laws.best.law.name)
-    tested = max((c.reach for c in laws.backtest.cuts), default=None)
+    error, tested = laws.procedure_error, laws.procedure_reach
     alone = [
         (f.law.name, float(w), f.predict(x), _alone(f, x, level))
         for f, w in zip(laws.fits, laws.weights, strict=True)
     ]
-    return [
-        Forecast(
-            at={a: float(v[i]) for a, v in x.items()},
-            scale=float(scale[i]),
-            loss=_median(mean[:, i], weights),
-            interval=Interval.from_draws(
-                new[:, i], level=level, method=method + ", and seed noise", weights=weights
-            ),
-            mean=Interval.from_draws(mean[:, i], level=level, method=method, weights=weights),
-            laws=tuple(
-                LawForecast(law=name, weight=w, loss=float(values[i]), interval=intervals[i])
-                for name, w, values, intervals in alone
-            ),
-            reach=float(reach[i]),
-            backtest_error=error,
-            backtest_reach=tested,
-            sentence=_sentence(float(reach[i]), error, tested),
+    answers = []
+    for i in range(len(scale)):
+        inner = Interval.from_draws(mean[:, i], level=level, method=method, weights=weights)
+        outer = Interval.from_draws(
+            new[:, i], level=level, method=method + ", and seed noise", weights=weights
         )
-        for i in range(len(scale))
-    ]
+        answers.append(
+            Forecast(
+                at={a: float(v[i]) for a, v in x.items()},
+                scale=float(scale[i]),
+                loss=_median(mean[:, i], weights),
+                # One run varies more than the mean; with heavy tails and a thousand draws the
+                # sampling error of a quantile could say otherwise.
+                interval=replace(
+                    outer, low=min(outer.low, inner.low), high=max(outer.high, inner.high)
+                ),
+                mean=inner,
+                laws=tuple(
+                    LawForecast(law=name, weight=w, loss=float(values[i]), interval=intervals[i])
+                    for name, w, values, intervals in alone
+                ),
+                reach=float(reach[i]),
+                backtest_error=error,
+                backtest_reach=tested,
+                sentence=_sentence(float(reach[i]), error, tested),
+            )
+        )
+    return answers
 
 
 def _alone(f: Fit, x: Mapping[str, Array], level: float) -> list[Interval]:

@@ -18,13 +18,16 @@ from isoloss.fit.fit import fit
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
 from isoloss.fit.prepare import as_law
 from isoloss.fit.result import Fit
+from isoloss.fit.weighting import (
+    Step,
+    choose_objective,
+    discrepancy,
+    law_weights,
+    roll,
+    verdict,
+)
 from isoloss.laws import Law
 from isoloss.runs import Runs, read_runs
-
-SWITCH = 0.9
-"""Another objective replaces the default only if its back-test error is this much smaller."""
-EFFECTIVE_CUTS = 4.0
-"""Cuts share runs: they count as at most this many independent observations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,9 +44,12 @@ class LawSet:
         Chosen by the back-test unless given.
     backtest
         The errors that the weights come from.
+    steps
+        What the whole procedure forecast from below each cut, choosing objective and weights
+        from below it as well.
     discrepancy
-        Standard deviation, per root of a unit of log reach, by which back-tested forecasts
-        missed beyond what resampling and seeds explain.
+        Standard deviation, per root of a unit of log reach, by which those forecasts missed
+        beyond what the noise of runs explains.
     dropped
         Laws that could not be fitted, and why.
     sentence
@@ -54,6 +60,7 @@ class LawSet:
     weights: Array
     objective: Objective
     backtest: Backtest
+    steps: tuple[Step, ...]
     discrepancy: float
     dropped: tuple[tuple[str, str], ...]
     level: float
@@ -82,8 +89,21 @@ class LawSet:
         value = self.backtest.score(law, self.objective.name)
         return value if np.isfinite(value) else None
 
+    @property
+    def procedure_error(self) -> float | None:
+        """Root-mean-square log error of the procedure over its steps; ``None`` without any."""
+        if not self.steps:
+            return None
+        return float(np.sqrt(np.mean([s.error**2 for s in self.steps])))
+
+    @property
+    def procedure_reach(self) -> float | None:
+        """Farthest that a step forecast; ``None`` without any."""
+        return max((s.reach for s in self.steps), default=None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""
+        names = [f.law.name for f in self.fits]
         laws = []
         for f, w in zip(self.fits, self.weights, strict=True):
             error = self.backtest_error(f.law.name)
@@ -94,7 +114,12 @@ class LawSet:
             "dropped": [{"law": n, "reason": r} for n, r in self.dropped],
             "discrepancy": self.discrepancy,
             "sentence": self.sentence,
-            "backtest": self.backtest.to_dict(),
+            "backtest": self.backtest.to_dict()
+            | {
+                "error": self.procedure_error,
+                "reach": self.procedure_reach,
+                "steps": [s.to_dict(names) for s in self.steps],
+            },
         }
 
     def summary(self) -> str:
@@ -150,7 +175,7 @@ def fit_laws(
 
     Each law is fitted below several compute cuts and scored on the runs above. A law whose
     weighted mean squared error over the cuts is :math:`e^2` gets a weight proportional to
-    :math:`e^{-m}`, m the number of cuts but at most 4: the likelihood of m normal errors with
+    :math:`e^{-m}`, m the number of cuts but at most 3: the likelihood of m normal errors with
     their common variance integrated out.
 
     Parameters
@@ -197,7 +222,9 @@ def fit_laws(
                 "NO_LAW", "no law could be fitted: " + "; ".join(f"{n}: {r}" for n, r in dropped)
             )
         test = backtest(table, usable, candidates)
-        goal = _choose(test, usable, candidates)
+        titles = [form.name for form in usable]
+        chosen = choose_objective(test, titles, [c.name for c in candidates])
+        goal = next(c for c in candidates if c.name == chosen)
         for form in usable:
             say(f"fitting {form.name}")
             fitted.append(
@@ -212,16 +239,22 @@ def fit_laws(
                     journal=journal,
                 )
             )
-    weights = _weights(test, fitted, goal)
+    alive = np.array([f.status != "failed" for f in fitted], dtype=np.float64)
+    if not alive.any():
+        alive[:] = 1.0
+    noise = float(np.median([f.seed_noise for f in fitted]))
+    weights = law_weights(test, titles, chosen, alive=alive, noise=noise)
+    steps = roll(test, titles, [c.name for c in candidates], alive=alive, noise=noise)
     return LawSet(
         fits=tuple(fitted),
         weights=weights,
         objective=goal,
         backtest=test,
-        discrepancy=_discrepancy(test, fitted, weights, goal),
+        steps=steps,
+        discrepancy=discrepancy(test, steps, noise=noise),
         dropped=tuple(dropped),
         level=level,
-        sentence=_sentence(test, fitted, weights),
+        sentence=verdict(test, titles, weights),
     )
 
 
@@ -233,67 +266,3 @@ def _distinct(forms: Sequence[Law]) -> list[Law]:
         seen[form.name] = count = seen.get(form.name, 0) + 1
         out.append(form if count == 1 else replace(form, name=f"{form.name}-{count}"))
     return out
-
-
-def _choose(test: Backtest, laws: Sequence[Law], candidates: Sequence[Objective]) -> Objective:
-    default = candidates[0]
-    if not test.cuts or len(candidates) == 1:
-        return default
-    best = {c.name: min(test.score(law.name, c.name) for law in laws) for c in candidates}
-    rival = min(candidates, key=lambda c: best[c.name])
-    return rival if best[rival.name] < SWITCH * best[default.name] else default
-
-
-def _weights(test: Backtest, fits: Sequence[Fit], goal: Objective) -> Array:
-    alive = np.array([f.status != "failed" for f in fits], dtype=np.float64)
-    if not alive.any():
-        alive[:] = 1.0
-    error = np.array([test.score(f.law.name, goal.name) for f in fits])
-    if not np.isfinite(error[alive > 0]).any():
-        return np.asarray(alive / alive.sum())
-    # Errors far below the noise of a run cannot rank laws.
-    noise = float(np.median([f.seed_noise for f in fits]))
-    error = np.sqrt(error**2 + (0.1 * noise) ** 2 + 1e-24)
-    m = min(len(test.cuts), EFFECTIVE_CUTS)
-    logs = np.where(np.isfinite(error) & (alive > 0), -m * np.log(error), -np.inf)
-    weights = np.exp(logs - logs.max())
-    weights[weights < 1e-4 * weights.sum()] = 0.0
-    return np.asarray(weights / weights.sum())
-
-
-def _discrepancy(test: Backtest, fits: Sequence[Fit], weights: Array, goal: Objective) -> float:
-    """Error per root log reach that noise does not explain, from the combined back-test.
-
-    The scored runs of a cut share one systematic error, estimated by their mean signed error;
-    what the noise of that many runs explains is taken off.
-    """
-    if not test.cuts:
-        return 0.0
-    excess, reach = [], []
-    noise = float(np.median([f.seed_noise for f in fits]))
-    for i, cut in enumerate(test.cuts):
-        above = test.scale >= cut.scale
-        logs = [
-            w * np.log(test.predictions[f.law.name, goal.name][i, above])
-            for f, w in zip(fits, weights, strict=True)
-            if w > 0
-        ]
-        bias = float(np.mean(np.sum(logs, axis=0) - np.log(test.loss[above])))
-        typical = float(np.median(np.log(test.scale[above] / test.scale[~above].max())))
-        excess.append(max(bias**2 - noise**2 * (1 / cut.n_test + 1 / cut.n_train), 0.0))
-        reach.append(max(typical, 0.2))
-    return float(np.sqrt(np.mean(np.array(excess) / np.array(reach))))
-
-
-def _sentence(test: Backtest, fits: Sequence[Fit], weights: Array) -> str:
-    if not test.cuts:
-        return "Too few scales to hold any out: the laws are weighted equally, untested."
-    order = np.argsort(-weights, kind="stable")
-    first = fits[int(order[0])].law.name
-    alike = [fits[int(i)].law.name for i in order if weights[int(i)] > 0.1 * weights.max()]
-    if len(alike) > 1:
-        return (
-            f"The runs cannot tell {' and '.join(alike)} apart by extrapolation: "
-            "the interval spans them."
-        )
-    return f"{first} extrapolated clearly best over {len(test.cuts)} cuts."

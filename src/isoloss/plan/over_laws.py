@@ -193,6 +193,10 @@ def allocate_over_laws(
     near, price = [], []
     for i, budget in enumerate(budgets):
         band, table = _near(members, float(budget), float(N[i]), float(L[i]), tolerance)
+        for row in table:
+            # What missing N_opt costs comes from the laws' weighted mean, where it is smooth; its
+            # level from the forecast, so that one plan names one loss.
+            row["loss"] = answers[i].loss * (1 + row["excess_percent"] / 100)
         near.append(band)
         price.append(table)
     lead = max(members, key=lambda m: m[1])
@@ -223,7 +227,7 @@ def _refuse_unidentified(members: Sequence[tuple[Any, float, Problem]]) -> None:
     """No plan from runs in which N and D cannot be told apart, whatever the fit returned."""
     lead = max(members, key=lambda m: m[1])[0]
     for reason in lead.reasons:
-        if reason.code in ("UNIDENTIFIED", "CONFOUNDED"):
+        if reason.code == "UNIDENTIFIED":
             raise FitError(reason.code, f"no plan: {reason.message}")
 
 

@@ -14,7 +14,6 @@ _REMEDIES = {
     "CONSTANT_AXIS": "add runs at other values of the axis",
     "FEW_RUNS": "add cheap runs: twenty spread over size and data beat five large ones",
     "NARROW_COMPUTE": "add runs a decade below or above",
-    "CONVENTION": "check what N and C count, and map the right columns",
 }
 
 

@@ -105,23 +105,18 @@ def objectives_section(laws: LawSet) -> list[dict[str, Any]]:
 
 
 def backtest_section(laws: LawSet) -> dict[str, Any]:
-    """Cuts, scores, and the points of the chosen objective under the weighted laws."""
+    """Cuts, scores, and what the whole procedure forecast from below each cut."""
     test, goal = laws.backtest, laws.objective.name
-    points = []
-    for i, cut in enumerate(test.cuts):
-        logs = np.zeros(len(test.scale))
-        for f, w in zip(laws.fits, laws.weights, strict=True):
-            if w > 0:
-                logs = logs + w * np.log(test.predictions[f.law.name, goal][i])
-        for j in np.flatnonzero(test.scale >= cut.scale):
-            points.append(
-                {
-                    "cut": i,
-                    "C": float(test.scale[j]),
-                    "loss": float(test.loss[j]),
-                    "predicted": float(np.exp(logs[j])),
-                }
-            )
+    points = [
+        {
+            "cut": step.cut,
+            "C": float(test.scale[j]),
+            "loss": float(test.loss[j]),
+            "predicted": float(step.predicted[j]),
+        }
+        for step in laws.steps
+        for j in np.flatnonzero(test.scale >= test.cuts[step.cut].scale)
+    ]
     table = test.to_dict()
     chosen = [e for e in table["entries"] if e["objective"] == goal]
     return {
@@ -130,6 +125,9 @@ def backtest_section(laws: LawSet) -> dict[str, Any]:
         "entries": chosen,
         "points": points,
         "discrepancy": laws.discrepancy,
+        "error": laws.procedure_error,
+        "reach": laws.procedure_reach,
+        "steps": [s.to_dict([f.law.name for f in laws.fits]) for s in laws.steps],
     }
 
 
@@ -169,7 +167,7 @@ def plan_section(
     """Put the three classical approaches beside the plan."""
     if plan is None:
         return None
-    section = plan.to_dict(0)
+    section = plan.to_dict(0) | {"approaches": []}
     best = laws.best
     joint = best if {"N", "D"} == set(best.law.axes) else None
     if joint is not None and all(a in runs for a in ("N", "D", "C")):
@@ -187,7 +185,6 @@ def plan_section(
             section["approaches"] = [a.to_dict() for a in compared.entries]
             section["warnings"] += [r.message for r in compared.reasons]
         except IsolossError as error:
-            section["approaches"] = []
             section["warnings"].append(str(error))
     return section
 

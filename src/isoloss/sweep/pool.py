@@ -97,7 +97,8 @@ def run_sweep(
     while todo:
         # All in flight are under suspicion; only one that is alone is surely to blame.
         for spec in _train_all(todo, workers or os.cpu_count() or 1, root, keep):
-            if _train_all([spec], 1, root, keep):
+            alone = [spec]
+            if _train_all(alone, 1, root, keep) or alone:
                 failed.append(f"{spec.name}: its worker died twice")
     return failed
 
@@ -129,7 +130,14 @@ def _train_all(
             # No more than one run a worker is handed over, so that a worker that dies casts
             # suspicion on the runs in flight and on no other.
             while queue and not dead and len(running) < processes:
-                running[pool.submit(_work, queue[0])] = queue.pop(0)
+                try:
+                    running[pool.submit(_work, queue[0])] = queue[0]
+                except BrokenProcessPool:
+                    # A worker died since, of a run in flight or idle: this run has no part in it.
+                    break
+                queue.pop(0)
+            if not running:
+                break
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 spec = running.pop(future)
