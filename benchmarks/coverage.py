@@ -21,7 +21,9 @@ TRUTHS = {
     "coupled k=1.15": lambda N, D: (
         1.82 + ((482 * N**-0.348) ** 1.15 + (2085 * D**-0.366) ** 1.15) ** (1 / 1.15)
     ),
-    "drifting exponent": lambda N, D: 1.82 + 482 * N ** -(0.36 - 0.0006 * np.log(N)) + 2085 * D**-0.366,
+    "drifting exponent": lambda N, D: (
+        1.82 + 482 * N ** -(0.36 - 0.0006 * np.log(N)) + 2085 * D**-0.366
+    ),
 }
 DESIGNS = {"20 runs": (4, 5, 1e18, 3e19), "45 runs": (5, 9, 1e18, 1e20)}
 

@@ -74,7 +74,36 @@ if TYPE_CHECKING:
     from isoloss.study import plan_runs as plan_runs
     from isoloss.study import study as study
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = [
+    "PUBLISHED",
+    "Fit",
+    "FitError",
+    "Huber",
+    "InputError",
+    "Interval",
+    "IsolossError",
+    "Law",
+    "LawError",
+    "LawSet",
+    "LeastAbsolute",
+    "LeastSquares",
+    "OneSided",
+    "Runs",
+    "__version__",
+    "allocate",
+    "backtest",
+    "bootstrap",
+    "embedded_runs",
+    "fit",
+    "fit_laws",
+    "forecast",
+    "get_law",
+    "law_from_expression",
+    "law_names",
+    "plan_runs",
+    "read_runs",
+    "study",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@
 
     IsolossError
     ├── InputError (ValueError)   the caller's data or arguments: name, value, rule, remedy
-    ├── LawError (ValueError)     an expression or a law that cannot be read or does not fit the runs
+    ├── LawError (ValueError)     a law that cannot be read, or that the runs cannot serve
     ├── FitError                  no usable answer, with a reason code
     └── MissingExtra (ImportError) an optional package is needed; says which extra to install
 

@@ -253,6 +253,16 @@ def test_held_out_runs_were_forecast_without_them(whole):
     assert f"{inside} of {len(rows)}" in answers["held_out"]["sentence"]
 
 
+def test_a_large_run_that_went_wrong_is_outside_and_doubted():
+    loss = losses(SIZES, DATA)
+    loss[-1] *= 1.2
+    answers = study(table(good(loss=loss.tolist())), laws=["chinchilla"], draws=50).answers
+    inside = {r["name"]: r["inside"] for r in answers["held_out"]["rows"]}
+    assert not inside["row 30"]
+    assert any(inside.values())
+    assert "HELD_OUT_MISSED" in [d["code"] for d in answers["distrust"]]
+
+
 def test_doubts_come_worst_first_each_with_a_remedy(whole):
     for answers in (whole.answers, study(table(confounded()), laws=["additive"], draws=50).answers):
         ranks = [RANK[d["severity"]] for d in answers["distrust"]]

@@ -18,5 +18,7 @@ def svg_bytes(ax: Axes) -> bytes:
 
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "isoloss"}):
-        ax.figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     return buffer.getvalue()
