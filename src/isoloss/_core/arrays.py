@@ -52,6 +52,13 @@ def as_level(level: float) -> float:
     return float(level)
 
 
+def as_seed(seed: int) -> int:
+    """Read a seed: a whole number that is not negative, so that it can be written down."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"rng = {seed!r}: must be a whole number, zero or more")
+    return int(seed)
+
+
 def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
     """Turn a seed or a generator into a generator; never the global one."""
     return rng if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)

@@ -142,7 +142,9 @@ def _spectrum(matrix: Array, g: Array) -> tuple[float, float, float]:
     smallest = float(values[0])
     largest = float(np.max(np.abs(values)))
     along = vectors.T @ (g * d)
-    edm = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), 1e-14 * largest + 1e-300)))
+    if not largest > 0:
+        return 0.0, float("inf"), 0.0 if not np.any(g) else float("inf")
+    edm = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), 1e-14 * largest)))
     condition = largest / smallest if smallest > 0 else float("inf")
     return smallest, condition, edm
 

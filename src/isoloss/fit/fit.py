@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array, as_level
+from isoloss._core.arrays import Array, as_level, as_seed
 from isoloss._core.threads import one_thread
-from isoloss.errors import FitError, InputError
+from isoloss.errors import FitError, InputError, LawError
 from isoloss.fit.absolute import solve_absolute
 from isoloss.fit.certificate import Certificate, Reason, certify
 from isoloss.fit.design import design_reasons
@@ -100,9 +100,12 @@ def fit(
     (0.35, 'ok')
     """
     as_level(level)
+    as_seed(rng)
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     goal = parse_objective(objective)
     form = as_law(law, axis=axis, axes=tuple(table.columns))
+    if not form.names:
+        raise LawError(f"{form.name}: every parameter is pinned, so there is nothing to fit")
     if noise not in ("constant", "scale"):
         raise InputError(f"noise = {noise!r}: write 'constant' or 'scale'")
     with one_thread():

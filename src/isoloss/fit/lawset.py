@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isoloss._core.arrays import Array, as_level, freeze
+from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, IsolossError
 from isoloss.fit.backtest import Backtest, backtest
@@ -81,8 +81,8 @@ class LawSet:
 
     def predict(self, x: Any) -> Array:
         """Weighted geometric mean of the laws' losses, (n,)."""
-        logs = np.array([np.log(f.predict(x)) for f in self.fits])
-        return np.asarray(np.exp(self.weights @ logs))
+        used = [(f, w) for f, w in zip(self.fits, self.weights, strict=True) if w > 0]
+        return np.asarray(np.exp(sum(w * np.log(f.predict(x)) for f, w in used)))
 
     def backtest_error(self, law: str) -> float | None:
         """Root-mean-square log error of a law over the cuts; ``None`` without a back-test."""
@@ -198,6 +198,7 @@ def fit_laws(
         ``NO_LAW`` when no law of the set could be fitted.
     """
     as_level(level)
+    as_seed(rng)
     say = on_step or (lambda text: None)
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     names = tuple(table.columns)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array
+from isoloss._core.arrays import Array, as_seed
 from isoloss._core.journal import Journal
 from isoloss.errors import InputError
 
@@ -98,6 +98,7 @@ def in_blocks(
     key: Any = None,
 ) -> Array:
     """Run ``block`` until there are enough draws, keeping finished blocks in a journal."""
+    as_seed(seed)
     if draws < 1:
         raise InputError(f"draws = {draws}: at least 1 is needed")
     store = Journal(journal, [key, seed, draws]) if journal is not None else None

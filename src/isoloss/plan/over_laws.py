@@ -127,6 +127,7 @@ def allocate_over_laws(
     max_D: float | None = None,
     level: float | None = None,
     tolerance: float = 0.01,
+    price_of_missing: bool = True,
 ) -> LawSetPlan:
     """Split budgets between N and D under every law of a set.
 
@@ -142,6 +143,9 @@ def allocate_over_laws(
         Other axes, such as unique data U; the most data there are.
     tolerance
         Relative excess loss that still counts as near-optimal.
+    price_of_missing
+        Whether to work out the near-optimal sizes and the price of missing N_opt; a path of many
+        budgets needs neither.
 
     Raises
     ------
@@ -191,7 +195,7 @@ def allocate_over_laws(
             warnings.append(a.sentence)
     intervals["L_opt"] = [a.interval for a in answers]
     near, price = [], []
-    for i, budget in enumerate(budgets):
+    for i, budget in enumerate(budgets if price_of_missing else ()):
         band, table = _near(members, float(budget), float(N[i]), float(L[i]), tolerance)
         for row in table:
             # What missing N_opt costs comes from the laws' weighted mean, where it is smooth; its

@@ -176,9 +176,14 @@ def _open(source: Any, limits: Limits, stack: ExitStack) -> Source | Runs:
     return from_object(source, limits)
 
 
+def _shown_path(text: str) -> str:
+    """Show a path inside a message; of a long one the end, where the file's name is."""
+    return short(text if len(text) <= 120 else "..." + text[-117:], 120)
+
+
 def _path(source: str | os.PathLike[Any], limits: Limits, stack: ExitStack) -> Source | Runs:
     text = os.fspath(source)
-    shown = short(text if isinstance(text, str) else repr(text))
+    shown = _shown_path(text if isinstance(text, str) else repr(text))
     try:
         path = Path(text)
         info = path.stat()

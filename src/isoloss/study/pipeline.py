@@ -235,7 +235,8 @@ def _plan(runs: Runs, laws: LawSet, budget: float) -> tuple[LawSetPlan, LawSetPl
     low = float(scale.min())
     high = max(100.0 * float(scale.max()), 10.0 * budget)
     grid = np.exp(np.linspace(np.log(low), np.log(high), PATH_POINTS))
-    return plan, allocate_over_laws(laws, grid, cost=cost, fixed=fixed)
+    path = allocate_over_laws(laws, grid, cost=cost, fixed=fixed, price_of_missing=False)
+    return plan, path
 
 
 def _targets(
