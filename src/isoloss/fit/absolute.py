@@ -20,18 +20,25 @@ def solve_absolute(
     for exactly, and the multipliers of those runs prove the optimum: each lies within the slopes
     of the absolute value.
     """
-    order = np.argsort(rough.value, kind="stable")[:3]
-    q = rough.q[order]
+    order = np.argsort(rough.value, kind="stable")
+    # Starts that agree are one; of the others two are followed, should they cross below it.
+    apart = np.diff(rough.value[order], prepend=-np.inf) > 1e-7 * rough.value[order[0]]
+    q = rough.q[order[apart][:3]]
+    proven = False
     for delta in (1e-5, 1e-6, 1e-7, 1e-8):
         sharper = Kernel(
             kernel.law, kernel.x_user, kernel.loss_user, goal, scales=kernel.scales, smooth=delta
         )
         q = minimise(sharper, q, weights=weights, max_iterations=100).q
-    totals = np.array([_total(kernel, v, weights, goal) for v in q])
-    best = q[int(np.argmin(totals))]
-    vertex, proven = _vertex(kernel, best, weights, goal)
-    if _total(kernel, vertex, weights, goal) <= totals.min() * (1 + 1e-12):
-        best = vertex
+        totals = np.array([_total(kernel, v, weights, goal) for v in q])
+        best = q[int(np.argmin(totals))]
+        vertex, proven = _vertex(kernel, best, weights, goal)
+        if _total(kernel, vertex, weights, goal) <= totals.min() * (1 + 1e-12):
+            best = vertex
+        else:
+            proven = False
+        if proven and len(q) == 1:
+            break
     # A law that passes through all runs needs no proof.
     floor = 1e-8 * kernel.typical * float(np.sum(weights))
     if not proven and _total(kernel, best, weights, goal) > floor:

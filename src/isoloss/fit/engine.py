@@ -77,7 +77,7 @@ def minimise(
     iterations = np.zeros(size, dtype=np.int64)
     damping = np.full(size, 1e-2)
     floor = np.broadcast_to(kernel.floor(weights), size)
-    state = kernel.terms(q, weights, y)
+    state = kernel.terms(q, weights, y, second=newton)
     value, gradient = state.value.copy(), state.gradient.copy()
     major, hessian = state.major.copy(), state.hessian.copy()
     status[~np.isfinite(value)] = STALLED
@@ -104,7 +104,7 @@ def minimise(
         iterations[alive] = iteration + 1
         shared = weights if len(weights) == 1 else weights[alive]
         seen = y if len(y) == 1 else y[alive]
-        new = kernel.terms(trial, shared, seen)
+        new = kernel.terms(trial, shared, seen, second=newton)
         scale = np.maximum(value[alive], floor[alive])
         small = np.abs(slope) * (1 + damping[alive]) <= tolerance * scale
         # A step this small cannot be judged by the rounded objective: take it unless it hurts.

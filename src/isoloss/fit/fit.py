@@ -166,7 +166,7 @@ def fit(
 
 def _solve(data: Prepared, goal: Objective) -> tuple[Kernel, Solutions, Certificate, list[Reason]]:
     """Find starts and the minimum, and certify it."""
-    kernel = Kernel(data.law, data.x, data.loss, goal, smooth=1e-4)
+    kernel = Kernel(data.law, data.x, data.loss, goal, smooth=1e-2)
     solutions, starts = solve(kernel, data)
     if not np.isfinite(solutions.value).any():
         raise FitError(

@@ -33,8 +33,8 @@ LOG_GUARD = math.log(1e7)
 @lru_cache(maxsize=128)
 def _compile(
     root: Node, names: tuple[str, ...], logs: tuple[bool, ...], log_loss: bool
-) -> tuple[Tape, Tape, list[tuple[int, int]]]:
-    """Build tapes of (value) and of (value, gradient, Hessian) in internal coordinates."""
+) -> tuple[Tape, Tape, Tape, list[tuple[int, int]]]:
+    """Build tapes of (value), (value, gradient) and (value, gradient, Hessian)."""
     inner = {
         parameter(n): exp(parameter(n)) for n, is_log in zip(names, logs, strict=True) if is_log
     }
@@ -50,7 +50,8 @@ def _compile(
             if node is not ZERO:
                 pairs.append((i, j))
                 second.append(node)
-    return Tape([value], names), Tape([value, *gradient, *second], names), pairs
+    first = Tape([value, *gradient], names)
+    return Tape([value], names), first, Tape([value, *gradient, *second], names), pairs
 
 
 @lru_cache(maxsize=128)
@@ -127,10 +128,10 @@ class Kernel:
         self.amplitudes = _amplitudes(self.root, law.names)
         self.logs = np.array([self._is_log(i) for i in range(self.p)])
         self.lower, self.upper = self._box()
-        value, full, self.pairs = _compile(
+        value, first, full, self.pairs = _compile(
             self.root, law.names, tuple(bool(v) for v in self.logs), objective.log
         )
-        self._value, self._full = value.bind(self.x), full.bind(self.x)
+        self._value, self._first, self._full = (t.bind(self.x) for t in (value, first, full))
 
     def _is_log(self, i: int) -> bool:
         """Whether a parameter is fitted in its logarithm.
@@ -189,9 +190,12 @@ class Kernel:
             self._value.run(q, rows, rows.stop - rows.start, [out])
         return out
 
-    def jacobian(self, q: Array, rows: slice) -> Array:
-        """Differentiate the predictions by internal coordinates, (B, p, n)."""
-        n = rows.stop - rows.start
+    def jacobian(self, q: Array, rows: slice | npt.NDArray[np.int64]) -> Array:
+        """Differentiate the predictions by internal coordinates, (B, p, n).
+
+        Uses the tape of the second-order engine, so that a check of it is a check of that.
+        """
+        n = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         jac = np.empty((len(q), self.p, n))
         unused = np.empty((1 + len(self.pairs), len(q), n))
         with np.errstate(all="ignore"):
@@ -218,7 +222,9 @@ class Kernel:
                 total[batch] += np.sum(rho * _part(weights, batch, rows), axis=-1)
         return np.where(np.isfinite(total), total, np.inf)
 
-    def terms(self, q: Array, weights: Array, y: Array | None = None) -> Terms:
+    def terms(
+        self, q: Array, weights: Array, y: Array | None = None, *, second: bool = True
+    ) -> Terms:
         """Objective, gradient and both curvatures.
 
         Parameters
@@ -229,22 +235,27 @@ class Kernel:
             (1, n) or (B, n), non-negative.
         y
             Measurements in the kernel's space, (1, n) or (B, n); the data by default.
+        second
+            Without second derivatives the majorising matrix stands in for the Hessian.
         """
         y = self.y[None] if y is None else y
-        size, p, m = len(q), self.p, len(self.pairs)
+        pairs = self.pairs if second else []
+        size, p, m = len(q), self.p, len(pairs)
         value = np.zeros(size)
         gradient = np.zeros((size, p))
         major = np.zeros((size, p, p))
-        hessian = np.zeros((size, p, p))
-        first = np.array([i for i, _ in self.pairs], dtype=int)
-        second = np.array([j for _, j in self.pairs], dtype=int)
+        hessian = np.zeros((size, p, p)) if second else major
+        first = np.array([i for i, _ in pairs], dtype=int)
+        other = np.array([j for _, j in pairs], dtype=int)
+        off = first != other
+        tape = self._full if second else self._first
         with np.errstate(all="ignore"):
             for batch, rows in self._blocks(size):
                 b, n = batch.stop - batch.start, rows.stop - rows.start
                 out = np.empty((b, n))
                 jac = np.empty((b, p, n))
                 hess = np.empty((b, m, n))
-                self._full.run(
+                tape.run(
                     q[batch],
                     rows,
                     n,
@@ -258,11 +269,12 @@ class Kernel:
                 gradient[batch] += (jac @ psi[:, :, None])[:, :, 0]
                 turned = jac.transpose(0, 2, 1)
                 major[batch] += (jac * (omega * w)[:, None]) @ turned
+                if not second:
+                    continue
                 part = (jac * (curve * w)[:, None]) @ turned
                 bend = (hess @ psi[:, :, None])[:, :, 0]
-                part[:, first, second] += bend
-                off = first != second
-                part[:, second[off], first[off]] += bend[:, off]
+                part[:, first, other] += bend
+                part[:, other[off], first[off]] += bend[:, off]
                 hessian[batch] += part
         value = np.where(np.isfinite(value), value, np.inf)
         return Terms(value, gradient, major, hessian)

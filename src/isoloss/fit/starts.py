@@ -15,7 +15,7 @@ from isoloss.laws.expression import mul as product
 from isoloss.laws.tape import evaluate
 
 Rows = npt.NDArray[np.int64]
-MAX_ROWS = 2000
+MAX_ROWS = 128
 """Starts are judged on at most this many runs, spread evenly over the losses."""
 
 
@@ -56,7 +56,7 @@ def find_starts(
     linear = list(kernel.amplitudes[:4])
     amplitudes = [parameter(law.names[i]) for i in linear]
     others = [i for i in range(p) if i not in linear]
-    count = {0: 1, 1: 32, 2: 144}.get(len(others), 384 if len(others) < 5 else 1024)
+    count = {0: 1, 1: 32, 2: 100}.get(len(others), 384 if len(others) < 5 else 1024)
     cube = lattice(count, len(others))
     scaled = np.ones((len(cube), p))
     for column, i in enumerate(others):

@@ -7,7 +7,7 @@ once a data set, those of the parameters alone once a parameter vector, and only
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,31 +78,39 @@ def _softplus(z: Any) -> Any:
     return np.where(right, z, 0) + np.log1p(np.exp(np.where(right, -z, z)))
 
 
-def _operate(node: Node, args: list[Any], out: Any = None) -> Any:
+def _filled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function that returns a new array the ``out`` of a ufunc."""
+
+    def wrapper(*args: Any, out: Any = None) -> Any:
+        result = function(*args)
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    return wrapper
+
+
+def _less(a: Any, b: Any) -> Any:
+    return np.less(np.real(a), np.real(b)).astype(np.float64)
+
+
+_SPECIAL = {
+    "less": _filled(_less),
+    "saturate": _filled(saturate),
+    "unsaturated": _filled(unsaturated),
+}
+_POWERS: dict[float, np.ufunc] = {-1.0: np.reciprocal, 2.0: np.square, 0.5: np.sqrt}
+
+
+def _function(node: Node) -> tuple[Callable[..., Any], tuple[Node, ...]]:
+    """Return what to call for an operation, and with which of its arguments."""
     op = node.op
-    if op in _BINARY:
-        return _BINARY[op](args[0], args[1], out=out)
-    if op in _UNARY:
-        return _UNARY[op](args[0], out=out)
+    if op == "pow" and node.args[1].value in _POWERS:
+        return _POWERS[float(node.args[1].value or 0.0)], node.args[:1]
     if op == "pow":
-        c = args[1]
-        if c == -1.0:
-            return np.reciprocal(args[0], out=out)
-        if c == 2.0:
-            return np.square(args[0], out=out)
-        if c == 0.5:
-            return np.sqrt(args[0], out=out)
-        return np.power(args[0], c, out=out)
-    if op == "less":
-        result = np.less(np.real(args[0]), np.real(args[1])).astype(np.float64)
-    elif op == "saturate":
-        result = saturate(*args)
-    else:
-        result = unsaturated(*args)
-    if out is None:
-        return result
-    out[...] = result
-    return out
+        return np.power, node.args
+    return (_BINARY.get(op) or _UNARY.get(op) or _SPECIAL[op]), node.args
 
 
 def evaluate(roots: Sequence[Node], leaves: Mapping[str, Any]) -> list[Any]:
@@ -115,7 +123,8 @@ def evaluate(roots: Sequence[Node], leaves: Mapping[str, Any]) -> list[Any]:
             elif node.op in ("axis", "parameter"):
                 values[node] = leaves[str(node.value)]
             else:
-                values[node] = _operate(node, [values[a] for a in node.args])
+                function, args = _function(node)
+                values[node] = function(*[values[a] for a in args])
     return [values[r] for r in roots]
 
 
@@ -138,29 +147,57 @@ class Tape:
                 kind[n] = 0
                 for a in n.args:
                     kind[n] |= kind[a]
-        self.kind = kind
-        self._data = [n for n in order if kind[n] in (0, 1)]
-        self._theta = [n for n in order if kind[n] == 2]
-        self._both = [n for n in order if kind[n] == 3]
-        last_use = {a: i for i, n in enumerate(self._both) for a in n.args}
-        roots_set = set(self.roots)
-        free: list[int] = []
-        self._register: dict[Node, int] = {}
-        self.n_registers = 0
-        for i, n in enumerate(self._both):
-            if n not in roots_set:
-                if free:
-                    self._register[n] = free.pop()
-                else:
-                    self._register[n] = self.n_registers
-                    self.n_registers += 1
-            for a in set(n.args):
-                if a in self._register and last_use[a] == i:
-                    free.append(self._register[a])
+        slot = {n: i for i, n in enumerate(order)}
+        self.slots = len(order)
+        self.data = [(n, slot[n]) for n in order if kind[n] in (0, 1)]
+        self.sliced = [slot[n] for n in order if kind[n] == 1]
+        index = {name: i for i, name in enumerate(parameters)}
+        self.columns = [(slot[n], index[str(n.value)]) for n in order if n.op == "parameter"]
+        self.of_parameters = [
+            _instruction(n, slot) for n in order if kind[n] == 2 and n.op != "parameter"
+        ]
+        both = [n for n in order if kind[n] == 3]
+        position: dict[Node, int] = {}
+        for i, root in enumerate(self.roots):
+            if kind[root] == 3:
+                position.setdefault(root, i)
+        register, self.n_registers = _registers(both, set(position))
+        self.of_both = [
+            (*_instruction(n, slot), register.get(n, -1), position.get(n, -1)) for n in both
+        ]
+        # Roots that are copied: not computed in place, or the same formula twice.
+        self.copied = [(i, slot[r]) for i, r in enumerate(self.roots) if position.get(r) != i]
 
     def bind(self, x: Mapping[str, npt.NDArray[np.float64]]) -> BoundTape:
         """Compute everything that depends on the data alone."""
         return BoundTape(self, x)
+
+
+_Instruction = tuple[Callable[..., Any], int, tuple[int, ...]]
+
+
+def _instruction(node: Node, slot: Mapping[Node, int]) -> _Instruction:
+    function, args = _function(node)
+    return function, slot[node], tuple(slot[a] for a in args)
+
+
+def _registers(nodes: Sequence[Node], outputs: set[Node]) -> tuple[dict[Node, int], int]:
+    """Assign scratch arrays to intermediate results, reusing each after its last use."""
+    last_use = {a: i for i, n in enumerate(nodes) for a in n.args}
+    free: list[int] = []
+    register: dict[Node, int] = {}
+    count = 0
+    for i, n in enumerate(nodes):
+        if n not in outputs:
+            if free:
+                register[n] = free.pop()
+            else:
+                register[n] = count
+                count += 1
+        for a in set(n.args):
+            if a in register and last_use[a] == i:
+                free.append(register[a])
+    return register, count
 
 
 class BoundTape:
@@ -169,21 +206,24 @@ class BoundTape:
     def __init__(self, tape: Tape, x: Mapping[str, npt.NDArray[np.float64]]) -> None:
         self.tape = tape
         values: dict[Node, Any] = {}
+        self._template: list[Any] = [None] * tape.slots
         with np.errstate(all="ignore"):
-            for n in tape._data:
+            for n, slot in tape.data:
                 if n.op == "const":
                     values[n] = n.value
                 elif n.op == "axis":
                     values[n] = x[str(n.value)]
                 else:
-                    values[n] = _operate(n, [values[a] for a in n.args])
-        self.data = values
+                    function, args = _function(n)
+                    values[n] = function(*[values[a] for a in args])
+                self._template[slot] = values[n]
+        self._n = len(self._template[tape.sliced[0]]) if tape.sliced else -1
         self._buffers = np.empty((0, 0, 0))
 
     def run(
         self,
         theta: npt.NDArray[np.float64],
-        rows: slice,
+        rows: slice | npt.NDArray[np.int64],
         n_rows: int,
         outs: Sequence[npt.NDArray[np.float64]],
     ) -> None:
@@ -194,40 +234,28 @@ class BoundTape:
         theta
             Shape (batch, p), columns in the order of ``tape.parameters``.
         rows, n_rows
-            Which rows of the data, and how many they are.
+            Which rows of the data (a slice or indices), and how many they are.
         outs
             One array of shape (batch, n_rows) a root; may be strided views.
         """
-        tape = self.tape
-        batch = theta.shape[0]
+        tape, batch = self.tape, len(theta)
         need = (tape.n_registers, batch, n_rows)
         if any(have < want for have, want in zip(self._buffers.shape, need, strict=True)):
             self._buffers = np.empty(need)
-        values: dict[Node, Any] = {}
-        column = {name: theta[:, i : i + 1] for i, name in enumerate(tape.parameters)}
-        data = self.data
-
-        def value(n: Node) -> Any:
-            k = tape.kind[n]
-            if k >= 2:
-                return values[n]
-            v = data[n]
-            return v[rows] if k == 1 else v
-
-        for n in tape._theta:
-            if n.op == "parameter":
-                values[n] = column[str(n.value)]
+        scratch = [buffer[:batch, :n_rows] for buffer in self._buffers[: tape.n_registers]]
+        values = self._template.copy()
+        if not (isinstance(rows, slice) and rows.start == 0 and n_rows == self._n):
+            for i in tape.sliced:
+                values[i] = values[i][rows]
+        for i, column in tape.columns:
+            values[i] = theta[:, column : column + 1]
+        for function, i, args in tape.of_parameters:
+            values[i] = function(*[values[a] for a in args])
+        for function, i, args, register, position in tape.of_both:
+            target = scratch[register] if position < 0 else outs[position]
+            if len(args) == 1:
+                values[i] = function(values[args[0]], out=target)
             else:
-                values[n] = _operate(n, [value(a) for a in n.args])
-        direct: dict[Node, npt.NDArray[np.float64]] = {}
-        for root, out in zip(tape.roots, outs, strict=True):
-            if tape.kind[root] == 3 and root not in direct:
-                direct[root] = out
-        for n in tape._both:
-            target = direct.get(n)
-            if target is None:
-                target = self._buffers[tape._register[n], :batch, :n_rows]
-            values[n] = _operate(n, [value(a) for a in n.args], out=target)
-        for root, out in zip(tape.roots, outs, strict=True):
-            if direct.get(root) is not out:
-                out[...] = value(root)
+                values[i] = function(values[args[0]], values[args[1]], out=target)
+        for position, i in tape.copied:
+            outs[position][...] = values[i]
