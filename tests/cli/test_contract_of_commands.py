@@ -20,7 +20,7 @@ FORECAST_KEYS = {
     "at", "C", "loss", "interval", "mean_interval", "laws", "reach", "backtest_error",
     "backtest_reach", "sentence",
 }  # fmt: skip
-SHARED_KEYS = {"backtest", "sentence_laws", "n_rows", "refused"}
+SHARED_KEYS = {"backtest", "laws_sentence", "n_rows", "refused"}
 PLAN_KEYS = {
     "budget", "N_opt", "D_opt", "L_opt", "tokens_per_parameter", "intervals", "near_optimal",
     "price", "laws", "exponent_N", "exponent_N_interval", "cost", "warnings", "sentence",

@@ -144,6 +144,19 @@ def read_table(runs: str, columns: Any, units: Any) -> Any:
     return read_runs(source, columns=merged(columns) or None, units=merged(units) or None)
 
 
+def read_and_fit(
+    runs: str, columns: Any, units: Any, laws: tuple[str, ...], quiet: bool, **options: Any
+) -> tuple[Any, Any]:
+    """Read the runs named on the command line and fit a set of laws, with progress."""
+    from isoloss.fit import fit_laws
+
+    table = read_table(runs, columns, units)
+    report_refused(table)
+    options["rng"] = options.pop("seed")
+    with progress(quiet=quiet) as step:
+        return table, fit_laws(table, list(laws) or None, on_step=step, **options)
+
+
 def say(text: str) -> None:
     """Write a line for people, on stderr."""
     click.echo(text, err=True)

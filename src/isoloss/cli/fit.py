@@ -89,6 +89,7 @@ def command(
     from isoloss.fit.prepare import as_law
 
     table = read_table(runs, columns, units)
+    report_refused(table)
     form = as_law(law, axis=axis, axes=tuple(table.columns))
     changes = {**merged(tie), **merged(bounds), **merged(pin)}
     if unknown := [name for name in changes if name not in form.names]:
@@ -112,7 +113,6 @@ def command(
         rng=seed,
         journal=journal,
     )
-    report_refused(table)
     flagged = []
     if result.influence is not None:
         marks = result.influence.flagged

@@ -16,11 +16,9 @@ from isoloss.cli.common import (
     json_option,
     positive,
     print_json,
-    progress,
-    read_table,
+    read_and_fit,
     reading_options,
     refusals,
-    report_refused,
     runs_argument,
     say,
 )
@@ -48,44 +46,27 @@ def command(
     at: Any,
     compute: tuple[float, ...],
     laws: tuple[str, ...],
-    objective: str,
-    seed: int,
-    draws: int,
-    level: float,
-    axis: str | None,
     columns: Any,
     units: Any,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Forecast the loss from RUNS, with its back-test beside it.
 
     With one target the JSON is that forecast; with several it is {"forecasts": [...]}.
     """
-    from isoloss.fit import fit_laws
     from isoloss.study import forecast_runs
     from isoloss.study.answers import is_tested
 
     if not at and not compute:
         raise click.UsageError("give --at N=...,D=... or --compute FLOPS")
-    table = read_table(runs, columns, units)
-    report_refused(table)
-    with progress(quiet=as_json) as step:
-        fitted = fit_laws(
-            table,
-            list(laws) or None,
-            objective=objective,
-            draws=draws,
-            level=level,
-            rng=seed,
-            axis=axis,
-            on_step=step,
-        )
-        answers = forecast_runs(table, at, compute=compute, laws=fitted)
+    table, fitted = read_and_fit(runs, columns, units, laws, as_json, **options)
+    answers = forecast_runs(table, at, compute=compute, laws=fitted)
     if as_json:
         test = fitted.to_dict()
         shared = {
             "backtest": test["backtest"] | {"objective": test["objective"]},
-            "sentence_laws": fitted.sentence,
+            "laws_sentence": fitted.sentence,
             "n_rows": len(table),
             "refused": refusals(table),
         }

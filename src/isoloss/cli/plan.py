@@ -14,11 +14,9 @@ from isoloss.cli.common import (
     guarded,
     json_option,
     print_json,
-    progress,
-    read_table,
+    read_and_fit,
     reading_options,
     refusals,
-    report_refused,
     runs_argument,
     say,
 )
@@ -50,44 +48,27 @@ def command(
     runs: str,
     budget: tuple[float, ...],
     laws: tuple[str, ...],
-    objective: str,
     unique: float | None,
     flops_per_nd: float | None,
     tolerance: float,
-    seed: int,
-    draws: int,
-    level: float,
-    axis: str | None,
     columns: Any,
     units: Any,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Split a compute budget between model size and data, from RUNS."""
-    from isoloss.fit import fit_laws
     from isoloss.plan import Coefficient
     from isoloss.study import plan_runs
 
-    table = read_table(runs, columns, units)
-    report_refused(table)
-    with progress(quiet=as_json) as step:
-        fitted = fit_laws(
-            table,
-            list(laws) or None,
-            objective=objective,
-            draws=draws,
-            level=level,
-            rng=seed,
-            axis=axis,
-            on_step=step,
-        )
-        plan = plan_runs(
-            table,
-            budget,
-            laws=fitted,
-            unique=unique,
-            tolerance=tolerance,
-            cost=Coefficient(flops_per_nd) if flops_per_nd else None,
-        )
+    table, fitted = read_and_fit(runs, columns, units, laws, as_json, **options)
+    plan = plan_runs(
+        table,
+        budget,
+        laws=fitted,
+        unique=unique,
+        tolerance=tolerance,
+        cost=Coefficient(flops_per_nd) if flops_per_nd else None,
+    )
     if as_json:
         rows = [plan.to_dict(i) for i in range(len(budget))]
         shared = {"laws_sentence": fitted.sentence, "refused": refusals(table)}

@@ -193,7 +193,7 @@ def _sentence(count: int, n: int, moved: list[str]) -> str:
     if not count:
         return f"No run of {n} moves the answer by more than its standard error."
     what = f" ({', '.join(moved)})" if moved else ""
-    runs = "run decides" if count == 1 else "runs decide"
+    runs = "runs decides" if count == 1 else "runs decide"
     return (
         f"{count} of {n} {runs} the answer{what}: without them it moves by more than a standard "
         "error. Both answers are given; look at these runs before you trust either."

@@ -57,12 +57,20 @@ def _log_odds(kappa: Any, alpha: Any) -> Any:
     """
     k, a = np.broadcast_arrays(np.real(kappa), np.real(alpha))
     s = np.where(k < 0, k, k / np.maximum(a, 1e-300))
+    small = False
     for _ in range(60):
-        value = -np.logaddexp(0, -s) + a * np.logaddexp(0, s) - k
-        step = value / (_logistic(-s) + a * _logistic(s))
+        size = np.abs(s)
+        tail = np.exp(-size)
+        rest = np.log1p(tail)
+        # log u = -log(1 + e^-s) and log(1 - u) = -log(1 + e^s), each without cancellation.
+        value = np.minimum(s, 0) - rest + a * (np.maximum(s, 0) + rest) - k
+        up, down = np.where(s > 0, 1.0, tail), np.where(s > 0, tail, 1.0)
+        step = value * (1 + tail) / (down + a * up)
         s = s - step
-        if np.max(np.abs(step), initial=0.0) < 1e-15 * (1 + np.max(np.abs(s), initial=0.0)):
+        if small:
             break
+        # Convergence is quadratic: one more step after this is exact to rounding.
+        small = bool(np.all(np.abs(step) <= 1e-8 * (1 + size)))
     if np.iscomplexobj(kappa) or np.iscomplexobj(alpha):
         # Newton again in complex arithmetic carries complex steps through.
         z = s + 0j

@@ -71,6 +71,8 @@ def axis_title(study: Study, axis: str, page: Page) -> str:
     """Return the title of an axis with the convention the study declares for it."""
     meaning = text(mapping(mapping(study.get("input")).get("conventions")).get(axis))
     meaning = short(meaning, 46 if page.width > 500 else 26)
+    if axis == "C" and page.width <= 500:
+        return "Training compute, FLOPs"
     if axis == "C":
         return f"Training compute C = {meaning}, FLOPs" if meaning else "Training compute, FLOPs"
     if axis == "loss":

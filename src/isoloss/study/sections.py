@@ -225,7 +225,9 @@ def _quantities(
 
         def log_loss(theta: Array) -> Array:
             log_N = solve(problem, theta, C).log_N
-            return np.asarray(np.log(problem.loss(theta, log_N, C)[:, 0]))
+            # Runs that cannot tell N and D apart put the optimum anywhere, or nowhere.
+            with np.errstate(all="ignore"):
+                return np.asarray(np.log(problem.loss(theta, log_N, C)[:, 0]))
 
         found |= {"N_opt": log_size, "loss": log_loss}
     else:
