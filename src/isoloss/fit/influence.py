@@ -121,9 +121,16 @@ def influence(
     needed = 0
     for name, function in quantities.items():
         centre = float(function(theta[None])[0])
-        shift = function(alone) - centre
+        with np.errstate(invalid="ignore"):
+            shift = function(alone) - centre
         spread = function(draws) if len(draws) else shift * np.sqrt(n)
-        scale = 0.5 * float(np.subtract(*np.nanquantile(spread, [0.84, 0.16])))
+        spread = spread[np.isfinite(spread)]
+        if not np.isfinite(centre) or not spread.size:
+            # A quantity that the fit leaves undefined has no influence to speak of.
+            shifts[name], scales[name] = np.zeros(n), np.inf
+            continue
+        shift = np.where(np.isfinite(shift), shift, 0.0)
+        scale = 0.5 * float(np.subtract(*np.quantile(spread, [0.84, 0.16])))
         # What rounding alone may move is no effect.
         scale = max(scale, 1e-6 * abs(centre), 1e-300)
         flagged |= np.abs(shift) > scale
