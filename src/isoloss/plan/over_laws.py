@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,6 +114,9 @@ class LawSetPlan:
             lines.append(f"budget {self.C[i]:.4g}: {self.sentence(i)}")
             lines += [f"  {n} {v[i]!r}" for n, v in self.intervals.items()]
         return "\n".join([*lines, *self.warnings])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def __repr__(self) -> str:
         return f"LawSetPlan(C={self.C.tolist()}, N_opt={self.N_opt.tolist()})"
