@@ -104,9 +104,13 @@ def test_a_sweep_is_trained_once_and_goes_on_where_it_was(text, tmp_path):
     assert len(ledger_table(ledger).splitlines()) == 3
 
 
-def test_a_sweep_without_torch_or_text_stops_before_it_starts(text, tmp_path, monkeypatch):
+def test_a_sweep_without_text_stops_before_it_starts(tmp_path):
+    pytest.importorskip("torch")
     with pytest.raises(InputError, match=r"no \.py files"):
         run_sweep(SPECS, tmp_path / "ledger.jsonl", corpus_root=tmp_path / "nowhere")
+
+
+def test_a_sweep_without_torch_stops_before_it_starts(text, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"isoloss\[train\]"):
         run_sweep(SPECS, tmp_path / "ledger.jsonl", corpus_root=text)
