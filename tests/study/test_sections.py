@@ -276,7 +276,9 @@ def test_doubts_come_worst_first_each_with_a_remedy(whole):
 def test_a_grave_doubt_found_late_comes_first(whole):
     missed = {"inside": False, "error_percent": 2.0}
     answers = whole.answers | {
-        "held_out": {"rows": [missed, {"inside": True}, {"inside": True}]},
+        "held_out": {
+            "rows": [missed, *({"inside": True, "error_percent": e} for e in (1.0, -1.0))]
+        },
         "influence": {
             "sentence": "1 of 30 runs decides the answer.",
             "without_flagged": {"n_dropped": 1},
@@ -288,6 +290,17 @@ def test_a_grave_doubt_found_late_comes_first(whole):
     assert codes[0] == "INFLUENTIAL_RUNS"
     assert "odd" in found[0]["message"]
     assert codes.index("HELD_OUT_MISSED") > 0
+
+
+@pytest.mark.parametrize(
+    ("errors", "side"),
+    [((-3.0, -1.0, -2.0), "too low"), ((3.0, 1.0, 2.0), "too high"), ((-3.0, 1.0, -2.0), None)],
+)
+def test_misses_on_one_side_are_said(whole, errors, side):
+    rows = [{"inside": True, "error_percent": e} for e in errors]
+    found = doubts(whole.runs, whole.laws, whole.answers | {"held_out": {"rows": rows}}, [])
+    said = [d["message"] for d in found if d["code"] == "HELD_OUT_ONE_SIDED"]
+    assert said == [] if side is None else (side in said[0] and "2 %" in said[0])
 
 
 def test_the_checklist_answers_every_question(whole):

@@ -57,6 +57,16 @@ def doubts(
             f"(worst error {max(abs(r['error_percent']) for r in missed):.2g} %)",
             "treat the interval as too narrow; look for what changed between small and large runs",
         )
+    errors = [r["error_percent"] for r in held]
+    if len(errors) >= 3 and (max(errors) < 0 or min(errors) > 0):
+        side = "low" if errors[0] < 0 else "high"
+        doubt(
+            "medium",
+            "HELD_OUT_ONE_SIDED",
+            f"all {len(errors)} held-out forecasts were too {side}, by "
+            f"{abs(sum(errors)) / len(errors):.2g} % on average",
+            f"expect the truth in the {'upper' if side == 'low' else 'lower'} part of the interval",
+        )
     moved = answers["influence"]
     if moved and moved["without_flagged"]:
         names = [r["name"] for r in moved["rows"] if r["flagged"]]
