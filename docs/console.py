@@ -29,7 +29,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def workplace() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
     """Work in a fresh folder with the example files."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
@@ -61,7 +61,7 @@ def output(command: str, folder: Path) -> str:
 def refresh(path: Path) -> None:
     """Write the outputs of one page anew."""
     text = path.read_text("utf8")
-    with workplace() as folder:
+    with scratch_folder() as folder:
         fresh = _BLOCK.sub(
             lambda m: f"```console\n$ {m['command']}\n{output(m['command'], folder)}```", text
         )

@@ -77,7 +77,7 @@ def shown() -> list[object]:
 
 @pytest.mark.parametrize(("command", "output"), shown())
 def test_shown_outputs_are_what_is_printed(command: str, output: str) -> None:
-    with console.workplace() as folder:
+    with console.scratch_folder() as folder:
         printed = console.output(command, folder)
     number = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
     assert number.sub("#", printed) == number.sub("#", output)
@@ -139,7 +139,7 @@ def test_commands_in_pages_exist(page: Path) -> None:
 )
 def test_cli_page_names_every_json_key(words: list[str]) -> None:
     page = (DOCS / "cli.md").read_text("utf8")
-    with console.workplace():
+    with console.scratch_folder():
         result = CliRunner().invoke(main, [*words, "--draws", "20", "--json"])
     for key in json.loads(result.stdout):
         assert f"`{key}`" in page, key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,7 @@ def log_slope(f: Callable[[float], Array]) -> Array:
     return np.asarray(total / _STEP)
 
 
-class Cost:
+class Cost(ABC):
     """Base of cost models; a subclass gives C(N, D), increasing in both.
 
     Inverses and elasticities are found numerically unless the subclass knows better.
@@ -42,9 +43,9 @@ class Cost:
         """Formula for people."""
         return type(self).__name__
 
+    @abstractmethod
     def __call__(self, N: npt.ArrayLike, D: npt.ArrayLike) -> Array:
         """Compute of training N parameters on D examples."""
-        raise NotImplementedError
 
     def tokens(self, N: npt.ArrayLike, C: npt.ArrayLike) -> Array:
         """Examples D that a budget C pays for at size N."""
@@ -150,9 +151,9 @@ SIX_ND = SixND()
 class PerToken(Cost):
     """C = D f(N): a subclass gives the FLOPs of one example, `per_token`."""
 
+    @abstractmethod
     def per_token(self, N: Array) -> Array:
         """Training FLOPs of one example at size N."""
-        raise NotImplementedError
 
     def __call__(self, N: npt.ArrayLike, D: npt.ArrayLike) -> Array:
         """Compute in FLOPs."""
