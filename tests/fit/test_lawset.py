@@ -22,7 +22,7 @@ from isoloss.fit import (
     fit_laws,
     forecast,
 )
-from isoloss.fit.backtest import Backtest, Cut, Entry, choose_cuts, run_scale
+from isoloss.fit.backtest import Backtest, Cut, Entry, choose_cuts, run_scale, thin
 from isoloss.fit.weighting import discrepancy, law_weights, roll
 from isoloss.laws import get_law, law_from_expression
 from isoloss.runs import Runs
@@ -357,3 +357,16 @@ def test_the_procedure_is_scored_with_what_it_knew() -> None:
     assert discrepancy(test, steps, noise=0.0) > 0.1
     assert discrepancy(test, steps, noise=10.0) == 0.0
     assert discrepancy(test, (), noise=0.0) == 0.0
+
+
+def test_thinning_keeps_the_ends_and_the_order() -> None:
+    scale = np.random.default_rng(0).permutation(np.geomspace(1.0, 1e6, 1000))
+    runs = Runs(columns={"C": scale, "loss": 2 + scale**-0.1})
+    fewer = thin(runs, 50)
+    assert len(fewer) == 50
+    assert fewer["C"].min() == scale.min()
+    assert fewer["C"].max() == scale.max()
+    steps = np.diff(np.log(np.sort(fewer["C"])))
+    assert steps.max() < 1.2 * steps.min()
+    assert [r for r in runs.rows if r in set(fewer.rows)] == list(fewer.rows)
+    assert thin(runs, 1000) is runs

@@ -181,6 +181,25 @@ def test_very_many_runs_use_the_sandwich(monkeypatch: pytest.MonkeyPatch) -> Non
     assert np.all((ratio > 0.7) & (ratio < 1.3)), ratio
 
 
+def test_the_sandwich_sees_clusters_and_laws_that_contain_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = table("chinchilla", noise=0.01, per_axis=8)
+    thrice = Runs(
+        columns={a: np.repeat(base[a], 3) for a in ("N", "D", "loss")}
+        | {"seed": np.tile(np.arange(3.0), len(base))}
+    )
+    monkeypatch.setattr(sys.modules["isoloss.fit.fit"], "MANY", 60)
+    clustered = fit(thrice, objective="lsq", draws=1000)
+    case = fit(thrice, objective="lsq", draws=1000, resample="case")
+    assert clustered.method == "cluster sandwich, normal"
+    ratio = clustered.draws.std(axis=0) / case.draws.std(axis=0)
+    # Copies of a run are one run: the spread is that of the cases times the root of three.
+    np.testing.assert_allclose(ratio, 3**0.5, rtol=0.1)
+    wide = fit(thrice, "coupled", objective="lsq", draws=20)
+    assert wide.value <= clustered.value * (1 + 1e-9)
+
+
 @pytest.mark.slow
 def test_intervals_cover_what_they_claim() -> None:
     """Ninety per cent intervals of parameters, of the mean loss and of new runs.

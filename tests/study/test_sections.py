@@ -360,6 +360,16 @@ def test_size_and_data_in_lockstep_raise_a_grave_doubt():
     assert ("NO_PLAN" if answers["plan"] is None else "CONFOUNDED_N_D") in grave
 
 
+def test_very_many_runs_are_thinned_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("isoloss.study.pipeline.MOST_RUNS", 20)
+    answers = study(table(good()), laws=["chinchilla"], draws=20).answers
+    assert answers["input"]["n_rows"] == 20
+    assert "THINNED" in [d["code"] for d in answers["distrust"]]
+    assert "30 runs: the study uses 20 of them" in str(answers["input"]["notes"])
+    scales = np.sort(table(good())["C"])
+    assert {scales[0], scales[-1]} <= set(answers["runs"]["C"])
+
+
 def test_a_law_of_compute_beside_one_of_size_and_data():
     answers = study(table(good()), laws=["power", "chinchilla"], axis="C", draws=0).answers
     at = answers["forecasts"][0]["at"]

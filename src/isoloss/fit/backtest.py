@@ -18,6 +18,8 @@ from isoloss.laws import Law
 from isoloss.runs import Runs
 
 MAX_CUTS = 6
+MOST_RUNS = 5_000
+"""Of more runs, this many spread over scale are back-tested: scores are averages over runs."""
 LEAST_REACH = 1.5
 """Cuts look at least this far ahead, where the runs allow it."""
 
@@ -136,6 +138,14 @@ def run_scale(x: Runs | Mapping[str, Any], axes: Collection[str] | None = None) 
     return np.asarray(np.prod([np.asarray(x[a], dtype=np.float64) for a in axes], axis=0))
 
 
+def thin(runs: Runs, most: int) -> Runs:
+    """At most ``most`` runs, evenly spread over scale, the smallest and largest among them."""
+    if len(runs) <= most:
+        return runs
+    order = np.argsort(run_scale(runs), kind="stable")
+    return runs.select(np.sort(order[np.linspace(0, len(runs) - 1, most).astype(np.int64)]))
+
+
 def choose_cuts(scale: Array, *, least: int, most: int = MAX_CUTS) -> list[float]:
     """Scales to cut at, evenly spread in the logarithm from where enough runs lie below.
 
@@ -163,8 +173,10 @@ def backtest(
 ) -> Backtest:
     """Fit every law with every objective below each cut, and score the runs above.
 
-    All cuts and starts of one law and objective are one batch of the engine.
+    All cuts and starts of one law and objective are one batch of the engine. Very many runs are
+    thinned first.
     """
+    runs = thin(runs, MOST_RUNS)
     scale = run_scale(runs, list(dict.fromkeys(a for law in laws for a in law.axes)))
     widest = max(len(law.names) for law in laws)
     least = max(min(widest + 4, len(runs) // 2), len(runs) // 4, 4)

@@ -25,7 +25,7 @@ from isoloss.fit.uncertainty import in_blocks, resample_weights
 from isoloss.laws import Law, get_law
 from isoloss.runs import Runs, read_runs
 
-MANY = 20_000
+MANY = 5_000
 """Above this many runs, starts are tried on a part of them and draws come from a sandwich."""
 INFLUENCE_RUNS = 3_000
 """Up to this many runs, the effect of each is examined unasked."""
@@ -197,8 +197,8 @@ def part_of(kernel: Kernel, data: Prepared) -> tuple[Kernel, Array]:
     order = np.argsort(data.loss, kind="stable")
     rows = np.sort(order[np.linspace(0, kernel.n - 1, 4000).astype(int)])
     part = Kernel(
-        data.law,
-        {a: v[rows] for a, v in data.x.items()},
+        kernel.law,
+        {a: data.x[a][rows] for a in kernel.law.axes},
         data.loss[rows],
         kernel.goal,
         scales=kernel.scales,
@@ -270,10 +270,11 @@ def _draws(
     repeated = len(np.unique(data.groups)) < 0.95 * len(data.groups)
     if resample not in ("auto", "case", "cluster"):
         raise InputError(f"resample = {resample!r}: write auto, case or cluster")
-    if kernel.n > MANY:
-        return _sandwich(kernel, data, best, draws, seed), "sandwich, normal", 0
     clustered = resample == "cluster" or (resample == "auto" and repeated)
     groups = data.groups if clustered else np.arange(kernel.n)
+    if kernel.n > MANY:
+        method = "cluster sandwich, normal" if clustered else "sandwich, normal"
+        return _sandwich(kernel, data, best, draws, seed, groups), method, 0
     # What stands in for the corner of the absolute value is small beside the residuals.
     typical = float(np.median(np.abs(kernel.predict(best[None])[0] - kernel.y))) / kernel.typical
     smooth = max(0.05 * typical, 1e-6)
@@ -304,19 +305,28 @@ def _draws(
     return full[finite, :-1], method, lost
 
 
-def _sandwich(kernel: Kernel, data: Prepared, best: Array, draws: int, seed: int) -> Array:
-    r"""Draws from the normal limit with covariance :math:`H^{-1} (\sum_i g_i g_i^T) H^{-1}`.
+def _sandwich(
+    kernel: Kernel,
+    data: Prepared,
+    best: Array,
+    draws: int,
+    seed: int,
+    groups: npt.NDArray[np.int64],
+) -> Array:
+    r"""Draws from the normal limit with covariance :math:`H^{-1} (\sum_g s_g s_g^T) H^{-1}`.
 
-    Used where resampling would cost much and the limit is at hand: very many runs.
+    The scores :math:`s_g` are sums over the runs of a group. Used where resampling would cost
+    much and the limit is at hand: very many runs.
     """
     terms = kernel.terms(best[None], data.weights[None])
-    meat = np.zeros((kernel.p, kernel.p))
+    scores = np.zeros((int(groups.max()) + 1, kernel.p))
     for start in range(0, kernel.n, 4096):
         rows = slice(start, min(start + 4096, kernel.n))
         jac = kernel.jacobian(best[None], rows)[0]
         r = kernel.predict(best[None], rows)[0] - kernel.y[rows]
         score = jac * (kernel.objective.terms(r)[1] * data.weights[rows])
-        meat += score @ score.T
+        np.add.at(scores, groups[rows], score.T)
+    meat = scores.T @ scores
     inverse = np.linalg.pinv(terms.hessian[0], hermitian=True)
     covariance = inverse @ meat @ inverse
     values, vectors = np.linalg.eigh(covariance)

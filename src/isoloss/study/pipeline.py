@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from isoloss._core.arrays import as_positive
 from isoloss._core.serial import plain, to_json, write_atomic
 from isoloss.errors import InputError, IsolossError
 from isoloss.fit import LawSet, fit_laws, forecast
-from isoloss.fit.backtest import run_scale
+from isoloss.fit.backtest import run_scale, thin
 from isoloss.laws import Law
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
-from isoloss.runs import Runs, read_runs
+from isoloss.runs import Note, Runs, read_runs
 from isoloss.study import sections
 from isoloss.study.answers import cost_of, fixed_axes, is_joint, with_compute
 from isoloss.study.checklist import checklist
@@ -28,6 +28,8 @@ from isoloss.study.doubts import doubts
 HELD_OUT_FACTOR = 5.0
 """Runs within this factor of the largest scale are held out, if they are few enough."""
 PATH_POINTS = 61
+MOST_RUNS = 20_000
+"""A study of more runs uses this many of them, spread over scale, and says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,7 +139,7 @@ def study(
         When the runs cannot be read, or no law can be fitted to them.
     """
     say = on_step or (lambda text: None)
-    table = _table(runs)
+    table = _thinned(_table(runs))
     target = as_positive("budget", budget) if budget is not None else None
     options: dict[str, Any] = {
         "laws": laws,
@@ -209,6 +211,20 @@ def _table(runs: Any) -> Runs:
 
         return embedded_runs()
     return runs if isinstance(runs, Runs) else read_runs(runs)
+
+
+def _thinned(runs: Runs) -> Runs:
+    """Every k-th run by scale when there are very many; `isoloss.fit` takes them all."""
+    if len(runs) <= MOST_RUNS:
+        return runs
+    fewer = thin(runs, MOST_RUNS)
+    note = Note(
+        "THINNED",
+        "warning",
+        f"{len(runs)} runs: the study uses {MOST_RUNS} of them, spread evenly over scale; to fit "
+        "one law to all of them use isoloss fit",
+    )
+    return replace(fewer, notes=(*fewer.notes, note))
 
 
 def hold_out(runs: Runs) -> Any:
