@@ -165,7 +165,7 @@ def _second_engine(
         np.vstack([near[far], nudged[None]]),
         weights=w,
         newton=False,
-        max_iterations=40,
+        max_iterations=30,
         tolerance=1e-8,
     )
     return float((other.value.min() - value) / scale)
