@@ -4,15 +4,22 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
 
 project = "isoloss"
 author = "the isoloss authors"
 version = release = import_module("isoloss").__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
 html_theme = "furo"
 html_title = f"isoloss {release}"
+# Formulas become MathML when the pages are built, so that they are read without a network.
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["math.css"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
@@ -35,3 +42,16 @@ def setup(app):
         source[0] = fill(source[0])
 
     app.connect("source-read", on_read)
+    app.add_html_math_renderer("mathml", (inline_math, None), (display_math, None))
+
+
+def inline_math(writer, node):
+    """Write a formula of the running text."""
+    writer.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def display_math(writer, node):
+    """Write a formula on a line of its own."""
+    writer.body.append(f"<div class='formula'>{convert(node.astext(), display='block')}</div>")
+    raise SkipNode

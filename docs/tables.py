@@ -34,22 +34,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def laws() -> str:
-    """Every law of the catalogue."""
-    rows = []
+    """Every law of the catalogue, one short section each: a table of them would not fit a page."""
+    parts = []
     for name in law_names():
         law = get_law(name)
         meanings = ", ".join(f"`{p.name}` {p.meaning}" for p in law.parameters)
-        rows.append([f"`{name}`", f"`{law.formula}`", meanings, law.source, law.description])
-    return table(["Law", "Formula", "Parameters", "Source", "When"], rows)
+        parts.append(
+            f"### {name}\n\n```text\n{law.formula}\n```\n\n"
+            f"{law.description[:1].upper()}{law.description[1:]}. Parameters: {meanings}. "
+            f"Source: {law.source}."
+        )
+    return "\n\n".join(parts)
 
 
 def published() -> str:
     """Published constants with their caveats."""
-    rows = []
+    parts = []
     for name, p in PUBLISHED.items():
         values = ", ".join(f"`{k}` {v:g}" for k, v in p.parameters.items())
-        rows.append([f"`{name}`", f"`{p.law}`", values, p.source, p.caveat])
-    return table(["Name", "Law", "Values", "Source", "Know before use"], rows)
+        caveat = f" Know before use: {p.caveat}." if p.caveat else ""
+        parts.append(f"### {name}\n\nLaw `{p.law}`: {values}. Source: {p.source}.{caveat}")
+    return "\n\n".join(parts)
 
 
 def aliases() -> str:
