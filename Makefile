@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help study test check setup slow docs bench train clean
+.PHONY: help study test check setup slow docs bench picture train clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ docs: $(VENV)/dev  ## build the documentation
 
 bench: $(VENV)/dev  ## benchmarks beside peers, printed as ratios
 	$(BIN)/python benchmarks/fit_speed.py
+
+picture: study  ## the README's picture, from the study
+	cp isoloss-study/figures/fan.svg docs/images/fan.svg
 
 train: $(VENV)/train  ## train the embedded runs again (about two core-hours)
 	$(BIN)/isoloss sweep stdlib --ledger ledger.jsonl --csv runs.csv

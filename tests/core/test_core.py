@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import isoloss
-from isoloss._core.arrays import as_generator, as_level, as_positive, as_vector, freeze
+from isoloss._core.arrays import as_level, as_positive, as_vector, freeze
 from isoloss._core.interval import Interval
 from isoloss._core.journal import Journal
 from isoloss._core.serial import digest_bytes, plain, to_json, write_atomic
@@ -61,9 +61,6 @@ def test_numbers_at_the_border() -> None:
     for bad in (0.0, 1.0, -0.1, 90, math.nan):
         with pytest.raises(InputError, match="level"):
             as_level(bad)
-    rng = np.random.default_rng(3)
-    assert as_generator(rng) is rng
-    assert as_generator(3).random() == np.random.default_rng(3).random()
 
 
 def test_errors_are_of_one_tree() -> None:

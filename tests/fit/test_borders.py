@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 
-from isoloss.errors import InputError, LawError
+from isoloss.errors import FitError, InputError, LawError
 from isoloss.fit import bootstrap, fit, fit_laws
 from isoloss.fit.certificate import _spectrum
 from isoloss.laws import get_law
@@ -34,3 +37,35 @@ def test_a_flat_objective_has_no_curvature_and_no_minimum() -> None:
     smallest, condition, edm = _spectrum(np.zeros((2, 2)), np.zeros(2))
     assert (smallest, condition, edm) == (0.0, np.inf, 0.0)
     assert _spectrum(np.zeros((2, 2)), np.ones(2))[2] == np.inf
+
+
+def test_influence_uses_the_weights_that_the_fit_ended_with() -> None:
+    n, d = np.repeat(np.geomspace(1e6, 1e9, 8), 8), np.tile(np.geomspace(1e8, 1e11, 8), 8)
+    scale = 0.03 * (n * d / (n * d).min()) ** -0.15
+    chance = np.random.default_rng(0).standard_normal(64)
+    loss = (1.8 + 480 * n**-0.35 + 2100 * d**-0.37) * np.exp(scale * chance)
+    runs = {"N": n, "D": d, "loss": loss}
+    found = fit(runs, objective="lsq", noise="scale", draws=200).influence
+    assert found is not None
+    # Leaving out most single runs of 64 hardly moves anything; other weights would move all.
+    for name, shift in found.quantities.items():
+        assert abs(np.median(shift)) < 0.05 * found.scales[name], name
+
+
+def test_a_law_that_fails_late_is_dropped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    lawset = sys.modules["isoloss.fit.lawset"]
+    whole, calls = lawset.fit, []
+
+    def failing(runs: Any, law: Any, **options: Any) -> Any:
+        calls.append(law.name)
+        if law.name == "kaplan":
+            raise FitError("NO_FINITE_START", "never finite")
+        return whole(runs, law, **options)
+
+    monkeypatch.setattr(lawset, "fit", failing)
+    found = fit_laws(RUNS, ["chinchilla", "kaplan"], draws=10)
+    assert found.dropped == (("kaplan", "never finite"),)
+    assert [f.law.name for f in found.fits] == ["chinchilla"]
+    assert calls == ["chinchilla", "kaplan"], "each law is fitted once"
+    with pytest.raises(FitError, match="no law could be fitted: kaplan: never finite"):
+        fit_laws(RUNS, ["kaplan"], draws=10)

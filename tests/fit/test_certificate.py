@@ -84,7 +84,7 @@ def test_a_perturbed_optimum_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyP
         s = minimise(kernel, starts, weights=weights, **options)
         q = s.q * (1 + 1e-3)
         shared = np.ones((1, kernel.n)) if weights is None else np.atleast_2d(weights)
-        return Solutions(q, kernel.value(q, shared), s.status * 0 + CONVERGED, s.iterations)
+        return Solutions(q, kernel.terms(q, shared).value, s.status * 0 + CONVERGED, s.iterations)
 
     monkeypatch.setattr(FIT, "minimise", perturbed)
     found = fit(noisy, draws=0)

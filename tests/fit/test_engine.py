@@ -34,7 +34,9 @@ def test_gradient_and_hessian_are_derivatives_of_the_value(name: str, objective:
     weights = np.linspace(0.5, 1.5, kernel.n)[None]
     q = find_starts(kernel)[:1]
     terms = kernel.terms(q, weights)
-    np.testing.assert_allclose(kernel.value(q, weights), terms.value, rtol=1e-14)
+    residual = kernel.predict(q) - kernel.y
+    rho = kernel.objective.terms(residual)[0]
+    np.testing.assert_allclose((rho * weights).sum(axis=1), terms.value, rtol=1e-13)
     h = 1e-6
     shifts = np.concatenate([q + h * np.eye(kernel.p), q - h * np.eye(kernel.p)])
     moved = kernel.terms(shifts, weights)
@@ -66,7 +68,6 @@ def test_many_rows_are_handled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
         np.testing.assert_allclose(
             getattr(parts, field), getattr(whole, field), rtol=1e-9, atol=1e-12
         )
-    np.testing.assert_allclose(kernel.value(q, weights), whole.value, rtol=1e-12)
 
 
 def test_coordinates_there_and_back() -> None:

@@ -16,7 +16,7 @@ import isoloss
 from fit.designs import CHINCHILLA, design, law_of, table
 from isoloss.errors import InputError
 from isoloss.fit import bootstrap, fit, fit_laws, forecast
-from isoloss.fit.uncertainty import BLOCK, jackknife_weights, resample_weights
+from isoloss.fit.uncertainty import BLOCK, resample_weights
 from isoloss.runs import Runs
 
 
@@ -31,11 +31,6 @@ def test_weights_are_multiplicities_of_groups() -> None:
     # Multinomial(3, 1/3): mean 1, variance 2/3; four standard errors.
     assert weights[:, 2].mean() == pytest.approx(1.0, abs=4 * np.sqrt(2 / 3 / 4000))
     assert weights[:, 2].var() == pytest.approx(2 / 3, abs=0.08)
-
-
-def test_jackknife_leaves_out_one_group_each() -> None:
-    groups = np.array([5, 5, 9, 7])
-    assert jackknife_weights(groups).tolist() == [[0, 0, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1]]
 
 
 def test_any_callable_can_be_resampled() -> None:

@@ -152,7 +152,7 @@ def test_copy_falls_back_to_selecting_the_table(browser, addresses):
             " document.querySelector('[data-copy=tab-cuts]').click();"
             " await new Promise(r => setTimeout(r)); return getSelection().toString(); })()"
         )
-    assert "Fitted up to, FLOPs" in picked
+    assert "Fitted below, FLOPs" in picked
 
 
 @pytest.mark.parametrize("name", ["complete", "hostile"])

@@ -117,3 +117,14 @@ def test_no_best_split_is_an_error_with_a_code():
     with pytest.raises(FitError) as caught:
         allocate_over_laws(laws, 1e20)
     assert caught.value.code == "NO_INTERIOR_OPTIMUM"
+
+
+def test_a_plan_without_prices_still_shows_itself(laws):
+    plan = allocate_over_laws(laws, [1e19, 1e20], price_of_missing=False)
+    assert (plan.near_optimal, plan.price) == ([], [])
+    assert plan.summary().count("Train about") == 2
+    assert plan._repr_html_().startswith("<pre>")
+    row = plan.to_dict(1)
+    assert (row["near_optimal"], row["price"]) == (None, [])
+    full = allocate_over_laws(laws, [1e19, 1e20])
+    assert row["N_opt"] == full.to_dict(1)["N_opt"]

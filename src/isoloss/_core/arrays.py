@@ -59,11 +59,6 @@ def as_seed(seed: int) -> int:
     return int(seed)
 
 
-def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
-    """Turn a seed or a generator into a generator; never the global one."""
-    return rng if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
-
-
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

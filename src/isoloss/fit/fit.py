@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_level, as_seed
 from isoloss._core.threads import one_thread
-from isoloss.errors import FitError, InputError, LawError
+from isoloss.errors import FitError, InputError
 from isoloss.fit.absolute import solve_absolute
 from isoloss.fit.certificate import Certificate, Reason, certify
 from isoloss.fit.design import design_reasons
@@ -104,8 +104,6 @@ def fit(
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     goal = parse_objective(objective)
     form = as_law(law, axis=axis, axes=tuple(table.columns))
-    if not form.names:
-        raise LawError(f"{form.name}: every parameter is pinned, so there is nothing to fit")
     if noise not in ("constant", "scale"):
         raise InputError(f"noise = {noise!r}: write 'constant' or 'scale'")
     with one_thread():
@@ -130,18 +128,24 @@ def fit(
                         "are too narrow or too wide",
                     )
                 )
+        back = np.empty(len(data.order), dtype=np.int64)
+        back[data.order] = np.arange(len(back))
         examined = None
         if draws and len(drawn) and kernel.n <= INFLUENCE_RUNS and kernel.n > kernel.p + 2:
             examined = influence(
-                form, theta, drawn, goal, table, parameter_quantities(form), weights=weights
+                form,
+                theta,
+                drawn,
+                goal,
+                table,
+                parameter_quantities(form),
+                weights=data.weights[back],
             )
             if examined.flagged.any():
                 reasons.append(Reason(code="INFLUENTIAL_RUNS", message=examined.sentence))
     predicted = data.law(theta, data.x)
     log_residuals = np.log(predicted) - np.log(data.loss)
     value = float(goal.total(log_residuals if goal.log else predicted - data.loss, data.weights))
-    back = np.empty(len(data.order), dtype=np.int64)
-    back[data.order] = np.arange(len(back))
     fatal = any(r.fatal for r in reasons) or not np.isfinite(theta).all()
     return Fit(
         law=data.law,

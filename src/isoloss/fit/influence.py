@@ -90,7 +90,8 @@ def influence(
     law, theta, draws, objective
         The fit under examination.
     runs, weights
-        What it was fitted to.
+        What it was fitted to: the weights that the fit ended with (`Fit.weights`), not those it
+        was given.
     quantities
         Name to a function of parameters (B, p) that gives (B,): an exponent, the logarithm of
         N_opt, a forecast.

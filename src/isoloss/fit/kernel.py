@@ -155,7 +155,7 @@ class Kernel:
         for i, p in enumerate(self.law.parameters):
             lo, hi = bounds[:, i]
             # A unit that depends on other parameters cannot bound a scaled parameter by a
-            # constant; such bounds are enforced by giving up scaling (see `fit`).
+            # constant; `Law.bound` gives up scaling for such bounds.
             if p.unit and not plain:
                 lo, hi = lo / unit[i], hi / unit[i]
             if self.logs[i]:
@@ -210,17 +210,6 @@ class Kernel:
         Measured losses never come near it; losses computed from a formula do.
         """
         return np.asarray(0.5e-16 * self.typical**2 * np.sum(weights, axis=-1))
-
-    def value(self, q: Array, weights: Array, y: Array | None = None) -> Array:
-        """Objective alone, (B,); infinite where the law is not finite."""
-        y = self.y[None] if y is None else y
-        total = np.zeros(len(q))
-        for batch, rows in self._blocks(len(q)):
-            r = self.predict(q[batch], rows) - _part(y, batch, rows)
-            with np.errstate(all="ignore"):
-                rho = self.objective.terms(r)[0]
-                total[batch] += np.sum(rho * _part(weights, batch, rows), axis=-1)
-        return np.where(np.isfinite(total), total, np.inf)
 
     def terms(
         self, q: Array, weights: Array, y: Array | None = None, *, second: bool = True

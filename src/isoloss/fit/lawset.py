@@ -14,9 +14,10 @@ from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, IsolossError
 from isoloss.fit.backtest import Backtest, backtest
+from isoloss.fit.design import design_reasons
 from isoloss.fit.fit import fit
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
-from isoloss.fit.prepare import as_law
+from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
 from isoloss.fit.weighting import (
     Step,
@@ -214,22 +215,21 @@ def fit_laws(
         usable = []
         for form in forms:
             try:
-                fit(table, form, objective=candidates[0], draws=0)
+                design_reasons(prepare(table, form))
                 usable.append(form)
             except IsolossError as error:
                 dropped.append((form.name, str(error)))
         if not usable:
-            raise FitError(
-                "NO_LAW", "no law could be fitted: " + "; ".join(f"{n}: {r}" for n, r in dropped)
-            )
+            raise _no_law(dropped)
         test = backtest(table, usable, candidates)
-        titles = [form.name for form in usable]
-        chosen = choose_objective(test, titles, [c.name for c in candidates])
+        chosen = choose_objective(
+            test, [form.name for form in usable], [c.name for c in candidates]
+        )
         goal = next(c for c in candidates if c.name == chosen)
         for form in usable:
             say(f"fitting {form.name}")
-            fitted.append(
-                fit(
+            try:
+                found = fit(
                     table,
                     form,
                     objective=goal,
@@ -239,7 +239,13 @@ def fit_laws(
                     rng=rng,
                     journal=journal,
                 )
-            )
+            except FitError as error:
+                dropped.append((form.name, str(error)))
+            else:
+                fitted.append(found)
+    if not fitted:
+        raise _no_law(dropped)
+    titles = [f.law.name for f in fitted]
     alive = np.array([f.status != "failed" for f in fitted], dtype=np.float64)
     if not alive.any():
         alive[:] = 1.0
@@ -257,6 +263,11 @@ def fit_laws(
         level=level,
         sentence=verdict(test, titles, weights),
     )
+
+
+def _no_law(dropped: Sequence[tuple[str, str]]) -> FitError:
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped)
+    return FitError("NO_LAW", f"no law could be fitted: {reasons}")
 
 
 def _distinct(forms: Sequence[Law]) -> list[Law]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_vector
 from isoloss.errors import InputError, LawError
-from isoloss.laws import Law, get_law, law_from_expression, law_names
+from isoloss.laws import Law, get_law, is_law_name, law_from_expression
+from isoloss.laws.expression import leaves, parse
 from isoloss.runs import Runs
 
 
@@ -22,23 +22,17 @@ def as_law(law: str | Law, *, axis: str | None = None, axes: Any = ()) -> Law:
     """
     if isinstance(law, Law):
         return law
-    known = {*law_names(), "m1", "m2", "m3", "m4", "bnsl", "hoffmann"}
-    if law.strip().lower().replace("-", "_") in known:
+    if is_law_name(law):
         present = [a for a in ("N", "D", "C", "x") if a in axes]
         chosen = axis or (present[0] if len(present) == 1 else "C" if "C" in present else "x")
         return get_law(law, axis=chosen)
     if not any(c in law for c in "+*/^("):
         return get_law(law)
-    names = tuple(a for a in axes if a != "loss") or None
-    if names is not None:
-        candidates = law_from_expression(law, axes=names)
-        used = tuple(a for a in names if _mentions(candidates.formula, a))
-        return law_from_expression(law, axes=used)
-    return law_from_expression(law)
-
-
-def _mentions(formula: str, name: str) -> bool:
-    return re.search(rf"(?<![A-Za-z_0-9]){re.escape(name)}(?![A-Za-z_0-9])", formula) is not None
+    names = tuple(a for a in axes if a != "loss")
+    if not names:
+        return law_from_expression(law)
+    used = {leaf.value for leaf in leaves(parse(law, axes=names)) if leaf.op == "axis"}
+    return law_from_expression(law, axes=tuple(a for a in names if a in used))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +49,8 @@ class Prepared:
 
 def prepare(runs: Runs, law: Law, weights: npt.ArrayLike | None = None) -> Prepared:
     """Check that the runs have the law's axes, and sort them so that their order cannot matter."""
+    if not law.names:
+        raise LawError(f"{law.name}: every parameter is pinned, so there is nothing to fit")
     missing = [a for a in law.axes if a not in runs]
     if missing:
         raise LawError(

@@ -112,9 +112,3 @@ def in_blocks(
                 store.write(f"block-{i:05d}", part)
         parts.append(part)
     return np.concatenate(parts)
-
-
-def jackknife_weights(groups: npt.NDArray[np.int64]) -> Array:
-    """Weights that leave out one group each, (groups, n)."""
-    labels, index = np.unique(groups, return_inverse=True)
-    return np.asarray(np.arange(len(labels))[:, None] != index[None], dtype=np.float64)

@@ -1,6 +1,6 @@
 """Functional forms that map resources to loss."""
 
-from isoloss.laws.catalogue import get_law, law_names
+from isoloss.laws.catalogue import get_law, is_law_name, law_names
 from isoloss.laws.law import Law, Parameter, law_from_expression
 from isoloss.laws.published import PUBLISHED, Published
 
@@ -10,6 +10,7 @@ __all__ = [
     "Parameter",
     "Published",
     "get_law",
+    "is_law_name",
     "law_from_expression",
     "law_names",
 ]

@@ -43,6 +43,16 @@ def law_names() -> tuple[str, ...]:
     return (*_JOINT, *_CURVES)
 
 
+def is_law_name(text: str) -> bool:
+    """Whether `get_law` knows a name, aliases included."""
+    return _key(text) in (*_JOINT, *_CURVES)
+
+
+def _key(name: str) -> str:
+    key = name.strip().lower().replace("-", "_")
+    return _ALIASES.get(key, key)
+
+
 def get_law(name: str, *, axis: str = "x") -> Law:
     """Return a law of the catalogue.
 
@@ -58,8 +68,7 @@ def get_law(name: str, *, axis: str = "x") -> Law:
     >>> get_law("m2", axis="D").formula
     'E + A*D**-alpha'
     """
-    key = name.strip().lower().replace("-", "_")
-    key = _ALIASES.get(key, key)
+    key = _key(name)
     if key in _JOINT:
         return _JOINT[key]()
     if key in _CURVES:

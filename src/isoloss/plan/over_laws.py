@@ -39,7 +39,8 @@ class LawSetPlan:
         Growth of log N_opt per log C of the leading law, with interval if there are draws.
     near_optimal
         One entry a budget: the sizes whose loss is within the tolerance of the optimum, and the
-        share of the budget that choosing the worse end wastes.
+        share of the budget that choosing the worse end wastes. Empty, like ``price``, where
+        neither was asked for.
     price
         One table a budget: loss, excess and wasted compute when N misses N_opt by a factor.
     laws
@@ -71,8 +72,8 @@ class LawSetPlan:
             "L_opt": L,
             "tokens_per_parameter": D / N,
             "intervals": {n: v[i].to_dict() for n, v in self.intervals.items()},
-            "near_optimal": self.near_optimal[i],
-            "price": self.price[i],
+            "near_optimal": self.near_optimal[i] if self.near_optimal else None,
+            "price": self.price[i] if self.price else [],
             "laws": self.laws[i],
             "exponent_N": self.exponent_N,
             "exponent_N_interval": (
@@ -85,10 +86,12 @@ class LawSetPlan:
 
     def sentence(self, i: int = 0) -> str:
         """Put the plan in words."""
+        text = f"Train about {self.N_opt[i]:.3g} parameters on {self.D_opt[i]:.3g} examples"
+        if not self.near_optimal:
+            return text + "."
         near = self.near_optimal[i]
         return (
-            f"Train about {self.N_opt[i]:.3g} parameters on {self.D_opt[i]:.3g} examples; any size "
-            f"from {near['N_low']:.3g} to {near['N_high']:.3g} costs at most "
+            f"{text}; any size from {near['N_low']:.3g} to {near['N_high']:.3g} costs at most "
             f"{near['tolerance_percent']:g} % of loss."
         )
 

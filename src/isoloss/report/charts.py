@@ -40,7 +40,7 @@ def _forecast_against_measured(study: Study, series: dict[str, Any]) -> Markup:
     for k, cut in enumerate(cuts[:_COLOURS]):
         inside = 0 <= cut < len(series["cuts"])
         limit = series["cuts"][cut]["C_cut"] if inside else math.nan
-        known = f"fitted up to {power(limit)}" if math.isfinite(limit) else f"cut {cut + 1}"
+        known = f"fitted below {power(limit)}" if math.isfinite(limit) else f"cut {cut + 1}"
         legend.append(("dot", f"law{k}", known))
 
     def draw(page: Page) -> Markup:
@@ -92,7 +92,7 @@ def _error_by_cut(study: Study, series: dict[str, Any]) -> Markup:
         page = page.resized(right=104)
         bottom, right = page.height - page.bottom, page.width - page.right
         x = log_axis([np.array([e["C_cut"] for e in errors])], page.left, right, most=3,
-                     label=power, title="Fitted up to this compute, FLOPs")  # fmt: skip
+                     label=power, title="Fitted below this compute, FLOPs")  # fmt: skip
         y = linear_axis([np.array([0.0] + [e["percent"] for e in errors])], bottom, page.top,
                         most=5, title="Error on larger runs, %",
                         pad=0.04)  # fmt: skip
@@ -118,7 +118,7 @@ def _error_by_cut(study: Study, series: dict[str, Any]) -> Markup:
     return figure(
         "fig-errors",
         "Error as the fit sees more",
-        "Root-mean-square error on the runs above each cut. A law worth its weight falls quickly.",
+        "Mean absolute error on the runs above each cut. A law worth its weight falls quickly.",
         draw,
         table=table("tab-errors", ["Law", "Objective", "Cut, FLOPs#", "Error#"], rows,
                     caption="Back-test error by law and cut"),

@@ -142,7 +142,7 @@ def backtest(study: Study) -> Markup:
         ]
         for i, cut in enumerate(records(part.get("cuts")))
     ]
-    head = ["Cut#", "Fitted up to, FLOPs#", "Fitted runs#", "Forecast runs#", "Reach#"]
+    head = ["Cut#", "Fitted below, FLOPs#", "Fitted runs#", "Forecast runs#", "Reach#"]
     return section(
         "backtest",
         "Back-test",

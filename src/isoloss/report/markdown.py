@@ -167,7 +167,7 @@ def _backtest(study: Mapping[str, Any]) -> str:
          count(number(cut.get("n_test"))), times(number(cut.get("reach")))]
         for cut in records(part.get("cuts"))
     ]  # fmt: skip
-    head = ["Fitted up to, FLOPs#", "Fitted runs#", "Forecast runs#", "Reach#"]
+    head = ["Fitted below, FLOPs#", "Fitted runs#", "Forecast runs#", "Reach#"]
     return _section("Back-test", quote(text(part.get("sentence"))), _table(head, rows))
 
 

@@ -244,7 +244,7 @@ def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any]
     if len(runs) <= len(f.law.names) + 2 or not len(f.draws) or len(runs) > 3000:
         return None
     quantities = _quantities(f, runs, laws, budget)
-    found = influence(f.law, f.theta, f.draws, f.objective, runs, quantities)
+    found = influence(f.law, f.theta, f.draws, f.objective, runs, quantities, weights=f.weights)
     exponents = [n for n in found.quantities if n not in ("N_opt", "loss", "E")]
     worst = np.max([np.abs(v) / found.scales[n] for n, v in found.quantities.items()], axis=0)
     shift = found.quantities.get("N_opt")
