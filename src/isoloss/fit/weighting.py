@@ -137,6 +137,9 @@ def roll(
 
     The first cut has no history to choose from, and is used only when there are fewer than
     three cuts.
+
+    Two things are taken from the fits to all runs: which laws failed altogether, and the size of
+    the noise below which errors do not rank laws.
     """
     steps = []
     for i in range(1 if len(test.cuts) > 2 else 0, len(test.cuts)):
