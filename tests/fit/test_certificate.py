@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import isoloss.fit.approach as approach_module
 import isoloss.fit.certificate as certificate_module
 from fit.designs import CHINCHILLA, design, law_of, table
 from isoloss.errors import FitError, InputError
@@ -73,7 +74,9 @@ def test_a_capped_minimiser_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPa
     def capped(*args: Any, **options: Any) -> Solutions:
         return minimise(*args, **options | {"max_iterations": 2})
 
-    monkeypatch.setattr(FIT, "minimise", capped)
+    # Both stages are cut short: either alone still arrives.
+    monkeypatch.setattr(approach_module, "STEPS", 1)
+    monkeypatch.setattr(approach_module, "minimise", capped)
     found = fit(noisy, draws=0)
     assert found.status != "ok"
     assert codes(found) & {"MAX_ITER", "GRADIENT", "SECOND_ENGINE"}
@@ -86,7 +89,7 @@ def test_a_perturbed_optimum_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyP
         shared = np.ones((1, kernel.n)) if weights is None else np.atleast_2d(weights)
         return Solutions(q, kernel.terms(q, shared).value, s.status * 0 + CONVERGED, s.iterations)
 
-    monkeypatch.setattr(FIT, "minimise", perturbed)
+    monkeypatch.setattr(approach_module, "minimise", perturbed)
     found = fit(noisy, draws=0)
     assert found.status != "ok"
     assert {"SECOND_ENGINE", "GRADIENT"} <= codes(found)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array
+from isoloss.fit.approach import restored
 from isoloss.fit.engine import CONVERGED, Solutions, minimise
 from isoloss.fit.kernel import Kernel
 from isoloss.laws.tape import evaluate
@@ -152,17 +153,18 @@ def _spectrum(matrix: Array, g: Array) -> tuple[float, float, float]:
 def _second_engine(
     kernel: Kernel, solutions: Solutions, starts: Array, w: Array, value: float, scale: float
 ) -> float:
-    """Relative gap of the first-order engine, run from the two starts farthest from the answer."""
+    """Relative gap of the first-order engine, run from starts that the first did not have.
+
+    One lies half way to the start farthest from the answer, the other is the answer, shaken.
+    """
     best = solutions.q[int(np.argmin(solutions.value))]
     near = starts[solutions.status == CONVERGED] if len(starts) else starts
     near = near if len(near) else starts
-    far = np.argsort(-np.max(np.abs(near - best), axis=1), kind="stable")[:1]
-    nudged = np.clip(
-        best + 0.02 * np.where(np.arange(kernel.p) % 2, 1, -1), kernel.lower, kernel.upper
-    )
+    far = near[int(np.argmax(np.max(np.abs(near - best), axis=1)))]
+    nudged = best + 0.02 * np.where(np.arange(kernel.p) % 2, 1, -1)
     other = minimise(
         kernel,
-        np.vstack([near[far], nudged[None]]),
+        np.vstack([restored(kernel, 0.5 * (best + far)[None], w[0]), nudged[None]]),
         weights=w,
         newton=False,
         max_iterations=30,
@@ -175,24 +177,20 @@ def _derivative_error(kernel: Kernel, q: Array) -> float:
     """Compare the engine's derivatives with complex steps of the law, on at most 32 runs."""
     law = kernel.law
     # Runs are sorted by their axes: take them from the whole range.
-    rows = np.unique(np.linspace(0, kernel.n - 1, 32).astype(int))
+    rows = np.linspace(0, kernel.n - 1, min(kernel.n, 32)).astype(int)
     jac = kernel.jacobian(q[None], rows)[0]
-    errors = np.zeros(kernel.p)
+    step = 1e-30 * np.maximum(np.abs(q), 1e-3)
+    theta = kernel.scaled(q + 1j * np.diag(step))
+    leaves: dict[str, Any] = {a: kernel.x[a][rows] for a in law.axes}
+    leaves |= {n: theta[:, j, None] for j, n in enumerate(law.names)}
+    value = evaluate([kernel.root], leaves)[0]
+    if kernel.objective.log:
+        value = np.log(value)
+    exact = np.imag(np.broadcast_to(value, jac.shape)) / step[:, None]
     # A derivative this far below the others is rounding, in both ways of computing it.
     floor = 1e-12 * max(float(np.max(np.abs(jac))), 1e-280)
-    for i in range(kernel.p):
-        step = 1e-30 * max(abs(q[i]), 1e-3)
-        shifted = q.astype(complex)
-        shifted[i] += 1j * step
-        theta = kernel.scaled(shifted)
-        leaves: dict[str, Any] = {a: kernel.x[a][rows] for a in law.axes}
-        leaves |= {n: theta[j] for j, n in enumerate(law.names)}
-        value = evaluate([kernel.root], leaves)[0]
-        if kernel.objective.log:
-            value = np.log(value)
-        exact = np.imag(np.broadcast_to(value, jac[i].shape)) / step
-        scale = max(np.max(np.abs(exact)), np.max(np.abs(jac[i])), floor)
-        errors[i] = np.max(np.abs(jac[i] - exact)) / scale
+    scale = np.maximum(np.max(np.abs(exact), axis=1), np.max(np.abs(jac), axis=1))
+    errors = np.max(np.abs(jac - exact), axis=1) / np.maximum(scale, floor)
     return float(np.max(errors))  # NaN if any is
 
 

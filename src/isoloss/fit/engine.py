@@ -7,6 +7,7 @@ and leaves the batch when it has converged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,10 @@ class Solutions:
     status: npt.NDArray[np.int64]
     iterations: npt.NDArray[np.int64]
 
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """All four, in order."""
+        return self.q, self.value, self.status, self.iterations
+
 
 @np.errstate(all="ignore")
 def minimise(
@@ -66,71 +71,77 @@ def minimise(
     weights, y
         Per problem or shared: (B, n) or (1, n).
     newton
-        ``False`` replaces H by M: a slower engine that shares no second derivatives with the
-        first, used to check it.
+        ``False`` leaves out the second derivatives of the law (Gauss-Newton): an engine that
+        shares none with the first, used to check it.
     """
-    q = np.clip(np.asarray(starts, dtype=np.float64), kernel.lower, kernel.upper)
+    q = kernel.clip(np.array(starts, dtype=np.float64))
     size = len(q)
     weights = np.ones((1, kernel.n)) if weights is None else np.atleast_2d(weights)
     y = kernel.y[None] if y is None else np.atleast_2d(y)
-    status = np.full(size, MAX_ITER, dtype=np.int64)
-    iterations = np.zeros(size, dtype=np.int64)
+    state = kernel.terms(q, weights, y, second=newton)
+    finite = np.isfinite(state.value)
+    answer = Solutions(
+        q.copy(),
+        state.value.copy(),
+        np.where(finite, MAX_ITER, STALLED),
+        np.zeros(size, dtype=np.int64),
+    )
+    alive = np.arange(size)
     damping = np.full(size, 1e-2)
     floor = np.broadcast_to(kernel.floor(weights), size)
-    state = kernel.terms(q, weights, y, second=newton)
-    value, gradient = state.value.copy(), state.gradient.copy()
-    major, hessian = state.major.copy(), state.hessian.copy()
-    status[~np.isfinite(value)] = STALLED
-    alive = np.flatnonzero(np.isfinite(value))
-    for iteration in range(max_iterations):
-        if not alive.size:
-            break
-        g, base = gradient[alive], major[alive]
-        matrix = hessian[alive] if newton else base
-        here = q[alive]
-        extra = damping[alive, None, None] * base
-        step, predicted = _step(matrix + extra, matrix, base, g, here, kernel)
+    # Problems that are done leave; the others move up, so that no step pays for the former.
+    leave = ~finite
+    for iteration in range(1, max_iterations + 1):
+        if leave.any():
+            stay = np.flatnonzero(~leave)
+            alive, q, damping, floor = alive[stay], q[stay], damping[stay], floor[stay]
+            state = Terms(
+                state.value[stay], state.gradient[stay], state.major[stay], state.hessian[stay]
+            )
+            weights = weights if len(weights) == 1 else weights[stay]
+            y = y if len(y) == 1 else y[stay]
+            if not stay.size:
+                break
+        g = state.gradient
+        extra = damping[:, None, None] * state.major
+        step, predicted = _step(state.hessian + extra, state.hessian, state.major, g, q, kernel)
         # An indefinite Hessian points uphill or promises no decrease; the majorising matrix
         # never does.
-        uphill = np.flatnonzero(~(predicted > 0))
-        if uphill.size and newton:
-            m = base[uphill]
-            step[uphill], predicted[uphill] = _step(
-                m + extra[uphill], m, m, g[uphill], here[uphill], kernel
-            )
-        trial = np.clip(here + step, kernel.lower, kernel.upper)
-        step = trial - here
-        slope = np.einsum("bp,bp->b", g, step)
-        iterations[alive] = iteration + 1
-        shared = weights if len(weights) == 1 else weights[alive]
-        seen = y if len(y) == 1 else y[alive]
-        new = kernel.terms(trial, shared, seen, second=newton)
-        scale = np.maximum(value[alive], floor[alive])
-        small = np.abs(slope) * (1 + damping[alive]) <= tolerance * scale
+        uphill = ~(predicted > 0)
+        if uphill.any():
+            u = np.flatnonzero(uphill)
+            m = state.major[u]
+            step[u], predicted[u] = _step(m + extra[u], m, m, g[u], q[u], kernel)
+        trial = kernel.clip(q + step)
+        step = trial - q
+        slope = np.add.reduce(g * step, axis=1)
+        new = kernel.terms(trial, weights, y, second=newton)
+        scale = np.maximum(state.value, floor)
+        gain = state.value - new.value
+        small = np.abs(slope) * (1 + damping) <= tolerance * scale
         # A step this small cannot be judged by the rounded objective: take it unless it hurts.
-        better = np.where(
-            small,
-            new.value <= value[alive] + 1e-12 * scale,
-            (slope < 0) & (new.value < value[alive]),
-        )
-        ratio = (value[alive] - new.value) / np.maximum(predicted, 1e-300)
-        took = alive[better]
-        q[took], value[took] = trial[better], new.value[better]
-        gradient[took], major[took] = new.gradient[better], new.major[better]
-        hessian[took] = new.hessian[better]
+        better = np.where(small, gain >= -1e-12 * scale, (slope < 0) & (gain > 0))
+        ratio = gain / np.maximum(predicted, 1e-300)
         good = better & ((ratio > 0.75) | small)
         poor = ~better | (ratio < 0.1)
-        change = np.where(good, 0.1, np.where(poor, 6.0, 1.0))
-        fresh = damping[alive] * change
-        damping[alive] = np.where(good & (fresh < 1e-8), 0.0, np.maximum(fresh, 0.0))
-        raised = alive[~better]
-        damping[raised] = np.maximum(damping[raised], 1e-4)
-        done = small
-        stuck = ~done & (damping[alive] > 1e12)
-        status[alive[done]] = CONVERGED
-        status[alive[stuck]] = STALLED
-        alive = alive[~(done | stuck)]
-    return Solutions(q, value, status, iterations)
+        fresh = damping * np.where(good, 0.2, np.where(poor, 10.0, 1.0))
+        damping = np.where(good & (fresh < 1e-8), 0.0, fresh)
+        if better.all():
+            q, state = trial, new
+        else:
+            damping[~better] = np.maximum(damping[~better], 1e-2)
+            took = np.flatnonzero(better)
+            q[took] = trial[took]
+            for old, found in zip(state.arrays(), new.arrays(), strict=True):
+                old[took] = found[took]
+        stuck = damping > 1e12
+        leave = small | stuck
+        if leave.any() or iteration == max_iterations:
+            answer.q[alive], answer.value[alive] = q, state.value
+            answer.iterations[alive] = iteration
+            answer.status[alive[stuck]] = STALLED
+            answer.status[alive[small]] = CONVERGED
+    return answer
 
 
 def _step(
@@ -140,48 +151,64 @@ def _step(
 
     Parameters held at a bound by the gradient do not move.
     """
-    ridge = 1e-14 * np.maximum(np.einsum("bpp->bp", base), 1e-300) + 1e-300
-    damped = damped + ridge[:, :, None] * np.eye(q.shape[1])
+    ridge = _diagonal(damped)
+    ridge += 1e-14 * np.maximum(_diagonal(base), 1e-300) + 1e-300
     fixed = ((q <= kernel.lower) & (g > 0)) | ((q >= kernel.upper) & (g < 0))
-    step = _solve(damped, g, fixed, np.zeros_like(q))
+    held = bool(fixed.any())
+    step = _solve(damped, g, fixed if held else None, None)
     # Parameters that would cross a bound stop at it, and the others take the step that is best
     # then; merely cutting the step short would leave them uphill of where they should go.
     for _ in range(2):
-        crossing = ((q + step < kernel.lower) | (q + step > kernel.upper)) & ~fixed
-        rows = np.flatnonzero(crossing.any(axis=1))
-        if not rows.size:
+        aim = q + step
+        crossing = ((aim < kernel.lower) | (aim > kernel.upper)) & ~fixed
+        if not crossing.any():
             break
-        aim = np.where(crossing, np.clip(q + step, kernel.lower, kernel.upper) - q, step)
+        rows = np.flatnonzero(crossing.any(axis=1))
+        aim = np.where(crossing, kernel.clip(aim) - q, step)
         fixed[rows] |= crossing[rows]
-        step[rows] = _solve(damped[rows], g[rows], fixed[rows], np.where(fixed, aim, 0.0)[rows])
+        values = np.where(fixed, aim, 0.0)[rows]
+        step[rows] = _solve(damped[rows], g[rows], fixed[rows], values)
     # Logarithms of parameters may not jump by more than a factor e^3 in one step.
-    longest = np.max(np.abs(step) * kernel.logs, axis=1, initial=0.0)
-    step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
-    slope = np.einsum("bp,bp->b", g, step)
-    curved = np.einsum("bp,bpq,bq->b", step, matrix, step)
+    if kernel.any_logs:
+        longest = np.max(np.abs(step) * kernel.logs, axis=1, initial=0.0)
+        step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
+    slope = np.add.reduce(g * step, axis=1)
+    curved = np.add.reduce((matrix @ step[:, :, None])[:, :, 0] * step, axis=1)
     # Uphill counts as no decrease even where a negative curvature would promise one.
     return step, np.where(slope < 0, -(slope + 0.5 * curved), -1.0)
 
 
-def _solve(matrix: Array, g: Array, fixed: npt.NDArray[np.bool_], values: Array) -> Array:
+def _diagonal(matrices: Array) -> Array:
+    """View of the diagonals of contiguous matrices, (B, p)."""
+    b, p, _ = matrices.shape
+    return matrices.reshape(b, p * p)[:, :: p + 1]
+
+
+def _solve(
+    matrix: Array, g: Array, fixed: npt.NDArray[np.bool_] | None, values: Array | None
+) -> Array:
     """Solve ``matrix @ step = -g`` with some components of the steps given."""
     rhs = -g
-    if fixed.any():
+    if fixed is not None:
+        given = np.zeros_like(g) if values is None else values
+        rhs = np.where(fixed, given, rhs - (matrix @ given[:, :, None])[:, :, 0])
         free = ~fixed
-        rhs = np.where(fixed, values, rhs - np.einsum("bpq,bq->bp", matrix, values))
         matrix = matrix * (free[:, :, None] & free[:, None, :])
-        index = np.arange(g.shape[1])
-        matrix[:, index, index] += np.where(fixed, 1.0, 0.0)
+        diagonal = _diagonal(matrix)
+        diagonal += fixed
     # Scale rows and columns by the root of the diagonal: amplitudes and exponents differ widely.
-    d = 1.0 / np.sqrt(np.maximum(np.abs(np.einsum("bpp->bp", matrix)), 1e-300))
-    scaled = matrix * d[:, :, None] * d[:, None, :]
-    bad = ~np.isfinite(scaled).all(axis=(1, 2))
-    scaled[bad] = np.eye(g.shape[1])
+    d = 1.0 / np.sqrt(np.maximum(np.abs(_diagonal(matrix)), 1e-300))
+    scaled = matrix * (d[:, :, None] * d[:, None, :])
+    bad = None
+    if not np.isfinite(np.add.reduce(scaled, axis=None)):
+        bad = ~np.isfinite(scaled).all(axis=(1, 2))
+        scaled[bad] = np.eye(g.shape[1])
     try:
         step = d * np.linalg.solve(scaled, (d * rhs)[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:
         step = d * (np.linalg.pinv(scaled) @ (d * rhs)[:, :, None])[:, :, 0]
-    step[bad] = 0.0
+    if bad is not None:
+        step[bad] = 0.0
     return np.asarray(step)
 
 

@@ -12,6 +12,7 @@ from isoloss._core.arrays import Array, as_level, as_seed
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError
 from isoloss.fit.absolute import solve_absolute
+from isoloss.fit.approach import descend
 from isoloss.fit.certificate import Certificate, Reason, certify
 from isoloss.fit.design import design_reasons
 from isoloss.fit.engine import CONVERGED, Solutions, minimise
@@ -188,7 +189,7 @@ def solve(kernel: Kernel, data: Prepared) -> tuple[Solutions, Array]:
     special = _special_cases(kernel, data)
     if kernel.n <= MANY:
         starts = find_starts(kernel, data.weights, extra=special)
-        return minimise(kernel, starts, weights=data.weights), starts
+        return descend(kernel, starts, data.weights), starts
     part = part_of(kernel, data)
     starts = find_starts(part[0], part[1], extra=special)
     rough = minimise(part[0], starts, weights=part[1])

@@ -30,16 +30,33 @@ LOG_GUARD = math.log(1e7)
 """Scaled positive parameters stay within this factor of one; reaching it is reported."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Program:
+    """Tapes of a law, and where its second derivatives go.
+
+    ``outer`` says that the tapes hold the loss and the kernel takes the logarithm: a sum of
+    terms has few second derivatives, its logarithm has all of them.
+    """
+
+    value: Tape
+    first: Tape
+    full: Tape
+    pairs: list[tuple[int, int]]
+    spread: Array
+    outer: bool
+
+
 @lru_cache(maxsize=128)
 def _compile(
     root: Node, names: tuple[str, ...], logs: tuple[bool, ...], log_loss: bool
-) -> tuple[Tape, Tape, Tape, list[tuple[int, int]]]:
+) -> _Program:
     """Build tapes of (value), (value, gradient) and (value, gradient, Hessian)."""
     inner = {
         parameter(n): exp(parameter(n)) for n, is_log in zip(names, logs, strict=True) if is_log
     }
     value = substitute(root, inner)
-    if log_loss:
+    outer = log_loss and value.op == "add"
+    if log_loss and not outer:
         value = log(value)
     gradient = [derivative(value, parameter(n)) for n in names]
     pairs, second = [], []
@@ -50,8 +67,17 @@ def _compile(
             if node is not ZERO:
                 pairs.append((i, j))
                 second.append(node)
-    first = Tape([value, *gradient], names)
-    return Tape([value], names), first, Tape([value, *gradient, *second], names), pairs
+    spread = np.zeros((len(pairs), len(names), len(names)))
+    for k, (i, j) in enumerate(pairs):
+        spread[k, i, j] = spread[k, j, i] = 1.0
+    return _Program(
+        value=Tape([value], names),
+        first=Tape([value, *gradient], names),
+        full=Tape([value, *gradient, *second], names),
+        pairs=pairs,
+        spread=spread.reshape(len(pairs), -1),
+        outer=outer,
+    )
 
 
 @lru_cache(maxsize=128)
@@ -80,6 +106,10 @@ class Terms:
     gradient: Array
     major: Array
     hessian: Array
+
+    def arrays(self) -> tuple[Array, Array, Array, Array]:
+        """All four, in order."""
+        return self.value, self.gradient, self.major, self.hessian
 
 
 class Kernel:
@@ -127,11 +157,12 @@ class Kernel:
         self.p = len(law.names)
         self.amplitudes = _amplitudes(self.root, law.names)
         self.logs = np.array([self._is_log(i) for i in range(self.p)])
+        self.any_logs = bool(self.logs.any())
         self.lower, self.upper = self._box()
-        value, first, full, self.pairs = _compile(
-            self.root, law.names, tuple(bool(v) for v in self.logs), objective.log
-        )
-        self._value, self._first, self._full = (t.bind(self.x) for t in (value, first, full))
+        program = _compile(self.root, law.names, tuple(self.logs.tolist()), objective.log)
+        self.pairs, self._spread, self._outer = program.pairs, program.spread, program.outer
+        self._value = program.value.bind(self.x)
+        self._first, self._full = program.first.bind(self.x), program.full.bind(self.x)
 
     def _is_log(self, i: int) -> bool:
         """Whether a parameter is fitted in its logarithm.
@@ -166,6 +197,10 @@ class Kernel:
                 lower[i], upper[i] = max(lo, -1e300), min(hi, 1e300)
         return lower, upper
 
+    def clip(self, q: Array) -> Array:
+        """Move internal coordinates into the box."""
+        return np.asarray(np.minimum(np.maximum(q, self.lower), self.upper))
+
     def scaled(self, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Turn internal coordinates, real or complex, into parameters in scaled units."""
         return np.where(self.logs, np.exp(np.where(self.logs, q, 0.0)), q)
@@ -188,7 +223,7 @@ class Kernel:
         out = np.empty((len(q), rows.stop - rows.start))
         with np.errstate(all="ignore"):
             self._value.run(q, rows, rows.stop - rows.start, [out])
-        return out
+            return np.log(out, out=out) if self._outer else out
 
     def jacobian(self, q: Array, rows: slice | npt.NDArray[np.int64]) -> Array:
         """Differentiate the predictions by internal coordinates, (B, p, n).
@@ -196,13 +231,32 @@ class Kernel:
         Uses the tape of the second-order engine, so that a check of it is a check of that.
         """
         n = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-        jac = np.empty((len(q), self.p, n))
-        unused = np.empty((1 + len(self.pairs), len(q), n))
         with np.errstate(all="ignore"):
-            self._full.run(
-                q, rows, n, [unused[0], *(jac[:, i] for i in range(self.p)), *unused[1:]]
-            )
-        return jac
+            return self._outputs(q, rows, n, second=True)[1]
+
+    def residuals(
+        self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, y: Array
+    ) -> tuple[Array, Array]:
+        """Predictions on n rows less ``y``, (B, n), and their first derivatives, (B, p, n)."""
+        out, jac, _, _ = self._outputs(q, rows, n, second=False)
+        out -= y
+        return out, jac
+
+    def _outputs(
+        self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, *, second: bool
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """Predictions, first and second derivatives, and what to multiply the latter by."""
+        b, p, m = len(q), self.p, len(self.pairs) if second else 0
+        out, jac, hess = np.empty((b, n)), np.empty((b, p, n)), np.empty((b, m, n))
+        tape = self._full if second else self._first
+        tape.run(q, rows, n, [out, *(jac[:, i] for i in range(p)), *(hess[:, i] for i in range(m))])
+        if not self._outer:
+            return out, jac, hess, None
+        # Of log f the derivatives are f'/f and f''/f - (f'/f)(f'/f); the last term is left to
+        # the caller, who can add it to the products of first derivatives at no cost.
+        inverse = np.reciprocal(out)
+        jac *= inverse[:, None]
+        return np.log(out, out=out), jac, hess, inverse
 
     def floor(self, weights: Array) -> Array:
         """Objective of relative residuals of 1e-8: below it, differences are rounding.
@@ -225,47 +279,46 @@ class Kernel:
         y
             Measurements in the kernel's space, (1, n) or (B, n); the data by default.
         second
-            Without second derivatives the majorising matrix stands in for the Hessian.
+            Without second derivatives the Hessian is that of the law's linearisation.
         """
         y = self.y[None] if y is None else y
-        pairs = self.pairs if second else []
-        size, p, m = len(q), self.p, len(pairs)
-        value = np.zeros(size)
-        gradient = np.zeros((size, p))
-        major = np.zeros((size, p, p))
-        hessian = np.zeros((size, p, p)) if second else major
-        first = np.array([i for i, _ in pairs], dtype=int)
-        other = np.array([j for _, j in pairs], dtype=int)
-        off = first != other
-        tape = self._full if second else self._first
+        blocks = self._blocks(len(q))
         with np.errstate(all="ignore"):
-            for batch, rows in self._blocks(size):
-                b, n = batch.stop - batch.start, rows.stop - rows.start
-                out = np.empty((b, n))
-                jac = np.empty((b, p, n))
-                hess = np.empty((b, m, n))
-                tape.run(
-                    q[batch],
-                    rows,
-                    n,
-                    [out, *(jac[:, i] for i in range(p)), *(hess[:, i] for i in range(m))],
-                )
-                out -= _part(y, batch, rows)
-                rho, psi, curve, omega = self.objective.terms(out)
-                w = _part(weights, batch, rows)
-                value[batch] += np.sum(rho * w, axis=-1)
-                psi = psi * w
-                gradient[batch] += (jac @ psi[:, :, None])[:, :, 0]
-                turned = jac.transpose(0, 2, 1)
-                major[batch] += (jac * (omega * w)[:, None]) @ turned
-                if not second:
-                    continue
-                part = (jac * (curve * w)[:, None]) @ turned
-                bend = (hess @ psi[:, :, None])[:, :, 0]
-                part[:, first, other] += bend
-                part[:, other[off], first[off]] += bend[:, off]
-                hessian[batch] += part
-        value = np.where(np.isfinite(value), value, np.inf)
+            parts = [self._block(q, weights, y, second, *block) for block in blocks]
+        if len(parts) == 1:
+            return parts[0]
+        size, p = len(q), self.p
+        value, gradient = np.zeros(size), np.zeros((size, p))
+        major, hessian = np.zeros((size, p, p)), np.zeros((size, p, p))
+        for (batch, _), part in zip(blocks, parts, strict=True):
+            value[batch] += part.value
+            gradient[batch] += part.gradient
+            major[batch] += part.major
+            hessian[batch] += part.hessian
+        return Terms(value, gradient, major, hessian)
+
+    def _block(
+        self, q: Array, weights: Array, y: Array, second: bool, batch: slice, rows: slice
+    ) -> Terms:
+        """Terms of some vectors and some runs."""
+        n = rows.stop - rows.start
+        out, jac, hess, inverse = self._outputs(q[batch], rows, n, second=second)
+        out -= _part(y, batch, rows)
+        rho, psi, curve, omega = self.objective.terms(out)
+        w = _part(weights, batch, rows)
+        value = np.add.reduce(rho * w, axis=-1)
+        value[~np.isfinite(value)] = np.inf
+        psi = psi * w
+        gradient = (jac @ psi[:, :, None])[:, :, 0]
+        turned = jac.transpose(0, 2, 1)
+        major = (jac * (omega * w)[:, None]) @ turned
+        if not second:
+            return Terms(value, gradient, major, (jac * (curve * w)[:, None]) @ turned)
+        bent = curve * w if inverse is None else curve * w - psi
+        hessian = (jac * bent[:, None]) @ turned
+        lever = psi if inverse is None else psi * inverse
+        bend = (hess @ lever[:, :, None])[:, :, 0]
+        hessian += (bend @ self._spread).reshape(hessian.shape)
         return Terms(value, gradient, major, hessian)
 
     def _blocks(self, size: int) -> list[tuple[slice, slice]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,14 @@ from isoloss.fit.kernel import Kernel
 from isoloss.laws.calculus import derivative
 from isoloss.laws.expression import Node, parameter, sub
 from isoloss.laws.expression import mul as product
-from isoloss.laws.tape import evaluate
+from isoloss.laws.tape import Tape
 
 Rows = npt.NDArray[np.int64]
-MAX_ROWS = 128
+MAX_ROWS = 64
 """Starts are judged on at most this many runs, spread evenly over the losses."""
 
 
+@lru_cache(maxsize=32)
 def lattice(count: int, dimension: int) -> Array:
     """Even points of the unit cube by an additive recurrence; a full grid in 1 and 2 dimensions.
 
@@ -28,12 +29,16 @@ def lattice(count: int, dimension: int) -> Array:
         side = round(count ** (1 / max(dimension, 1)))
         ticks = (np.arange(side) + 0.5) / side
         mesh = np.meshgrid(*[ticks] * dimension, indexing="ij")
-        return np.stack([m.ravel() for m in mesh], axis=-1) if dimension else np.zeros((1, 0))
+        points = np.stack([m.ravel() for m in mesh], axis=-1) if dimension else np.zeros((1, 0))
+        points.flags.writeable = False
+        return points
     root = 2.0
     for _ in range(60):
         root = (1 + root) ** (1 / (dimension + 1))
     steps = root ** -np.arange(1.0, dimension + 1)
-    return (0.5 + np.arange(1, count + 1)[:, None] * steps) % 1.0
+    points = (0.5 + np.arange(1, count + 1)[:, None] * steps) % 1.0
+    points.flags.writeable = False
+    return points
 
 
 def find_starts(
@@ -53,8 +58,7 @@ def find_starts(
         Further candidates in internal coordinates, always kept (the optimum of a nested law).
     """
     law, p = kernel.law, kernel.p
-    linear = list(kernel.amplitudes[:4])
-    amplitudes = [parameter(law.names[i]) for i in linear]
+    linear = kernel.amplitudes[:4]
     others = [i for i in range(p) if i not in linear]
     count = {0: 1, 1: 32, 2: 100}.get(len(others), 384 if len(others) < 5 else 1024)
     cube = lattice(count, len(others))
@@ -65,100 +69,91 @@ def find_starts(
             scaled[:, i] = low * (high / low) ** cube[:, column]
         else:
             scaled[:, i] = low + cube[:, column] * (high - low)
-    rows = _spread(kernel.y)
-    if linear:
-        scaled[:, linear] = _project(kernel, amplitudes, scaled, linear, rows, weights)
-    q = np.where(kernel.logs, np.log(np.maximum(scaled, 1e-300)), scaled)
-    q = np.clip(q, kernel.lower, kernel.upper)
+    rows = _spread(kernel.y, weights)
+    share = np.ones(len(rows)) if weights is None else weights[rows]
     with np.errstate(all="ignore"):
-        residual = _predict_rows(kernel, q, rows) - kernel.y[rows]
-        share = 1.0 if weights is None else weights[rows]
-        value = np.sum(share * kernel.objective.terms(residual)[0], axis=-1)
-    value = np.where(np.isfinite(value), value, np.inf)
-    order = np.argsort(value, kind="stable")
+        amplitudes, predicted = _project(kernel, scaled, linear, rows, share)
+        scaled[:, linear] = amplitudes
+        q = np.where(kernel.logs, np.log(np.maximum(scaled, 1e-300)), scaled)
+        if kernel.objective.log:
+            predicted = np.log(predicted)
+        value = kernel.objective.terms(predicted - kernel.y[rows])[0] @ share
+    value[~np.isfinite(value)] = np.inf
     chosen: list[int] = []
-    for i in order:
-        if not np.isfinite(value[i]) or len(chosen) == keep:
+    while len(chosen) < keep:
+        i = int(np.argmin(value))
+        if value[i] == np.inf:
             break
-        apart = all(np.max(np.abs(cube[i] - cube[j]), initial=0.0) > 0.12 for j in chosen)
-        if apart or not chosen:
-            chosen.append(int(i))
-    starts = q[chosen]
+        chosen.append(i)
+        # Whatever lies near it in the cube is the same start.
+        apart = np.max(np.abs(cube - cube[i]), axis=1, initial=0.0) > 0.12
+        value = np.where(apart, value, np.inf)
+    starts = kernel.clip(q[chosen])
     if extra is not None and len(extra):
-        starts = np.concatenate([np.clip(extra, kernel.lower, kernel.upper), starts])
+        starts = np.concatenate([kernel.clip(extra), starts])
     return starts
 
 
-def _spread(y: Array) -> Rows:
-    if len(y) <= MAX_ROWS:
-        return np.arange(len(y))
-    order = np.argsort(y, kind="stable")
-    return np.sort(order[np.linspace(0, len(y) - 1, MAX_ROWS).astype(int)])
+def _spread(y: Array, weights: Array | None) -> Rows:
+    """Choose runs that count, evenly spread over the losses."""
+    rows = np.arange(len(y)) if weights is None else np.flatnonzero(weights > 0)
+    if len(rows) <= MAX_ROWS:
+        return rows
+    order = rows[np.argsort(y[rows], kind="stable")]
+    return np.sort(order[np.linspace(0, len(order) - 1, MAX_ROWS).astype(int)])
 
 
-def _predict_rows(kernel: Kernel, q: Array, rows: Rows) -> Array:
-    if len(rows) == kernel.n:
-        return kernel.predict(q)
-    theta = kernel.scaled(q)
-    leaves = {n: theta[:, i, None] for i, n in enumerate(kernel.law.names)}
-    leaves |= {a: kernel.x[a][rows] for a in kernel.law.axes}
-    value = evaluate([kernel.root], leaves)[0]
-    return np.asarray(np.log(value) if kernel.objective.log else value)
+@lru_cache(maxsize=128)
+def _basis(root: Node, names: tuple[str, ...], linear: tuple[int, ...]) -> Tape:
+    """Compile what each amplitude multiplies, and the rest of the law."""
+    amplitudes = [parameter(names[i]) for i in linear]
+    basis = [derivative(root, a) for a in amplitudes]
+    rest = root
+    for a, b in zip(amplitudes, basis, strict=True):
+        rest = sub(rest, product(a, b))
+    return Tape([*basis, rest], names)
 
 
 def _project(
-    kernel: Kernel,
-    amplitudes: list[Node],
-    scaled: Array,
-    linear: list[int],
-    rows: Rows,
-    weights: Array | None,
-) -> Array:
-    """Best amplitudes for each trial of the other parameters, (trials, m)."""
-    expression = kernel.root
-    basis = [derivative(expression, a) for a in amplitudes]
-    rest = expression
-    for a, b in zip(amplitudes, basis, strict=True):
-        rest = sub(rest, product(a, b))
-    leaves = {n: scaled[:, i, None] for i, n in enumerate(kernel.law.names)}
-    leaves |= {a: kernel.x[a][rows] for a in kernel.law.axes}
-    shape = (len(scaled), len(rows))
-    columns = [np.broadcast_to(v, shape) for v in evaluate([*basis, rest], leaves)]
+    kernel: Kernel, scaled: Array, linear: tuple[int, ...], rows: Rows, share: Array
+) -> tuple[Array, Array]:
+    """Best amplitudes for each trial of the other parameters, (trials, m), and predictions."""
+    tape = _basis(kernel.root, kernel.law.names, linear)
+    m, n = len(linear), len(rows)
+    columns = np.empty((m + 1, len(scaled), n))
+    x = {a: v[rows] for a, v in kernel.x.items()}
+    tape.bind(x).run(scaled, slice(0, n), n, list(columns))
+    basis, rest = columns[:m].transpose(1, 0, 2), columns[m]
+    if not m:
+        return np.empty((len(scaled), 0)), rest
     loss = np.exp(kernel.y[rows]) if kernel.objective.log else kernel.y[rows]
     # Relative residuals stand in for log residuals, which are not linear in the amplitudes.
-    unit = 1 / loss if kernel.objective.log else np.ones(len(rows))
-    if weights is not None:
-        unit = unit * np.sqrt(weights[rows])
-    with np.errstate(all="ignore"):
-        design = np.stack(columns[:-1], axis=1) * unit
-        target = (loss - columns[-1]) * unit
-        gram = design @ design.transpose(0, 2, 1)
-        right = (design @ target[:, :, None])[:, :, 0]
-    return _non_negative(gram, right, kernel.lower[linear] >= 0)
+    weight = share / loss**2 if kernel.objective.log else share
+    weighted = basis * weight
+    gram = weighted @ basis.transpose(0, 2, 1)
+    right = (weighted @ (loss - rest)[:, :, None])[:, :, 0]
+    amplitudes = _non_negative(gram, right, kernel.lower[list(linear)] >= 0)
+    return amplitudes, (amplitudes[:, None] @ basis)[:, 0] + rest
 
 
 def _non_negative(gram: Array, right: Array, positive: npt.NDArray[np.bool_]) -> Array:
-    """Least squares with some coefficients non-negative, by trying every subset of them."""
-    m = gram.shape[1]
-    best = np.full(len(gram), np.inf)
-    answer = np.zeros((len(gram), m))
-    ok = np.isfinite(gram).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)
-    for size in range(m, 0, -1):
-        for subset in combinations(range(m), size):
-            if any(not positive[i] for i in range(m) if i not in subset):
-                continue
-            s = list(subset)
-            part = gram[:, s][:, :, s]
-            d = 1 / np.sqrt(np.maximum(np.einsum("bii->bi", part), 1e-300))
-            matrix = part * d[:, :, None] * d[:, None, :] + 1e-12 * np.eye(size)
-            matrix[~ok] = np.eye(size)
-            with np.errstate(all="ignore"):
-                c = d * np.linalg.solve(matrix, (d * right[:, s])[:, :, None])[:, :, 0]
-                gain = -np.einsum("bi,bi->b", c, right[:, s])
-            fits = ok & np.all((c >= 0) | ~positive[s], axis=1) & (gain < best)
-            best[fits] = gain[fits]
-            answer[np.ix_(fits, s)] = c[fits]
-            rest = [i for i in range(m) if i not in subset]
-            if rest:
-                answer[np.ix_(fits, rest)] = 0.0
-    return answer
+    """Least squares with some coefficients non-negative: negative ones are dropped in turn."""
+    b, m = right.shape
+    ok = np.asarray(np.isfinite(gram).all(axis=(1, 2)) & np.isfinite(right).all(axis=1))
+    if not ok.all():
+        gram, right = np.where(ok[:, None, None], gram, 0.0), np.where(ok[:, None], right, 0.0)
+    d = 1 / np.sqrt(np.maximum(gram.reshape(b, m * m)[:, :: m + 1], 1e-300))
+    gram = gram * (d[:, :, None] * d[:, None, :])
+    gram.reshape(b, m * m)[:, :: m + 1] = 1 + 1e-12
+    right = right * d
+    dropped = np.zeros((b, m), dtype=bool)
+    for _ in range(m):
+        found = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
+        negative = (found < 0) & positive & ~dropped
+        if not negative.any():
+            break
+        dropped |= negative
+        kept = ~dropped
+        gram = np.where(kept[:, :, None] & kept[:, None, :], gram, np.eye(m))
+        right = np.where(kept, right, 0.0)
+    return np.where(positive, np.maximum(found, 0.0), found) * d

@@ -288,7 +288,7 @@ class Law:
         out = np.array(theta, dtype=np.float64)
         for i, p in enumerate(self.parameters):
             if p.unit:
-                unit = parse(p.unit, axes=(*self.axes, "L"))
+                unit = _unit(p.unit, (*self.axes, "L"))
                 out[..., i] = out[..., i] * evaluate([unit], values)[0]
         return out
 
@@ -332,6 +332,11 @@ def _expression(
     # Ties first: what a parameter is tied to may be pinned.
     node = substitute(node, {parameter(old): parameter(new) for old, new in tied})
     return substitute(node, {parameter(n): const(v) for n, v in pinned})
+
+
+@lru_cache(maxsize=512)
+def _unit(text: str, axes: tuple[str, ...]) -> Node:
+    return parse(text, axes=axes)
 
 
 @lru_cache(maxsize=512)
