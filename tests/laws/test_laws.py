@@ -13,7 +13,7 @@ from fit.designs import CURVES, JOINT, TRUTHS, design, law_of
 from isoloss.errors import LawError
 from isoloss.laws import PUBLISHED, Law, Parameter, get_law, law_from_expression, law_names
 from isoloss.laws.expression import const, parse
-from isoloss.laws.tape import Tape, evaluate, saturate, unsaturated
+from isoloss.laws.tape import Tape, evaluate, log_odds, logistic
 
 NAMES = sorted(TRUTHS)
 
@@ -219,7 +219,8 @@ def test_broken_power_limits() -> None:
 def test_saturate_solves_its_equation(alpha: float) -> None:
     kappa = np.concatenate([np.linspace(-40, 40, 401), [-300.0, 1e-9, -1e-9, 0.0]])
     with np.errstate(over="ignore", under="ignore"):
-        u, rest = saturate(kappa, alpha), unsaturated(kappa, alpha)
+        s = log_odds(kappa, alpha)
+        u, rest = logistic(s), logistic(-s)
     inside = rest > 1e-300
     left = np.log(u[inside]) - alpha * np.log(rest[inside])
     assert np.max(np.abs(left - kappa[inside]) / np.maximum(np.abs(kappa[inside]), 1.0)) < 1e-12

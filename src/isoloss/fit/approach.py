@@ -13,15 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
-from isoloss.fit.engine import CONVERGED, STALLED, Solutions, minimise
+from isoloss.fit.engine import (
+    CONVERGED,
+    MAX_ITER,
+    MAX_ITERATIONS,
+    STALLED,
+    Solutions,
+    minimise,
+)
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Objective
 
 STEPS = 12
+PATIENCE = 3
+"""Steps that are left once half of the starts have arrived."""
 ENOUGH = 1e-3
 """A step that gains less than this share of the objective ends the approach."""
 MEET = 0.02
 """Starts are one when going from one to the other would change the objective by this share."""
+FIRST = 10
+"""Newton steps after which a group is given up that is still above the best."""
 GROUPS = 3
 """Groups of starts that are followed to the end."""
 MAX_ROWS = 512
@@ -47,7 +58,20 @@ def descend(kernel: Kernel, starts: Array, weights: Array) -> Solutions:
     )
     heads = [g[0] for g in groups[:GROUPS]]
     witness = near.farthest(groups[0])
-    _follow(kernel, weights, answer, list(dict.fromkeys([*heads, witness])))
+    followed = list(dict.fromkeys([*heads, witness]))
+    _follow(kernel, weights, answer, followed, FIRST)
+    lowest = np.min(answer.value[[heads[0], witness]])
+    _follow(
+        kernel,
+        weights,
+        answer,
+        [
+            i
+            for i in followed
+            if answer.status[i] == MAX_ITER
+            and (i in (heads[0], witness) or answer.value[i] < lowest)
+        ],
+    )
     scale = max(float(np.min(answer.value)), near.floor)
     best = int(np.argmin(answer.value))
     if answer.status[best] != CONVERGED:
@@ -64,15 +88,21 @@ def descend(kernel: Kernel, starts: Array, weights: Array) -> Solutions:
                 ours[rest] = ours[group[0]]
     if np.sum(answer.value <= answer.value[best] + 1e-7 * scale) < 2:
         # Nobody agrees with the best so far: ask those left behind.
-        left = np.flatnonzero(np.isinf(answer.value) & np.isfinite(near.value))
-        _follow(kernel, weights, answer, left.tolist())
+        left = np.isfinite(near.value) & (np.isinf(answer.value) | (answer.status == MAX_ITER))
+        _follow(kernel, weights, answer, np.flatnonzero(left).tolist())
     return answer
 
 
-def _follow(kernel: Kernel, weights: Array, answer: Solutions, which: list[int]) -> None:
+def _follow(
+    kernel: Kernel,
+    weights: Array,
+    answer: Solutions,
+    which: list[int],
+    limit: int = MAX_ITERATIONS,
+) -> None:
     """Minimise some of the starts from where they are, and enter what comes of it."""
     if which:
-        solved = minimise(kernel, answer.q[which], weights=weights)
+        solved = minimise(kernel, answer.q[which], weights=weights, max_iterations=limit)
         answer.q[which], answer.value[which] = solved.q, solved.value
         answer.status[which] = solved.status
         answer.iterations[which] += solved.iterations
@@ -136,9 +166,12 @@ def approach(kernel: Kernel, starts: Array, weights: Array) -> Near:
     damping = np.full(size, 1e-3)
     steps = np.zeros(size, dtype=np.int64)
     moving = np.flatnonzero(np.isfinite(value))
+    patience = STEPS
     for _ in range(STEPS):
-        if not moving.size:
+        if not moving.size or not patience:
             break
+        if 2 * len(moving) <= size:
+            patience = min(patience, PATIENCE) - 1
         here, old, eased = q[moving], value[moving], damping[moving]
         step = _step(kernel, here, gradient[moving], matrix[moving], eased)
         trial = view.restored(kernel.clip(here + step), goal)
@@ -199,7 +232,8 @@ class _View:
         self.n = n
         self.weights, self.y = weights[self.rows], kernel.y[self.rows]
         self.floor = float(kernel.floor(self.weights))
-        self.linear = list(kernel.amplitudes[:4])
+        self.inverse = np.exp(-self.y)
+        self.linear = list(kernel.amplitudes)
 
     def residuals(self, q: Array) -> tuple[Array, Array]:
         return self.kernel.residuals(q, self.rows, self.n, self.y)
@@ -219,12 +253,15 @@ class _View:
         """
         if not self.linear:
             return q
-        r, jac = self.residuals(q)
-        omega = goal.terms(r)[3] * self.weights
-        columns = jac[:, self.linear]
+        columns, rest = self.kernel.basis(q, self.rows, self.n)
+        predicted = rest + (q[:, None, self.linear] @ columns)[:, 0]
         if self.kernel.objective.log:
-            ratio = np.exp(r)
-            columns, r = columns * ratio[:, None], ratio - 1.0
+            omega = goal.terms(np.log(predicted) - self.y)[3] * self.weights
+            columns *= self.inverse
+            r = predicted * self.inverse - 1.0
+        else:
+            r = predicted - self.y
+            omega = goal.terms(r)[3] * self.weights
         weighted = columns * omega[:, None]
         gram = weighted @ columns.transpose(0, 2, 1)
         right = (weighted @ r[:, :, None])[:, :, 0]

@@ -156,6 +156,7 @@ def _second_engine(
     """Relative gap of the first-order engine, run from starts that the first did not have.
 
     One lies half way to the start farthest from the answer, the other is the answer, shaken.
+    It ends when one of the two has come back to the answer.
     """
     best = solutions.q[int(np.argmin(solutions.value))]
     near = starts[solutions.status == CONVERGED] if len(starts) else starts
@@ -169,6 +170,7 @@ def _second_engine(
         newton=False,
         max_iterations=30,
         tolerance=1e-8,
+        enough=value + AGREEMENT * scale,
     )
     return float((other.value.min() - value) / scale)
 

@@ -55,6 +55,7 @@ def minimise(
     max_iterations: int = MAX_ITERATIONS,
     newton: bool = True,
     tolerance: float = 1e-13,
+    enough: float = -np.inf,
 ) -> Solutions:
     r"""Minimise the kernel's objective from each start.
 
@@ -73,6 +74,8 @@ def minimise(
     newton
         ``False`` leaves out the second derivatives of the law (Gauss-Newton): an engine that
         shares none with the first, used to check it.
+    enough
+        The batch ends when one problem has converged to this objective or a lower one.
     """
     q = kernel.clip(np.array(starts, dtype=np.float64))
     size = len(q)
@@ -136,6 +139,8 @@ def minimise(
                 old[took] = found[took]
         stuck = damping > 1e12
         leave = small | stuck
+        if (state.value[small] <= enough).any():
+            leave[:] = True
         if leave.any() or iteration == max_iterations:
             answer.q[alive], answer.value[alive] = q, state.value
             answer.iterations[alive] = iteration
@@ -154,8 +159,8 @@ def _step(
     ridge = _diagonal(damped)
     ridge += 1e-14 * np.maximum(_diagonal(base), 1e-300) + 1e-300
     fixed = ((q <= kernel.lower) & (g > 0)) | ((q >= kernel.upper) & (g < 0))
-    held = bool(fixed.any())
-    step = _solve(damped, g, fixed if held else None, None)
+    held = fixed.copy()
+    step = _solve(damped, g, fixed if fixed.any() else None, None)
     # Parameters that would cross a bound stop at it, and the others take the step that is best
     # then; merely cutting the step short would leave them uphill of where they should go.
     for _ in range(2):
@@ -174,8 +179,14 @@ def _step(
         step *= np.minimum(1.0, 3.0 / np.maximum(longest, 1e-300))[:, None]
     slope = np.add.reduce(g * step, axis=1)
     curved = np.add.reduce((matrix @ step[:, :, None])[:, :, 0] * step, axis=1)
-    # Uphill counts as no decrease even where a negative curvature would promise one.
-    return step, np.where(slope < 0, -(slope + 0.5 * curved), -1.0)
+    # Uphill counts as no decrease even where a negative curvature would promise one; and so
+    # does a bound that holds a parameter which the gradient wants to leave it.
+    downhill = slope < 0
+    if not np.array_equal(fixed, held):
+        pull = g + (damped @ step[:, :, None])[:, :, 0]
+        low, high = (q <= kernel.lower) & (pull < 0), (q >= kernel.upper) & (pull > 0)
+        downhill &= ~((low | high) & fixed & ~held).any(axis=1)
+    return step, np.where(downhill, -(slope + 0.5 * curved), -1.0)
 
 
 def _diagonal(matrices: Array) -> Array:

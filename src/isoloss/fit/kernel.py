@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.objective import Objective
-from isoloss.laws.calculus import derivative, linear_parameters
-from isoloss.laws.expression import ZERO, Node, exp, log, parameter, substitute
+from isoloss.laws.calculus import derivative, gradient, linear_parameters
+from isoloss.laws.expression import ZERO, Node, exp, log, mul, parameter, sub, substitute
 from isoloss.laws.law import Law
 from isoloss.laws.tape import Tape
 
@@ -26,6 +26,8 @@ ROWS = 4096
 """Rows handled at once; a million runs need no more memory than this many."""
 CELLS = 8192
 """(parameter vector, run) pairs handled at once: what stays in the processor's cache."""
+MOST_AMPLITUDES = 4
+"""Parameters that are projected out where a law is linear in more than this."""
 LOG_GUARD = math.log(1e7)
 """Scaled positive parameters stay within this factor of one; reaching it is reported."""
 
@@ -39,6 +41,7 @@ class _Program:
     """
 
     value: Tape
+    basis: Tape
     first: Tape
     full: Tape
     pairs: list[tuple[int, int]]
@@ -48,22 +51,30 @@ class _Program:
 
 @lru_cache(maxsize=128)
 def _compile(
-    root: Node, names: tuple[str, ...], logs: tuple[bool, ...], log_loss: bool
+    root: Node,
+    names: tuple[str, ...],
+    logs: tuple[bool, ...],
+    log_loss: bool,
+    amplitudes: tuple[int, ...],
 ) -> _Program:
     """Build tapes of (value), (value, gradient) and (value, gradient, Hessian)."""
     inner = {
         parameter(n): exp(parameter(n)) for n, is_log in zip(names, logs, strict=True) if is_log
     }
-    value = substitute(root, inner)
+    value = rest = substitute(root, inner)
+    linear = [parameter(names[i]) for i in amplitudes]
+    basis = [derivative(value, a) for a in linear]
+    for a, b in zip(linear, basis, strict=True):
+        rest = sub(rest, mul(a, b))
     outer = log_loss and value.op == "add"
     if log_loss and not outer:
         value = log(value)
-    gradient = [derivative(value, parameter(n)) for n in names]
+    slopes = [derivative(value, parameter(n)) for n in names]
     pairs, second = [], []
     for i in range(len(names)):
         memo: dict[Node, Node] = {}
         for j in range(i, len(names)):
-            node = derivative(gradient[j], parameter(names[i]), memo)
+            node = derivative(slopes[j], parameter(names[i]), memo)
             if node is not ZERO:
                 pairs.append((i, j))
                 second.append(node)
@@ -72,8 +83,9 @@ def _compile(
         spread[k, i, j] = spread[k, j, i] = 1.0
     return _Program(
         value=Tape([value], names),
-        first=Tape([value, *gradient], names),
-        full=Tape([value, *gradient, *second], names),
+        basis=Tape([*basis, rest], names),
+        first=Tape([value, *gradient(value, [parameter(n) for n in names])], names),
+        full=Tape([value, *slopes, *second], names),
         pairs=pairs,
         spread=spread.reshape(len(pairs), -1),
         outer=outer,
@@ -83,7 +95,7 @@ def _compile(
 @lru_cache(maxsize=128)
 def _amplitudes(root: Node, names: tuple[str, ...]) -> tuple[int, ...]:
     found = linear_parameters(root, [parameter(n) for n in names])
-    return tuple(names.index(str(a.value)) for a in found)
+    return tuple(names.index(str(a.value)) for a in found[:MOST_AMPLITUDES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,9 +171,11 @@ class Kernel:
         self.logs = np.array([self._is_log(i) for i in range(self.p)])
         self.any_logs = bool(self.logs.any())
         self.lower, self.upper = self._box()
-        program = _compile(self.root, law.names, tuple(self.logs.tolist()), objective.log)
+        program = _compile(
+            self.root, law.names, tuple(self.logs.tolist()), objective.log, self.amplitudes
+        )
         self.pairs, self._spread, self._outer = program.pairs, program.spread, program.outer
-        self._value = program.value.bind(self.x)
+        self._value, self._basis = program.value.bind(self.x), program.basis.bind(self.x)
         self._first, self._full = program.first.bind(self.x), program.full.bind(self.x)
 
     def _is_log(self, i: int) -> bool:
@@ -169,12 +183,13 @@ class Kernel:
 
         Amplitudes are not: towards zero the logarithm is an endless flat valley, while a bound
         at zero is reached, and left again, in one step. Dimensionless exponents need no
-        logarithm either. Positions along an axis do.
+        logarithm either. Positions along an axis do, and so do widths and the like, which have a
+        bound above zero.
         """
         par = self.law.parameters[i]
         if par.lower < 0 or i in self.amplitudes:
             return False
-        return bool(par.unit) or not self.law.scaled_axes
+        return bool(par.unit) or par.lower > 0 or not self.law.scaled_axes
 
     def _box(self) -> tuple[Array, Array]:
         """Bounds in internal coordinates; user bounds are moved to scaled units."""
@@ -233,6 +248,13 @@ class Kernel:
         n = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         with np.errstate(all="ignore"):
             return self._outputs(q, rows, n, second=True)[1]
+
+    def basis(self, q: Array, rows: slice | npt.NDArray[np.int64], n: int) -> tuple[Array, Array]:
+        """Scaled losses are amplitudes times the first (B, m, n), plus the second (B, n)."""
+        columns, rest = np.empty((len(q), len(self.amplitudes), n)), np.empty((len(q), n))
+        with np.errstate(all="ignore"):
+            self._basis.run(q, rows, n, [*columns.transpose(1, 0, 2), rest])
+        return columns, rest
 
     def residuals(
         self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, y: Array

@@ -9,13 +9,9 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.kernel import Kernel
-from isoloss.laws.calculus import derivative
-from isoloss.laws.expression import Node, parameter, sub
-from isoloss.laws.expression import mul as product
-from isoloss.laws.tape import Tape
 
 Rows = npt.NDArray[np.int64]
-MAX_ROWS = 64
+MAX_ROWS = 48
 """Starts are judged on at most this many runs, spread evenly over the losses."""
 
 
@@ -58,7 +54,7 @@ def find_starts(
         Further candidates in internal coordinates, always kept (the optimum of a nested law).
     """
     law, p = kernel.law, kernel.p
-    linear = kernel.amplitudes[:4]
+    linear = kernel.amplitudes
     others = [i for i in range(p) if i not in linear]
     count = {0: 1, 1: 32, 2: 100}.get(len(others), 384 if len(others) < 5 else 1024)
     cube = lattice(count, len(others))
@@ -72,9 +68,8 @@ def find_starts(
     rows = _spread(kernel.y, weights)
     share = np.ones(len(rows)) if weights is None else weights[rows]
     with np.errstate(all="ignore"):
-        amplitudes, predicted = _project(kernel, scaled, linear, rows, share)
-        scaled[:, linear] = amplitudes
         q = np.where(kernel.logs, np.log(np.maximum(scaled, 1e-300)), scaled)
+        q[:, linear], predicted = _project(kernel, q, rows, share)
         if kernel.objective.log:
             predicted = np.log(predicted)
         value = kernel.objective.terms(predicted - kernel.y[rows])[0] @ share
@@ -103,36 +98,18 @@ def _spread(y: Array, weights: Array | None) -> Rows:
     return np.sort(order[np.linspace(0, len(order) - 1, MAX_ROWS).astype(int)])
 
 
-@lru_cache(maxsize=128)
-def _basis(root: Node, names: tuple[str, ...], linear: tuple[int, ...]) -> Tape:
-    """Compile what each amplitude multiplies, and the rest of the law."""
-    amplitudes = [parameter(names[i]) for i in linear]
-    basis = [derivative(root, a) for a in amplitudes]
-    rest = root
-    for a, b in zip(amplitudes, basis, strict=True):
-        rest = sub(rest, product(a, b))
-    return Tape([*basis, rest], names)
-
-
-def _project(
-    kernel: Kernel, scaled: Array, linear: tuple[int, ...], rows: Rows, share: Array
-) -> tuple[Array, Array]:
+def _project(kernel: Kernel, q: Array, rows: Rows, share: Array) -> tuple[Array, Array]:
     """Best amplitudes for each trial of the other parameters, (trials, m), and predictions."""
-    tape = _basis(kernel.root, kernel.law.names, linear)
-    m, n = len(linear), len(rows)
-    columns = np.empty((m + 1, len(scaled), n))
-    x = {a: v[rows] for a, v in kernel.x.items()}
-    tape.bind(x).run(scaled, slice(0, n), n, list(columns))
-    basis, rest = columns[:m].transpose(1, 0, 2), columns[m]
-    if not m:
-        return np.empty((len(scaled), 0)), rest
+    basis, rest = kernel.basis(q, rows, len(rows))
+    if not kernel.amplitudes:
+        return np.empty((len(q), 0)), rest
     loss = np.exp(kernel.y[rows]) if kernel.objective.log else kernel.y[rows]
     # Relative residuals stand in for log residuals, which are not linear in the amplitudes.
     weight = share / loss**2 if kernel.objective.log else share
     weighted = basis * weight
     gram = weighted @ basis.transpose(0, 2, 1)
     right = (weighted @ (loss - rest)[:, :, None])[:, :, 0]
-    amplitudes = _non_negative(gram, right, kernel.lower[list(linear)] >= 0)
+    amplitudes = _non_negative(gram, right, kernel.lower[list(kernel.amplitudes)] >= 0)
     return amplitudes, (amplitudes[:, None] @ basis)[:, 0] + rest
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from isoloss.errors import LawError
 from isoloss.laws.expression import (
     MINUS_ONE,
@@ -38,6 +40,35 @@ def derivative(node: Node, variable: Node, memo: dict[Node, Node] | None = None)
     return memo[node]
 
 
+def gradient(node: Node, variables: Sequence[Node]) -> list[Node]:
+    """Partial derivatives with respect to several parameters, from the root downwards.
+
+    One pass for all of them, and fewer operations than one `derivative` each.
+
+    Examples
+    --------
+    >>> from isoloss.laws.expression import parse, parameter
+    >>> formula = parse("3*a**2 + b", axes=[])
+    >>> gradient(formula, [parameter("a"), parameter("b")]) == [parse("6*a", axes=[]), ONE]
+    True
+    """
+    order = topological([node])
+    depends = set(variables)
+    for n in order:
+        if not depends.isdisjoint(n.args):
+            depends.add(n)
+    above = {node: ONE}
+    for n in reversed(order):
+        if n not in above:
+            continue
+        for i, a in enumerate(n.args):
+            if a in depends:
+                part = _rule(n, [ONE if j == i else ZERO for j in range(len(n.args))])
+                term = mul(above[n], part)
+                above[a] = add(above[a], term) if a in above else term
+    return [above.get(v, ZERO) for v in variables]
+
+
 def _rule(n: Node, d: list[Node]) -> Node:
     if all(x is ZERO for x in d):
         return ZERO
@@ -50,6 +81,8 @@ def _rule(n: Node, d: list[Node]) -> Node:
             return add(mul(d[0], b), mul(a, d[1]))
         case "pow":
             c = n.args[1]
+            if c is MINUS_ONE:
+                return mul(MINUS_ONE, mul(mul(n, n), d[0]))
             return mul(mul(c, power(a, add(c, MINUS_ONE))), d[0])
         case "exp":
             return mul(n, d[0])
@@ -69,14 +102,14 @@ def _rule(n: Node, d: list[Node]) -> Node:
             b = n.args[1]
             first = call("less", a, b) if n.op == "min" else call("less", b, a)
             return add(d[1], mul(first, sub(d[0], d[1])))
-        case "saturate":
-            # n solves log n - alpha log(1 - n) = kappa, so
-            # dn = n (1 - n) / (1 - n + alpha n) * (dkappa + log(1 - n) dalpha).
-            rest = call("unsaturated", *n.args)
-            gain = mul(mul(n, rest), power(add(rest, mul(n.args[1], n)), MINUS_ONE))
-            return mul(gain, add(d[0], mul(log(rest), d[1])))
-        case "unsaturated":
-            return mul(MINUS_ONE, _rule(call("saturate", *n.args), d))
+        case "logistic":
+            return mul(mul(n, call("logistic", mul(MINUS_ONE, a))), d[0])
+        case "log_odds":
+            # With u the logistic of n, log u - alpha log(1 - u) = kappa, so
+            # dn = (dkappa + log(1 - u) dalpha) / (1 - u + alpha u).
+            u, rest = call("logistic", n), call("logistic", mul(MINUS_ONE, n))
+            slope = power(add(rest, mul(n.args[1], u)), MINUS_ONE)
+            return mul(slope, add(d[0], mul(log(rest), d[1])))
     raise LawError(f"no derivative is known for {n.op!r}")
 
 

@@ -26,7 +26,8 @@ class Node:
 
     ``op`` is ``const``, ``axis``, ``parameter``, ``add``, ``mul``, ``pow`` (constant exponent),
     ``exp``, ``log``, ``sin``, ``cos``, ``atan``, ``tanh``, ``min``, ``max``, ``less`` (1 where
-    the first is smaller), ``saturate`` or ``unsaturated`` (1 minus the former).
+    the first is smaller), ``logistic``, or ``log_odds`` (the logistic of which is what
+    ``saturate`` means).
     """
 
     op: str
@@ -189,6 +190,8 @@ def call(name: str, *args: Node) -> Node:
         return log(args[0])
     if name == "sqrt":
         return power(args[0], const(0.5))
+    if name == "saturate":
+        return _node("logistic", _node("log_odds", *args))
     return _node(name, *args)
 
 

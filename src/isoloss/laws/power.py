@@ -82,7 +82,9 @@ def sigmoid_power(axis: str = "x") -> Law:
             Parameter(name="H", start=(0.5, 3.0), unit="L", meaning="uninformed loss minus floor"),
             Parameter(name="K", start=(0.1, 10.0), unit=f"{axis}**c", meaning="midpoint"),
             _exponent("c"),
-            Parameter(name="a", start=(0.2, 2.0), upper=20.0, meaning="sharpness of the bend"),
+            Parameter(
+                name="a", lower=1e-3, start=(0.2, 2.0), upper=20.0, meaning="sharpness of the bend"
+            ),
         ),
         scaled_axes=(axis, "L"),
         source="M4 of Alabdulmohsin et al. 2022, arXiv:2209.06640",
