@@ -49,6 +49,16 @@ def value(text: str, **names: float) -> float:
         ("sin(0.3)**2 + cos(0.3)**2", 1.0),
         ("atan(1)*4", math.pi),
         ("tanh(0.5)", math.tanh(0.5)),
+        ("tan(0.5) - sin(0.5)/cos(0.5)", 0.0),
+        ("arctan(1)*4 - 2*arcsin(1)", 0.0),
+        ("asin(0.3) + acos(0.3)", math.pi / 2),
+        ("cosh(0.4)**2 - sinh(0.4)**2", 1.0),
+        ("expm1(1e-12)", math.expm1(1e-12)),
+        ("log1p(1e-12)", math.log1p(1e-12)),
+        ("log10(1000) + log2(8) + ln(1)", 6.0),
+        ("log10(x*50)", 2.0),
+        ("abs(-2) + abs(x - y)", 3.0),
+        ("erf(0.7)", math.erf(0.7)),
         ("3*x/x", 3.0),
         ("x**y", 8.0),
         ("x**0", 1.0),
@@ -178,6 +188,7 @@ _OPERATIONS: dict[str, Callable[[float, float], float]] = {
 }
 _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "**": 4}
 
+_PLAIN = ["exp", "expm1", "tanh", "atan", "sin", "cos", "tan", "sinh", "cosh", "erf"]
 numbers = st.floats(0.1, 9.0).map(lambda v: ("number", repr(v)))
 names = st.sampled_from(sorted(X)).map(lambda n: ("name", n))
 trees = st.recursive(
@@ -186,7 +197,7 @@ trees = st.recursive(
         st.tuples(st.sampled_from(["+", "-", "*", "/"]), sub, sub)
         | st.tuples(st.just("**"), names, sub)
         | st.tuples(st.just("neg"), sub)
-        | st.tuples(st.sampled_from(["exp", "tanh", "atan", "sin", "cos"]), sub)
+        | st.tuples(st.sampled_from(_PLAIN), sub)
         | st.tuples(st.sampled_from(["min", "max"]), sub, sub)
     ),
     max_leaves=12,
@@ -255,6 +266,17 @@ def test_random_formulas_have_the_value_of_plain_arithmetic(tree: Tree) -> None:
         "cos(p*x)",
         "atan(p*x)",
         "tanh(p*x)",
+        "tan(p*x)",
+        "asin(p*x/3)",
+        "acos(p*x/3)",
+        "sinh(p*x)",
+        "cosh(p*x)",
+        "expm1(p*x)",
+        "log1p(p*x)",
+        "log2(p + x)",
+        "log10(p + x)",
+        "erf(p*x)",
+        "abs(p - x)*p",
         "min(p*x, p**2)",
         "max(p*x, p**2)",
         "saturate(p*x, 0.4)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
@@ -12,6 +13,8 @@ from isoloss.laws.expression import (
     Node,
     add,
     call,
+    const,
+    exp,
     log,
     mul,
     power,
@@ -94,6 +97,21 @@ def _rule(n: Node, d: list[Node]) -> Node:
             return mul(mul(MINUS_ONE, call("sin", a)), d[0])
         case "atan":
             return mul(d[0], power(add(ONE, mul(a, a)), MINUS_ONE))
+        case "tan":
+            return mul(d[0], add(ONE, mul(n, n)))
+        case "asin" | "acos":
+            slope = power(sub(ONE, mul(a, a)), const(-0.5))
+            return mul(d[0], slope if n.op == "asin" else mul(MINUS_ONE, slope))
+        case "sinh":
+            return mul(call("cosh", a), d[0])
+        case "cosh":
+            return mul(call("sinh", a), d[0])
+        case "expm1":
+            return mul(add(n, ONE), d[0])
+        case "log1p":
+            return mul(d[0], power(add(ONE, a), MINUS_ONE))
+        case "erf":
+            return mul(d[0], mul(const(2 / math.sqrt(math.pi)), exp(mul(MINUS_ONE, mul(a, a)))))
         case "tanh":
             return mul(d[0], sub(ONE, mul(n, n)))
         case "less":

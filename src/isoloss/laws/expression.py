@@ -17,7 +17,12 @@ from isoloss.errors import LawError
 
 MAX_LENGTH = 4_000
 MAX_DEPTH = 60
-FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "atan", "tanh", "min", "max", "saturate")
+FUNCTIONS = (
+    *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "abs", "erf"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
+    *("min", "max", "saturate"),
+)
+ALIASES = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +30,9 @@ class Node:
     """One operation of a formula; compare by identity.
 
     ``op`` is ``const``, ``axis``, ``parameter``, ``add``, ``mul``, ``pow`` (constant exponent),
-    ``exp``, ``log``, ``sin``, ``cos``, ``atan``, ``tanh``, ``min``, ``max``, ``less`` (1 where
-    the first is smaller), ``logistic``, or ``log_odds`` (the logistic of which is what
-    ``saturate`` means).
+    ``less`` (1 where the first is smaller), ``logistic``, ``log_odds`` (the logistic of which is
+    what ``saturate`` means) or one of `FUNCTIONS` but ``saturate``, ``sqrt``, ``abs``, ``log2``
+    and ``log10``, which are made of the others.
     """
 
     op: str
@@ -192,6 +197,10 @@ def call(name: str, *args: Node) -> Node:
         return power(args[0], const(0.5))
     if name == "saturate":
         return _node("logistic", _node("log_odds", *args))
+    if name == "abs":
+        return _node("max", args[0], mul(MINUS_ONE, args[0]))
+    if name in ("log2", "log10"):
+        return mul(const(1 / math.log(2.0 if name == "log2" else 10.0)), log(args[0]))
     return _node(name, *args)
 
 
@@ -242,7 +251,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<op>\*\*|[-+*/^(),]))"
 )
-_ARITY = {name: 2 if name in ("min", "max", "saturate") else 1 for name in FUNCTIONS}
+_ARITY = {name: 2 if name in ("min", "max", "saturate") else 1 for name in (*FUNCTIONS, *ALIASES)}
 
 
 class _Parser:
@@ -336,7 +345,7 @@ class _Parser:
                 return self.function(value)
             if value == "pi":
                 return const(math.pi)
-            if value in FUNCTIONS:
+            if value in _ARITY:
                 raise self.error(f"{value} is a function: write {value}(...)")
             return axis(value) if value in self.axes else parameter(value)
         raise self.error(f"expected a number, a name or '(', found {value!r}")
@@ -350,7 +359,7 @@ class _Parser:
         self.expect(")")
         if len(args) != _ARITY[name]:
             raise self.error(f"{name} takes {_ARITY[name]} argument(s), got {len(args)}")
-        return call(name, *args)
+        return call(ALIASES.get(name, name), *args)
 
 
 def parse(text: str, *, axes: Collection[str]) -> Node:

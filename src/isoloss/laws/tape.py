@@ -21,8 +21,15 @@ _UNARY: dict[str, np.ufunc] = {
     "log": np.log,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
     "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
     "tanh": np.tanh,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
 }
 _BINARY: dict[str, np.ufunc] = {
     "add": np.add,
@@ -93,7 +100,14 @@ def _less(a: Any, b: Any) -> Any:
     return np.less(np.real(a), np.real(b)).astype(np.float64)
 
 
+def _erf(a: Any, out: Any = None) -> Any:
+    from scipy.special import erf
+
+    return erf(a, out=out) if out is not None else erf(a)
+
+
 _SPECIAL = {
+    "erf": _erf,
     "less": _filled(_less),
     "logistic": _filled(logistic),
     "log_odds": _filled(log_odds),
