@@ -29,6 +29,7 @@ _HOME = {
     "LeastSquares": "isoloss.fit:LeastSquares",
     "OneSided": "isoloss.fit:OneSided",
     "PUBLISHED": "isoloss.laws:PUBLISHED",
+    "Regression": "isoloss.fit:Regression",
     "Runs": "isoloss.runs:Runs",
     "allocate": "isoloss.plan:allocate",
     "backtest": "isoloss.fit:backtest",
@@ -42,6 +43,7 @@ _HOME = {
     "law_names": "isoloss.laws:law_names",
     "plan_runs": "isoloss.study:plan_runs",
     "read_runs": "isoloss.runs:read_runs",
+    "regress": "isoloss.fit:regress",
     "study": "isoloss.study",
 }
 
@@ -57,10 +59,12 @@ if TYPE_CHECKING:
     from isoloss.fit import LeastAbsolute as LeastAbsolute
     from isoloss.fit import LeastSquares as LeastSquares
     from isoloss.fit import OneSided as OneSided
+    from isoloss.fit import Regression as Regression
     from isoloss.fit import backtest as backtest
     from isoloss.fit import bootstrap as bootstrap
     from isoloss.fit import fit as fit
     from isoloss.fit import fit_laws as fit_laws
+    from isoloss.fit import regress as regress
     from isoloss.laws import PUBLISHED as PUBLISHED
     from isoloss.laws import Law as Law
     from isoloss.laws import get_law as get_law
@@ -88,6 +92,7 @@ __all__ = [
     "LeastAbsolute",
     "LeastSquares",
     "OneSided",
+    "Regression",
     "Runs",
     "__version__",
     "allocate",
@@ -102,6 +107,7 @@ __all__ = [
     "law_names",
     "plan_runs",
     "read_runs",
+    "regress",
     "study",
 ]
 

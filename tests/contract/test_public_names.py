@@ -6,9 +6,10 @@ import isoloss
 
 NAMES = {
     "__version__", "FitError", "Fit", "Huber", "InputError", "Interval", "IsolossError", "Law",
-    "LawError", "LawSet", "LeastAbsolute", "LeastSquares", "OneSided", "PUBLISHED", "Runs",
+    "LawError", "LawSet", "LeastAbsolute", "LeastSquares", "OneSided", "PUBLISHED", "Regression",
+    "Runs",
     "allocate", "backtest", "bootstrap", "embedded_runs", "fit", "fit_laws", "forecast",
-    "get_law", "law_from_expression", "law_names", "plan_runs", "read_runs", "study",
+    "get_law", "law_from_expression", "law_names", "plan_runs", "read_runs", "regress", "study",
 }  # fmt: skip
 VERBS = {
     "fit": ["runs", "law"],
@@ -17,6 +18,7 @@ VERBS = {
     "plan_runs": ["runs", "budget"],
     "study": ["runs"],
     "read_runs": ["source"],
+    "regress": ["columns", "formula"],
 }
 
 

@@ -15,6 +15,8 @@ from isoloss.fit.objective import (
     OneSided,
     parse_objective,
 )
+from isoloss.fit.regress import regress
+from isoloss.fit.regression import Regression
 from isoloss.fit.result import Fit
 from isoloss.fit.uncertainty import bootstrap
 
@@ -31,6 +33,7 @@ __all__ = [
     "Objective",
     "OneSided",
     "Reason",
+    "Regression",
     "backtest",
     "bootstrap",
     "fit",
@@ -38,6 +41,7 @@ __all__ = [
     "forecast",
     "influence",
     "parse_objective",
+    "regress",
 ]
 
 make_callable(__name__)
