@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import isoloss
 import isoloss.fit.approach as approach_module
 import isoloss.fit.certificate as certificate_module
 from fit.designs import CHINCHILLA, design, law_of, table
 from isoloss.errors import FitError, InputError
-from isoloss.fit import fit
+from isoloss.fit import Huber, fit, regress
 from isoloss.fit.engine import CONVERGED, Solutions, minimise
 from isoloss.fit.kernel import Kernel
+from isoloss.fit.prepare import prepare
 from isoloss.runs import Runs
 
 # The package exports a function of the module's name.
@@ -31,11 +33,8 @@ def codes(result: Any) -> set[str]:
     return {r.code for r in result.reasons}
 
 
-@pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
-@pytest.mark.parametrize("column", range(5))
-def test_a_wrong_derivative_is_noticed(
-    factor: float, column: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def spoil_tape(monkeypatch: pytest.MonkeyPatch, slot: int, factor: float) -> None:
+    """Multiply one output of the second-order tape: value, gradient, then second derivatives."""
     original = Kernel.__init__
 
     def broken(self: Kernel, *args: Any, **options: Any) -> None:
@@ -44,16 +43,41 @@ def test_a_wrong_derivative_is_noticed(
 
         def wrong(theta: Any, rows: Any, n: int, outs: Any) -> None:
             run(theta, rows, n, outs)
-            outs[1 + column][...] *= factor
+            outs[slot][...] *= factor
 
         self._full.run = wrong  # type: ignore[method-assign]
 
     monkeypatch.setattr(Kernel, "__init__", broken)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
+@pytest.mark.parametrize("column", range(5))
+def test_a_wrong_derivative_is_noticed(
+    factor: float, column: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_tape(monkeypatch, 1 + column, factor)
     found = fit(noisy, draws=0)
     assert found.status == "failed"
     assert "DERIVATIVE" in codes(found)
     with pytest.raises(FitError):
         found.require()
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
+@pytest.mark.parametrize("pair", range(9))
+def test_a_wrong_second_derivative_is_noticed(
+    factor: float, pair: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimum may be right all the same: what led to it is not, so it is not called good."""
+    spoil_tape(monkeypatch, 6 + pair, factor)
+    found = fit(noisy, draws=0)
+    assert found.status == "failed"
+    assert "DERIVATIVE" in codes(found)
+
+
+def test_all_second_derivatives_of_the_test_law_were_spoiled(noisy: Runs) -> None:
+    data = prepare(noisy, law_of("chinchilla"))
+    assert len(Kernel(data.law, data.x, data.loss, Huber(1e-3)).pairs) >= 9
 
 
 def test_a_wrong_derivative_at_large_scale_alone_is_noticed(
@@ -213,3 +237,108 @@ def test_weights_that_hide_runs_do_not_hide_that() -> None:
     for bad in (np.zeros(len(runs)), -np.ones(len(runs)), np.ones(3), np.full(len(runs), np.nan)):
         with pytest.raises(InputError, match="weights"):
             fit(runs, weights=bad, draws=0)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "E + A*B*N**-alpha + C*D**-beta",
+        "E + F + A*N**-alpha + B*D**-beta",
+        "E + A*N**(-alpha-gamma) + B*D**-beta",
+        "E + A*N**-alpha + C*N**-alpha + B*D**-beta",
+    ],
+)
+def test_parameters_that_stand_for_each_other_are_noticed(formula: str, noisy: Runs) -> None:
+    columns = {a: np.array(noisy[a]) for a in ("N", "D", "loss")}
+    found = fit(Runs(columns=columns), formula, draws=0)
+    assert found.status != "ok"
+    assert codes(found) & {"FLAT", "NOT_A_MINIMUM"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", ["N", "D", "loss"])
+def test_a_number_that_is_none_is_refused_by_name(column: str, value: float, noisy: Runs) -> None:
+    columns = {a: np.array(noisy[a]) for a in ("N", "D", "loss")}
+    columns[column][7] = value
+    with pytest.raises(InputError, match=rf"{column}\[7\]"):
+        Runs(columns=columns)
+    # A reader keeps going, and says which row it did not take.
+    read = isoloss.read_runs(columns)
+    assert [r.code for r in read.refused] == ["NOT_FINITE"]
+    assert len(read) == len(noisy) - 1
+
+
+def test_a_table_joined_to_itself_gives_no_better_answer(noisy: Runs) -> None:
+    columns = {a: np.tile(noisy[a], 2) for a in ("N", "D", "loss")}
+    read = isoloss.read_runs(columns)
+    assert len(read) == len(noisy)
+    assert {r.code for r in read.refused} == {"DUPLICATE"}
+    # Rows that were put there by hand are kept, as seeds of one configuration that move together.
+    once, twice = fit(noisy, draws=400), fit(Runs(columns=columns), draws=400)
+    assert twice.method == "cluster bootstrap"
+    np.testing.assert_allclose(twice.draws.std(axis=0), once.draws.std(axis=0), rtol=0.2)
+
+
+X = np.linspace(-1.0, 4.0, 24)
+Y = 2 * np.exp(-0.7 * X) - 1 + 0.01 * np.cos(9 * X)
+CURVE = "a*exp(-k*x) - b"
+
+
+def test_the_curve_that_is_spoiled_below_is_ok() -> None:
+    assert regress({"x": X, "y": Y}, CURVE).status == "ok"
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
+@pytest.mark.parametrize("slot", range(1, 6))
+def test_a_regression_with_a_wrong_derivative_is_not_ok(
+    slot: int, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slots 1 to 3: first derivatives by a, b and k; 4 and 5: second ones by (a, k), (k, k)."""
+    spoil_tape(monkeypatch, slot, factor)
+    try:
+        found = regress({"x": X, "y": Y}, CURVE)
+    except FitError:
+        return
+    assert found.status == "failed"
+    assert "DERIVATIVE" in codes(found)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "a*c*exp(-k*x) - b",
+        "a*exp(-k*x) + c*exp(-k*x) - b",
+        "a*exp(-k*x + c) - b",
+        "a*exp(-(k + c)*x) - b",
+        "a*exp(-k*x) - b + c",
+        "a*exp(-k*x) - b + c*(x - x)",
+        "a*sin(k) + b*x",
+    ],
+)
+def test_a_regression_on_parameters_that_stand_for_each_other_is_not_ok(formula: str) -> None:
+    found = regress({"x": X, "y": Y}, formula)
+    assert found.status != "ok"
+    assert codes(found) & {"FLAT", "NOT_A_MINIMUM"}
+
+
+def test_a_regression_on_a_table_joined_to_itself_is_not_ok() -> None:
+    found = regress({"x": np.tile(X, 2), "y": np.tile(Y, 2)}, CURVE)
+    assert codes(found) == {"DUPLICATE"}
+    # Two seeds that happen to agree are not that.
+    some = regress({"x": np.r_[X, X[:3]], "y": np.r_[Y, Y[:3]]}, CURVE)
+    assert some.status == "ok"
+
+
+def test_a_regression_whose_engine_lies_about_its_end_is_not_ok(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = sys.modules["isoloss.fit.regress"]
+
+    def perturbed(*args: Any, **options: Any) -> Solutions:
+        s = minimise(*args, **options)
+        return Solutions(s.q * 1.05, s.value, s.status * 0 + CONVERGED, s.iterations)
+
+    monkeypatch.setattr(module, "minimise", perturbed)
+    found = regress({"x": X, "y": Y}, CURVE)
+    assert found.status != "ok"
+    assert codes(found) & {"GRADIENT", "SECOND_ENGINE", "DIGITS"}

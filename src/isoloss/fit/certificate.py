@@ -9,6 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.fit.approach import restored
+from isoloss.fit.derivatives import second_derivative_error
 from isoloss.fit.engine import CONVERGED, Solutions, minimise
 from isoloss.fit.kernel import Kernel
 from isoloss.laws.tape import evaluate
@@ -63,7 +64,8 @@ class Certificate:
         (Objective of an engine without second derivatives, from other starts, minus ours)
         relative to ours. Negative: it found a better point.
     derivative_error
-        Largest relative difference of the symbolic derivatives and complex-step ones.
+        Largest relative difference of the symbolic derivatives, first and second, and
+        complex-step ones.
     at_bound
         Parameters at a bound.
     """
@@ -111,7 +113,7 @@ def certify(
     _, design_condition, _ = _spectrum(terms.major[0][np.ix_(free, free)], g[free])
     agree = int(np.sum(solutions.value <= value + AGREEMENT * scale))
     gap = _second_engine(kernel, solutions, starts, w, value, scale)
-    error = _derivative_error(kernel, q[0])
+    error = float(np.max([_derivative_error(kernel, q[0]), _second_error(kernel, q[0])]))
     names = kernel.law.names
     certificate = Certificate(
         scaled_gradient=gradient,
@@ -175,11 +177,18 @@ def _second_engine(
     return float((other.value.min() - value) / scale)
 
 
+def _rows(kernel: Kernel) -> Any:
+    """At most 32 runs. They are sorted by their axes: take them from the whole range."""
+    return np.linspace(0, kernel.n - 1, min(kernel.n, 32)).astype(int)
+
+
+def _second_error(kernel: Kernel, q: Array) -> float:
+    return second_derivative_error(kernel, q, _rows(kernel))
+
+
 def _derivative_error(kernel: Kernel, q: Array) -> float:
     """Compare the engine's derivatives with complex steps of the law, on at most 32 runs."""
-    law = kernel.law
-    # Runs are sorted by their axes: take them from the whole range.
-    rows = np.linspace(0, kernel.n - 1, min(kernel.n, 32)).astype(int)
+    law, rows = kernel.law, _rows(kernel)
     jac = kernel.jacobian(q[None], rows)[0]
     step = 1e-30 * np.maximum(np.abs(q), 1e-3)
     theta = kernel.scaled(q + 1j * np.diag(step))
