@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fit.designs import CHINCHILLA, TRUTHS, design, law_of, table
-from isoloss.errors import FitError
+from isoloss.errors import FitError, InputError, LawError
 from isoloss.fit import Fit, LeastSquares, fit
 from isoloss.laws import Law, law_from_expression
 from isoloss.runs import Runs
@@ -147,3 +147,27 @@ def test_noise_that_shrinks_with_scale_is_weighted() -> None:
         ]
         better += errors[1] < errors[0]
     assert better >= 5
+
+
+def test_a_start_of_the_users_own_is_tried_first() -> None:
+    """A rate per parameter of the model: nothing says so, and no start is within reach of it."""
+    size = np.geomspace(1e7, 1e10, 16)
+    runs = Runs(columns={"N": size, "loss": 1.7 + 0.9 * np.exp(-3e-9 * size)})
+    formula = "E + A*exp(-k*N)"
+    alone = fit(runs, formula, draws=0)
+    assert alone.status != "ok"
+    found = fit(runs, formula, draws=0, starts=[{"E": 1.0, "A": 1.0, "k": 1e-9}])
+    assert found.parameters["k"] == pytest.approx(3e-9, rel=1e-6)
+    assert found.rms_residual < 1e-9
+    with pytest.raises(LawError, match="no value for k"):
+        fit(runs, formula, draws=0, starts=[{"E": 1.0, "A": 1.0}])
+    with pytest.raises(InputError, match="starts"):
+        fit(runs, formula, draws=0, starts=[{"E": 1.0, "A": np.nan, "k": 1.0}])
+
+
+def test_starts_do_not_change_what_is_found_without_them() -> None:
+    runs = table("chinchilla", noise=0.01)
+    one = fit(runs, draws=0)
+    other = fit(runs, draws=0, starts=[CHINCHILLA])
+    assert other.value == pytest.approx(one.value, rel=1e-9)
+    assert other.certificate.n_starts == one.certificate.n_starts + 1

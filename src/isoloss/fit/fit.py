@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array, as_level, as_seed
+from isoloss._core.arrays import Array, as_level, as_seed, as_vector
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError
 from isoloss.fit.absolute import solve_absolute
@@ -44,6 +45,7 @@ def fit(
     level: float = 0.9,
     rng: int = 0,
     axis: str | None = None,
+    starts: Sequence[Mapping[str, float]] = (),
     journal: Path | None = None,
 ) -> Fit:
     r"""Fit a law to runs.
@@ -76,6 +78,8 @@ def fit(
         Seed of the resampling; everything else is deterministic.
     axis
         Resource of a one-resource law.
+    starts
+        Values of all parameters, in your units, to start from besides those that are found.
     journal
         Folder where finished bootstrap blocks are kept, to continue after a kill.
 
@@ -112,7 +116,7 @@ def fit(
         reasons = design_reasons(data)
         if noise == "scale":
             data = _reweighted(data, goal)
-        kernel, solutions, certificate, found = _solve(data, goal)
+        kernel, solutions, certificate, found = _solve(data, goal, starts)
         reasons += found
         best = solutions.q[int(np.argmin(solutions.value))]
         theta = kernel.natural(best)
@@ -169,10 +173,12 @@ def fit(
     )
 
 
-def _solve(data: Prepared, goal: Objective) -> tuple[Kernel, Solutions, Certificate, list[Reason]]:
+def _solve(
+    data: Prepared, goal: Objective, given: Sequence[Mapping[str, float]] = ()
+) -> tuple[Kernel, Solutions, Certificate, list[Reason]]:
     """Find starts and the minimum, and certify it."""
     kernel = Kernel(data.law, data.x, data.loss, goal, smooth=1e-2)
-    solutions, starts = solve(kernel, data)
+    solutions, starts = solve(kernel, data, given)
     if not np.isfinite(solutions.value).any():
         raise FitError(
             "NO_FINITE_START",
@@ -184,9 +190,14 @@ def _solve(data: Prepared, goal: Objective) -> tuple[Kernel, Solutions, Certific
     return kernel, solutions, certificate, reasons
 
 
-def solve(kernel: Kernel, data: Prepared) -> tuple[Solutions, Array]:
+def solve(
+    kernel: Kernel, data: Prepared, given: Sequence[Mapping[str, float]] = ()
+) -> tuple[Solutions, Array]:
     """Minimise from good starts; on very many runs the starts are tried on a part of them."""
     special = _special_cases(kernel, data)
+    if given:
+        own = [kernel.internal(as_vector("starts", kernel.law.theta(s))) for s in given]
+        special = np.vstack([*own, *([] if special is None else [special])])
     if kernel.n <= MANY:
         starts = find_starts(kernel, data.weights, extra=special)
         return descend(kernel, starts, data.weights), starts
