@@ -86,7 +86,7 @@ def test_a_fit_continues_its_journal_and_no_other(
     first = fit(runs, draws=300, journal=tmp_path)
     pieces = sorted(tmp_path.rglob("*.npy"))
     assert len(pieces) == 2
-    module = sys.modules["isoloss.fit.fit"]
+    module = sys.modules["isoloss.fit.draw_methods"]
     with monkeypatch.context() as patch:
         patch.setattr(module, "resample_weights", lambda *a, **k: pytest.fail("drawn again"))
         second = fit(runs, draws=300, journal=tmp_path)

@@ -44,17 +44,19 @@ from isoloss.cli.common import (
 )
 @click.option(
     "--noise",
-    type=click.Choice(["constant", "scale"]),
     default="constant",
     show_default=True,
-    help="'scale': noise that shrinks with scale sets the weights.",
+    help="What sets the weights: constant, scale (shrinks with scale), seeds (their spread), or "
+    "column:NAME (standard error of each loss).",
 )
 @click.option(
     "--resample",
-    type=click.Choice(["auto", "case", "cluster"]),
+    type=click.Choice(
+        ["auto", "case", "cluster", "wild", "residual", "seed", "jackknife", "normal"]
+    ),
     default="auto",
     show_default=True,
-    help="What moves together in the bootstrap.",
+    help="How the parameters are drawn.",
 )
 @click.option(
     "--journal",

@@ -6,6 +6,7 @@ from isoloss.fit.certificate import Certificate, Reason
 from isoloss.fit.fit import fit
 from isoloss.fit.forecast import Forecast, forecast
 from isoloss.fit.influence import Influence, influence
+from isoloss.fit.jackknife import Jackknife, jackknife
 from isoloss.fit.lawset import LawSet, fit_laws
 from isoloss.fit.objective import (
     Huber,
@@ -18,7 +19,7 @@ from isoloss.fit.objective import (
 from isoloss.fit.regress import regress
 from isoloss.fit.regression import Regression
 from isoloss.fit.result import Fit
-from isoloss.fit.uncertainty import bootstrap
+from isoloss.fit.uncertainty import bootstrap, bootstrap_responses
 
 __all__ = [
     "Backtest",
@@ -27,6 +28,7 @@ __all__ = [
     "Forecast",
     "Huber",
     "Influence",
+    "Jackknife",
     "LawSet",
     "LeastAbsolute",
     "LeastSquares",
@@ -36,10 +38,12 @@ __all__ = [
     "Regression",
     "backtest",
     "bootstrap",
+    "bootstrap_responses",
     "fit",
     "fit_laws",
     "forecast",
     "influence",
+    "jackknife",
     "parse_objective",
     "regress",
 ]

@@ -11,19 +11,20 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_level, as_seed, as_vector
 from isoloss._core.threads import one_thread
-from isoloss.errors import FitError, InputError
+from isoloss.errors import FitError
 from isoloss.fit.absolute import solve_absolute
 from isoloss.fit.approach import descend
 from isoloss.fit.certificate import Certificate, Reason, certify
 from isoloss.fit.design import design_reasons
-from isoloss.fit.engine import CONVERGED, Solutions, minimise
+from isoloss.fit.draws import draw_parameters
+from isoloss.fit.engine import Solutions, minimise
 from isoloss.fit.influence import influence, parameter_quantities
 from isoloss.fit.kernel import Kernel
+from isoloss.fit.noise import noise_column, seed_noise, weighted
 from isoloss.fit.objective import Objective, parse_objective
 from isoloss.fit.prepare import Prepared, as_law, prepare
 from isoloss.fit.result import Fit
 from isoloss.fit.starts import find_starts
-from isoloss.fit.uncertainty import in_blocks, resample_weights
 from isoloss.laws import Law, get_law
 from isoloss.runs import Runs, read_runs
 
@@ -65,13 +66,20 @@ def fit(
     weights
         One non-negative number a run.
     noise
-        ``"constant"``, or ``"scale"``: noise that shrinks with scale, estimated from a first
-        fit, sets the weights.
+        What is known of the noise multiplies the weights by one over its variance.
+        ``"constant"``: nothing. ``"scale"``: noise that shrinks with scale, estimated from the
+        residuals of a first fit. ``"seeds"``: the spread of repeated seeds, as a power of scale.
+        ``"column:NAME"``: a column with the standard error of each run's loss, in its unit.
     draws
-        Bootstrap draws for the intervals; 0 for none.
+        Draws for the intervals; 0 for none.
     resample
-        ``"case"``, ``"cluster"`` (configurations with all their seeds move together), or
-        ``"auto"``: cluster when configurations are repeated.
+        How the parameters are drawn. Runs drawn with replacement: ``"case"``, ``"cluster"``
+        (configurations with all their seeds move together), or ``"auto"``, which is cluster when
+        configurations are repeated. Losses drawn anew and fitted again: ``"wild"`` (the errors of
+        each configuration times one random factor), ``"residual"`` (errors dealt out anew),
+        ``"seed"`` (normal noise). Normal limits: ``"jackknife"`` (each configuration left out
+        once), ``"normal"`` (sandwich covariance), which also stands in for case and cluster
+        above 5,000 runs.
     level
         Confidence level of the intervals.
     rng
@@ -109,30 +117,30 @@ def fit(
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     goal = parse_objective(objective)
     form = as_law(law, axis=axis, axes=tuple(table.columns))
-    if noise not in ("constant", "scale"):
-        raise InputError(f"noise = {noise!r}: write 'constant' or 'scale'")
+    column = noise_column(noise)
     with one_thread():
-        data = prepare(table, form, weights)
+        data = prepare(table, form, weights, outcomes=(column,) if column else ())
         reasons = design_reasons(data)
-        if noise == "scale":
-            data = _reweighted(data, goal)
+        data = weighted(data, noise, table, goal, lambda: _first_residuals(data, goal))
         kernel, solutions, certificate, found = _solve(data, goal, starts)
         reasons += found
         best = solutions.q[int(np.argmin(solutions.value))]
         theta = kernel.natural(best)
         drawn, method = np.zeros((0, kernel.p)), "no resampling"
         if draws:
-            drawn, method, lost = _draws(
-                kernel, data, best, draws, resample, rng, journal, (table.digest, goal.name)
+            made = draw_parameters(
+                kernel,
+                data,
+                best,
+                draws=draws,
+                resample=resample,
+                seed=rng,
+                journal=journal,
+                key=(table.digest, goal.name),
+                many=kernel.n > MANY,
             )
-            if lost > 0.02 * draws:
-                reasons.append(
-                    Reason(
-                        code="DRAWS_LOST",
-                        message=f"{lost} of {draws} resamples did not converge; the intervals "
-                        "are too narrow or too wide",
-                    )
-                )
+            drawn, method = made.theta, made.method
+            reasons += made.reasons
         back = np.empty(len(data.order), dtype=np.int64)
         back[data.order] = np.arange(len(back))
         examined = None
@@ -171,6 +179,13 @@ def fit(
         seed=rng,
         influence=examined,
     )
+
+
+def _first_residuals(data: Prepared, goal: Objective) -> Array:
+    """Log residuals of a fit before the noise is known."""
+    kernel, solutions, _, _ = _solve(data, goal)
+    theta = kernel.natural(solutions.q[int(np.argmin(solutions.value))])
+    return np.asarray(np.log(data.law(theta, data.x)) - np.log(data.loss))
 
 
 def _solve(
@@ -235,118 +250,3 @@ def _special_cases(kernel: Kernel, data: Prepared) -> Array | None:
         full = dict(zip(simple.names, theta, strict=True)) | dict(values)
         extra.append(kernel.internal(np.array([full[n] for n in kernel.law.names])))
     return np.array(extra) if extra else None
-
-
-def _reweighted(data: Prepared, goal: Objective) -> Prepared:
-    """Weights from noise that is a power of scale, estimated from a first fit's residuals.
-
-    The regression is on the logarithm of absolute residuals, which outliers hardly move.
-    """
-    kernel, solutions, _, _ = _solve(data, goal)
-    theta = kernel.natural(solutions.q[int(np.argmin(solutions.value))])
-    r = np.abs(np.log(data.law(theta, data.x)) - np.log(data.loss))
-    scale = sum(np.log(v) for v in data.x.values())
-    centred = np.asarray(scale) - np.mean(scale)
-    size = np.log(r + 0.1 * np.median(r) + 1e-300)
-    slope = float(np.clip(centred @ size / max(centred @ centred, 1e-300), -0.5, 0.0))
-    weights = data.weights * np.exp(-2 * slope * centred)
-    return Prepared(data.law, data.x, data.loss, weights / weights.mean(), data.groups, data.order)
-
-
-def seed_noise(residuals: Array, groups: npt.NDArray[np.int64], p: int) -> float:
-    """Estimate the standard deviation of one run around the law, in log loss.
-
-    The spread of all residuals with a degrees-of-freedom correction, but no more than three
-    times what the middle half of them suggests: a few outliers are reported, not spread over
-    everything. Never below the spread of repeated seeds.
-    """
-    n = len(residuals)
-    spread = float(np.sqrt(np.sum(residuals**2) / max(n - p, 1)))
-    middle = 1.4826 * float(np.median(np.abs(residuals))) * (n / max(n - p, 1)) ** 0.5
-    sizes = np.bincount(groups)
-    means = np.bincount(groups, residuals) / np.maximum(sizes, 1)
-    freedom = int(np.sum(np.maximum(sizes - 1, 0)))
-    within = 0.0
-    if freedom >= 3:
-        within = float(np.sqrt(np.sum((residuals - means[groups]) ** 2) / freedom))
-    return max(min(spread, 3 * middle) if middle > 0 else spread, within)
-
-
-def _draws(
-    kernel: Kernel,
-    data: Prepared,
-    best: Array,
-    draws: int,
-    resample: str,
-    seed: int,
-    journal: Path | None,
-    key: Any,
-) -> tuple[Array, str, int]:
-    """Resampled parameters in the user's units, how, and how many did not converge."""
-    repeated = len(np.unique(data.groups)) < 0.95 * len(data.groups)
-    if resample not in ("auto", "case", "cluster"):
-        raise InputError(f"resample = {resample!r}: write auto, case or cluster")
-    clustered = resample == "cluster" or (resample == "auto" and repeated)
-    groups = data.groups if clustered else np.arange(kernel.n)
-    if kernel.n > MANY:
-        method = "cluster sandwich, normal" if clustered else "sandwich, normal"
-        return _sandwich(kernel, data, best, draws, seed, groups), method, 0
-    # What stands in for the corner of the absolute value is small beside the residuals.
-    typical = float(np.median(np.abs(kernel.predict(best[None])[0] - kernel.y))) / kernel.typical
-    smooth = max(0.05 * typical, 1e-6)
-    kernel = Kernel(data.law, data.x, data.loss, kernel.goal, scales=kernel.scales, smooth=smooth)
-
-    def block(rng: np.random.Generator, size: int) -> Array:
-        weights = resample_weights(groups, size, rng=rng) * data.weights
-        solved = minimise(
-            kernel,
-            np.repeat(best[None], size, axis=0),
-            weights=weights,
-            max_iterations=300,
-            tolerance=1e-9,
-        )
-        ok = (solved.status == CONVERGED)[:, None].astype(np.float64)
-        return np.hstack([kernel.natural(solved.q), ok])
-
-    full = in_blocks(
-        block,
-        draws,
-        seed=seed,
-        journal=journal,
-        key=[key, data.law.to_dict(), clustered, best, data.weights],
-    )
-    finite = np.isfinite(full).all(axis=1)
-    lost = int(np.sum(full[:, -1] == 0) + np.sum(~finite))
-    method = "cluster bootstrap" if clustered else "case bootstrap"
-    return full[finite, :-1], method, lost
-
-
-def _sandwich(
-    kernel: Kernel,
-    data: Prepared,
-    best: Array,
-    draws: int,
-    seed: int,
-    groups: npt.NDArray[np.int64],
-) -> Array:
-    r"""Draws from the normal limit with covariance :math:`H^{-1} (\sum_g s_g s_g^T) H^{-1}`.
-
-    The scores :math:`s_g` are sums over the runs of a group. Used where resampling would cost
-    much and the limit is at hand: very many runs.
-    """
-    terms = kernel.terms(best[None], data.weights[None])
-    scores = np.zeros((int(groups.max()) + 1, kernel.p))
-    for start in range(0, kernel.n, 4096):
-        rows = slice(start, min(start + 4096, kernel.n))
-        jac = kernel.jacobian(best[None], rows)[0]
-        r = kernel.predict(best[None], rows)[0] - kernel.y[rows]
-        score = jac * (kernel.objective.terms(r)[1] * data.weights[rows])
-        np.add.at(scores, groups[rows], score.T)
-    meat = scores.T @ scores
-    inverse = np.linalg.pinv(terms.hessian[0], hermitian=True)
-    covariance = inverse @ meat @ inverse
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    normal = np.random.default_rng(seed).standard_normal((draws, kernel.p))
-    q = np.clip(best + normal @ root.T, kernel.lower, kernel.upper)
-    return kernel.natural(q)

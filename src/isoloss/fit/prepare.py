@@ -13,6 +13,7 @@ from isoloss.errors import InputError, LawError
 from isoloss.laws import Law, get_law, is_law_name, law_from_expression
 from isoloss.laws.expression import leaves, parse
 from isoloss.runs import Runs
+from isoloss.runs.notes import configuration_ids
 
 
 def as_law(law: str | Law, *, axis: str | None = None, axes: Any = ()) -> Law:
@@ -47,8 +48,17 @@ class Prepared:
     order: npt.NDArray[np.int64]
 
 
-def prepare(runs: Runs, law: Law, weights: npt.ArrayLike | None = None) -> Prepared:
-    """Check that the runs have the law's axes, and sort them so that their order cannot matter."""
+def prepare(
+    runs: Runs,
+    law: Law,
+    weights: npt.ArrayLike | None = None,
+    *,
+    outcomes: tuple[str, ...] = (),
+) -> Prepared:
+    """Check that the runs have the law's axes, and sort them so that their order cannot matter.
+
+    Columns named in ``outcomes`` do not tell configurations apart, whatever their name says.
+    """
     if not law.names:
         raise LawError(f"{law.name}: every parameter is pinned, so there is nothing to fit")
     missing = [a for a in law.axes if a not in runs]
@@ -60,7 +70,7 @@ def prepare(runs: Runs, law: Law, weights: npt.ArrayLike | None = None) -> Prepa
     w = np.ones(n) if weights is None else as_vector("weights", weights)
     if len(w) != n or (w < 0).any() or not w.any():
         raise InputError(f"weights: {n} non-negative numbers are needed, not all zero")
-    groups = runs.configurations()
+    groups = configuration_ids({k: v for k, v in runs.columns.items() if k not in outcomes})
     order = np.lexsort([w, runs["loss"], *(runs[a] for a in reversed(law.axes))])
     _, first, labels = np.unique(groups[order], return_index=True, return_inverse=True)
     canonical = np.argsort(np.argsort(first, kind="stable"), kind="stable")[labels]

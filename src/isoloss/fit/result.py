@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array, freeze
+from isoloss._core.arrays import Array, as_level, freeze
 from isoloss._core.interval import Interval
-from isoloss.errors import FitError
+from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import Certificate, Reason
 from isoloss.fit.influence import Influence
 from isoloss.fit.objective import Objective
@@ -106,8 +106,25 @@ class Fit:
         """Interval of the mean loss, or of a single new run, at each point of ``x``.
 
         It holds *if the law is right*; `isoloss.forecast` adds the uncertainty about the law.
+
+        Parameters
+        ----------
+        x
+            Axis name to values, (n,).
+        level
+            Confidence level; that of the fit by default.
+        new_run
+            ``False``: where the law lies, which is the mean over many seeds. ``True``: where one
+            more run may land, with noise of the size `seed_noise` on top.
+
+        Raises
+        ------
+        InputError
+            The fit was made without draws.
         """
-        level = self.level if level is None else level
+        if not len(self.draws):
+            raise InputError("draws = 0: an interval needs draws; fit with draws=1000")
+        level = self.level if level is None else as_level(level)
         draws = self.predict_draws(x)
         method = f"{self.method}, law taken as right"
         if new_run:

@@ -32,7 +32,7 @@ DATA_CODES = frozenset(
 """Codes of the notes that follow from the columns alone; a selection computes them afresh."""
 
 _OUTCOMES = re.compile(
-    r"(^|_)(loss|losses|nll|perplexity|ppl|bpb|bpc|accuracy|acc|score|error|stderr|std|sem|"
+    r"(^|_)(loss|losses|nll|perplexity|ppl|bpb|bpc|accuracy|acc|score|error|stderr|std|sem|se|"
     r"time|timestamp|runtime|duration|walltime|seconds|minutes|hours|throughput|mfu|loss_.*)$"
 )
 
