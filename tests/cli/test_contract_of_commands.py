@@ -14,7 +14,7 @@ from isoloss.laws import PUBLISHED, law_names
 FIT_KEYS = {
     "schema", "law", "formula", "pinned", "tied", "parameters", "intervals", "objective",
     "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows", "n_draws",
-    "influence", "digest", "seed", "influential_rows", "n_refused", "refused",
+    "influence", "digest", "seed", "influential_rows", "profiles", "n_refused", "refused",
 }  # fmt: skip
 FORECAST_KEYS = {
     "at", "C", "loss", "interval", "mean_interval", "laws", "reach", "backtest_error",

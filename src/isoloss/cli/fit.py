@@ -59,6 +59,13 @@ from isoloss.cli.common import (
     help="How the parameters are drawn.",
 )
 @click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    help="Profile-likelihood interval of a parameter or a formula of them; may be repeated.",
+)
+@click.option(
     "--journal",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that keeps finished resamples, to go on after a kill.",
@@ -76,6 +83,7 @@ def command(
     bounds: Any,
     noise: str,
     resample: str,
+    profiles: tuple[str, ...],
     journal: Path | None,
     seed: int,
     draws: int,
@@ -87,7 +95,7 @@ def command(
 ) -> int:
     """Fit one law to RUNS (a file, or - for standard input)."""
     from isoloss.errors import InputError
-    from isoloss.fit import fit
+    from isoloss.fit import fit, profile
     from isoloss.fit.prepare import as_law
 
     table = read_table(runs, columns, units)
@@ -115,6 +123,7 @@ def command(
         rng=seed,
         journal=journal,
     )
+    traced = [profile(table, result, name) for name in profiles]
     flagged = []
     if result.influence is not None:
         marks = result.influence.flagged
@@ -126,11 +135,14 @@ def command(
     if as_json:
         answer = result.to_dict()
         answer["influential_rows"] = flagged
+        answer["profiles"] = [p.to_dict() for p in traced]
         answer["n_refused"] = len(table.refused)
         answer["refused"] = refusals(table)
         print_json(answer)
     else:
         say(result.summary())
+        for found in traced:
+            say(f"  profile: {found.summary()}")
         for row in flagged:
             say(f"  influential: row {row['row']} ({row['name']}), loss {row['loss']:.4g}")
     if result.status == "failed":

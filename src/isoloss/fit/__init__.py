@@ -16,6 +16,8 @@ from isoloss.fit.objective import (
     OneSided,
     parse_objective,
 )
+from isoloss.fit.profile import profile
+from isoloss.fit.profile_result import Profile
 from isoloss.fit.regress import regress
 from isoloss.fit.regression import Regression
 from isoloss.fit.result import Fit
@@ -34,6 +36,7 @@ __all__ = [
     "LeastSquares",
     "Objective",
     "OneSided",
+    "Profile",
     "Reason",
     "Regression",
     "backtest",
@@ -45,6 +48,7 @@ __all__ = [
     "influence",
     "jackknife",
     "parse_objective",
+    "profile",
     "regress",
 ]
 

@@ -61,7 +61,7 @@ def draw_parameters(
     if many and name in ("case", "cluster"):
         name = "normal"
     if name != "normal":
-        kernel = _smoothed(kernel, data, best)
+        kernel = smoothed(kernel, data, best)
     task = Task(
         kernel=kernel,
         data=data,
@@ -80,7 +80,7 @@ def draw_parameters(
     return Drawn(theta=theta[finite], method=method, reasons=tuple(reasons))
 
 
-def _smoothed(kernel: Kernel, data: Prepared, best: Array) -> Kernel:
+def smoothed(kernel: Kernel, data: Prepared, best: Array) -> Kernel:
     """Kernel for refits: what stands in for the corner of the absolute value.
 
     It is small beside the residuals.
