@@ -11,8 +11,8 @@ import numpy as np
 from isoloss.errors import InputError, MissingExtra
 from isoloss.runs.notes import Note
 from isoloss.runs.numbers import Cells
-from isoloss.runs.rows import automatic_name, short
-from isoloss.runs.source import MAX_OBJECTS, Batch, Limits, Source
+from isoloss.runs.rows import automatic_name, sharer, short
+from isoloss.runs.source import MAX_OBJECTS, Batch, Limits, Source, check_refused
 from isoloss.runs.table import Refusal
 
 _DEPTH = 5
@@ -33,11 +33,13 @@ def from_objects(objects: Iterable[tuple[int, object]], label: str, limits: Limi
     rows: list[int] = []
     refused: list[Refusal] = []
     skipped: dict[str, None] = {}
+    share, given = sharer(), 0
     for row, item in objects:
         limits.check(row, 1)
         if not isinstance(item, Mapping):
-            reason = f"{short(item)} is not an object of names and values"
+            reason = share(f"{short(item)} is not an object of names and values")
             refused.append(Refusal(row, automatic_name(row), "NOT_AN_OBJECT", reason))
+            check_refused(refused)
             continue
         count = len(rows)
         for name, value in _flat(item):
@@ -47,15 +49,19 @@ def from_objects(objects: Iterable[tuple[int, object]], label: str, limits: Limi
                 continue
             cells = columns.get(name)
             if cells is None:
-                cells = columns[name] = [None] * count
+                cells = columns[name] = []
                 limits.check(row, len(columns), cells=MAX_OBJECTS)
-            if len(cells) == count:  # else the name came twice in one object: the first counts
+                limits.check_gaps(count, len(columns), given)
+            if len(cells) <= count:  # else the name came twice in one object: the first counts
+                # Gaps are filled only now, so that a name seen once costs no step on every row.
+                cells.extend([None] * (count - len(cells)))
                 cells.append(value)
+                given += 1
         rows.append(row)
         limits.check(row, len(columns), cells=MAX_OBJECTS)
-        for cells in columns.values():
-            if len(cells) == count:
-                cells.append(None)
+        limits.check_gaps(len(rows), len(columns), given)
+    for cells in columns.values():
+        cells.extend([None] * (len(rows) - len(cells)))
     batch = Batch(rows, list(columns.values()), refused)
     notes = [left_out(name, "it holds lists") for name in skipped]
     return Source(label, list(columns), iter([batch]), notes)

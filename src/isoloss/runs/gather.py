@@ -16,8 +16,9 @@ from isoloss.runs.columns import POSITIVE, RESOURCES, Roles
 from isoloss.runs.flops import FLOPS_PER_PARAMETER_TOKEN
 from isoloss.runs.notes import Note, configuration_ids
 from isoloss.runs.numbers import Cells, Problem, read_numbers
-from isoloss.runs.rows import automatic_name, clean, clean_all, short, sort_rows
-from isoloss.runs.source import Source
+from isoloss.runs.problems import Problems
+from isoloss.runs.rows import automatic_name, clean, clean_all, sharer, short, sort_rows
+from isoloss.runs.source import Source, check_refused
 from isoloss.runs.table import Refusal
 
 _PROBLEMS_KEPT = 1000
@@ -35,12 +36,13 @@ class Gathered:
         self.refused: list[Refusal] = []
         self.notes: list[Note] = list(roles.notes)
         self.values: dict[str, Array] = {}
-        self.problems: dict[str, dict[int, Problem]] = {}
+        self.problems: dict[str, Problems] = {}
         self.names: list[str] = []
         self.rows: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._positions = roles.axes | roles.free
         # 350M in a column that is said to be in millions would be a guess.
         self._lettered = set(_SUFFIX_AXES) - set(units)
+        self._share = sharer()
         self._text: dict[str, object] = {}
         self._labels: set[str] = set()
         self._groups: npt.NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
@@ -50,10 +52,11 @@ class Gathered:
         """Read every batch; text columns are only remembered as marks that tell rows apart."""
         parts: dict[str, list[Array]] = {axis: [] for axis in self._positions}
         rows, marks, groups, names = [], [], [], []
-        self.problems = {axis: {} for axis in self._positions}
+        self.problems = {axis: Problems() for axis in self._positions}
         done = 0
         for batch in source.batches:
             self.refused += batch.refused
+            check_refused(self.refused)
             count = len(batch.rows)
             if not count:
                 continue
@@ -65,7 +68,7 @@ class Gathered:
                     values, problems = read_numbers(cells, suffix=axis in self._lettered)
                     if axis in self.roles.free and len(problems) == count:
                         self._text[axis] = _first_text(cells)
-                        self.problems[axis].clear()
+                        self.problems[axis] = Problems()
                         # Values that repeat name a data set or a recipe; others only a run.
                         if 1 < len(set(map(_hash, _listed(cells)))) <= count // 2:
                             self._labels.add(axis)
@@ -94,7 +97,7 @@ class Gathered:
         self, axis: str, problems: Mapping[int, Problem], done: int, mark: npt.NDArray[np.uint64]
     ) -> None:
         if axis not in self.roles.optional or len(self.problems[axis]) < _PROBLEMS_KEPT:
-            self.problems[axis].update((done + i, problem) for i, problem in problems.items())
+            self.problems[axis].add(problems, done)
         for i, problem in problems.items():
             mark[i] ^= np.uint64(hash((axis, problem)) & 0xFFFFFFFFFFFFFFFF)
 
@@ -112,7 +115,7 @@ class Gathered:
         good = np.ones(self.rows.size, dtype=bool)
         for axis in self.roles.required:
             if axis in self.values:
-                self._refuse(good, self.problems[axis], axis)
+                self._refuse(good, self.problems[axis].items(), axis)
         self._scale()
         for axis in self.roles.required:
             if axis in self.values:
@@ -130,24 +133,28 @@ class Gathered:
     def _drop_empty(self) -> None:
         """Forget a resource column without a single value, unless the caller asked for it."""
         for axis in RESOURCES:
-            problems = self.problems.get(axis, {})
+            problems = self.problems.get(axis)
             if axis in self.roles.mapped or not problems or len(problems) < self.rows.size:
                 continue
-            if all(code == "MISSING" for code, _ in problems.values()):
+            if problems.all_missing():
                 del self.values[axis], self.roles.axes[axis]
                 self.notes.append(
                     Note("COLUMN_IGNORED", "warning", f"the column for {axis} is empty")
                 )
 
     def _refuse(
-        self, good: npt.NDArray[np.bool_], problems: Mapping[int, Problem], axis: str
+        self, good: npt.NDArray[np.bool_], problems: Iterable[tuple[int, Problem]], axis: str
     ) -> None:
-        for i, (code, rest) in problems.items():
+        for i, (code, rest) in problems:
             if good[i]:
                 good[i] = False
-                self.refused.append(
-                    Refusal(int(self.rows[i]), self.name_of(i), code, f"{axis} {rest}")
-                )
+                self._list(i, code, f"{axis} {rest}")
+
+    def _list(self, i: int, code: str, reason: str) -> None:
+        """Add a row to those that are refused."""
+        refusal = Refusal(int(self.rows[i]), self.name_of(i), code, self._share(reason))
+        self.refused.append(refusal)
+        check_refused(self.refused)
 
     def _scale(self) -> None:
         for axis, factor in self.units.items():
@@ -175,7 +182,7 @@ class Gathered:
                 )
             else:
                 problems[i] = ("NOT_POSITIVE", f"= {values[i]:g}: must be above 0")
-        self._refuse(good, problems, axis)
+        self._refuse(good, problems.items(), axis)
 
     def _derive(self, good: npt.NDArray[np.bool_], flops: str) -> None:
         have = [axis for axis in ("N", "D", "C") if axis in self.values]
@@ -198,7 +205,7 @@ class Gathered:
             if axis not in self.values or np.isfinite(self.values[axis][good]).all():
                 continue
             first = int(np.flatnonzero(good & ~np.isfinite(self.values[axis]))[0])
-            _, rest = self.problems[axis].get(first, ("", "is not finite"))
+            _, rest = self.problems[axis].at(first)
             count = int((~np.isfinite(self.values[axis][good])).sum())
             self.notes.append(
                 Note(
@@ -229,9 +236,8 @@ class Gathered:
                 if first != i:
                     problems[i] = first
         for i, first in problems.items():
-            reason = f"repeats row {self.rows[first]} in every column"
-            self.refused.append(Refusal(int(self.rows[i]), self.name_of(i), "DUPLICATE", reason))
             good[i] = False
+            self._list(i, "DUPLICATE", f"repeats row {self.rows[first]} in every column")
 
     def note_mixture(self, good: npt.NDArray[np.bool_]) -> None:
         """Warn when text that was left out tells apart runs that the numbers cannot."""

@@ -25,7 +25,7 @@ from isoloss.runs.rows import short
 from isoloss.runs.sniff import HEAD, sniff
 from isoloss.runs.source import Limits, Source
 from isoloss.runs.table import Conventions, Runs
-from isoloss.runs.text import CappedStream, read_csv, read_json, read_jsonl
+from isoloss.runs.text import CappedStream, csv_fault, read_csv, read_json, read_jsonl
 
 MAX_ROWS = 5_000_000
 MAX_BYTES = 2 * 2**30
@@ -104,7 +104,7 @@ def read_runs(
                 f"the text is not UTF-8 (byte {error.object[error.start]:#04x}); save it as UTF-8"
             ) from None
         except csv.Error as error:
-            raise InputError(f"the table cannot be read: {error}") from None
+            raise InputError(f"the table cannot be read: {csv_fault(error)}") from None
         except OSError as error:
             raise InputError(f"the source cannot be read: {error.strerror or error}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,18 @@ def short(value: object, limit: int = 60) -> str:
     else:
         text = type(value).__name__
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def sharer(most: int = 1000) -> Callable[[str], str]:
+    """Return a function that gives one text for equal texts, so that millions cost one."""
+    known: dict[str, str] = {}
+
+    def share(text: str) -> str:
+        if text in known or len(known) < most:
+            return known.setdefault(text, text)
+        return text
+
+    return share
 
 
 def automatic_name(row: int) -> str:

@@ -18,6 +18,13 @@ MAX_OBJECTS = 50_000_000
 """Cells held as Python objects, which cost several times more (JSON)."""
 MAX_JSON_BYTES = 256 * 2**20
 """A JSON document is parsed whole; JSON lines are not."""
+MAX_CONTAINERS = 10_000_000
+"""Objects and lists of one JSON document: an empty one takes three bytes of text, 70 in memory."""
+MAX_GAPS = 50
+"""Cells that may be absent for each that is given, in tables of more than `FEW_CELLS`."""
+FEW_CELLS = 2_000_000
+MAX_REFUSED = 1_000_000
+"""Refused rows are all listed, so there must be an end to them."""
 BATCH_ROWS = 32_768
 BATCH_CELLS = 1_000_000
 
@@ -41,11 +48,29 @@ class Limits:
                 "keep the columns that matter, as CSV or Parquet"
             )
 
+    def check_gaps(self, rows: int, columns: int, given: int) -> None:
+        """Refuse objects that share hardly any names: as a table they would be all gaps."""
+        if rows * columns > FEW_CELLS and rows * columns > MAX_GAPS * given:
+            raise InputError(
+                f"{rows:,} rows name {columns:,} columns and fill one cell in {MAX_GAPS} or fewer; "
+                "is this a table of runs? Keep the columns that matter"
+            )
+
     def too_large(self, most: int | None = None) -> InputError:
         """Build the error for a source of too many bytes."""
         limit = self.bytes if most is None else min(most, self.bytes)
         what = "raise max_bytes" if limit == self.bytes else "write JSON lines, CSV or Parquet"
         return InputError(f"the source is larger than {limit:,} bytes; {what}")
+
+
+def check_refused(refused: Sequence[Refusal]) -> None:
+    """Stop where nearly nothing of a large source can be used."""
+    if len(refused) > MAX_REFUSED:
+        first = refused[0]
+        raise InputError(
+            f"more than {MAX_REFUSED:,} rows cannot be used, such as row {first.row}: "
+            f"{first.reason}; is this a table of runs?"
+        )
 
 
 @dataclass(frozen=True, slots=True)

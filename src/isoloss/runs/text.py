@@ -12,10 +12,11 @@ from typing import Any
 from isoloss.errors import InputError
 from isoloss.runs.frames import from_mapping, from_objects
 from isoloss.runs.numbers import read_numbers
-from isoloss.runs.rows import automatic_name, short
+from isoloss.runs.rows import automatic_name, clean, sharer, short
 from isoloss.runs.source import (
     BATCH_CELLS,
     BATCH_ROWS,
+    MAX_CONTAINERS,
     MAX_JSON_BYTES,
     Batch,
     Limits,
@@ -81,13 +82,18 @@ def read_csv(stream: CappedStream, label: str, limits: Limits, *, suffix: str) -
     try:
         header = next(reader, [])
     except csv.Error as error:
-        raise InputError(f"the header cannot be read: {error}") from None
+        raise InputError(f"the header cannot be read: {csv_fault(error)}") from None
     limits.check(1, len(header))
     if header and not read_numbers(header, suffix=False)[1]:
         raise InputError(
             f"the first line holds numbers ({short(first.strip())}); it must name the columns"
         )
     return Source(label, header, _csv_batches(reader, stream, len(header), limits))
+
+
+def csv_fault(error: csv.Error) -> str:
+    """Say what the csv module objects to; it quotes the delimiter, which may be a tab."""
+    return clean(str(error).replace("'\t'", "a tab"))
 
 
 def _text(stream: CappedStream, *, newline: str) -> io.TextIOWrapper:
@@ -106,14 +112,15 @@ def _csv_batches(
     reader: Iterator[list[str]], stream: CappedStream, width: int, limits: Limits
 ) -> Iterator[Batch]:
     size = max(1, min(BATCH_ROWS, BATCH_CELLS // max(width, 1)))
-    done = 0
+    done, share = 0, sharer()
     while True:
         stream.batch = 0
         try:
             chunk = list(islice(reader, size))
         except csv.Error as error:
             raise InputError(
-                f"after row {done}: {error}; a quote may be left open or a field too long"
+                f"after row {done}: {csv_fault(error)}; a quote may be left open or a field "
+                "too long"
             ) from None
         if not chunk:
             return
@@ -126,25 +133,32 @@ def _csv_batches(
         refused = []
         if not even:
             numbered = list(zip(rows, chunk, strict=True))
-            refused = [_fields(n, len(r), width) for n, r in numbered if len(r) != width]
+            refused = [
+                Refusal(n, automatic_name(n), "FIELDS", share(_uneven(len(r), width)))
+                for n, r in numbered
+                if len(r) != width
+            ]
             rows = [n for n, r in numbered if len(r) == width]
             chunk = [r for r in chunk if len(r) == width]
         columns = list(zip(*chunk, strict=True)) if chunk else [()] * width
         yield Batch(rows, columns, refused)
 
 
-def _fields(row: int, count: int, width: int) -> Refusal:
-    return Refusal(
-        row, automatic_name(row), "FIELDS", f"{count} fields where the header has {width}"
-    )
+def _uneven(count: int, width: int) -> str:
+    return f"{count} fields where the header has {width}"
 
 
 def read_json(stream: CappedStream, label: str, limits: Limits) -> Source | dict[str, Any]:
     """Read a list of objects, an object of columns, one object, or a saved runs artifact."""
     most = min(MAX_JSON_BYTES, limits.bytes)
-    data = io.BufferedReader(stream, 2**18).read(most + 1)
+    data = _whole(stream, most)
     if len(data) > most:
         raise limits.too_large(MAX_JSON_BYTES)
+    if data.count(b"{") + data.count(b"[") > MAX_CONTAINERS:
+        raise InputError(
+            f"the JSON holds more than {MAX_CONTAINERS:,} objects and lists; write JSON lines, CSV "
+            "or Parquet"
+        )
     try:
         value = json.loads(data.decode("utf-8-sig"))
     except RecursionError:
@@ -162,6 +176,15 @@ def read_json(stream: CappedStream, label: str, limits: Limits) -> Source | dict
     if value and all(isinstance(column, dict) for column in value.values()):
         return from_mapping(value, label, limits)
     return from_objects([(1, value)], label, limits)
+
+
+def _whole(stream: CappedStream, most: int) -> bytes:
+    """Read up to one byte more than ``most``, without room for bytes that never come."""
+    parts, size = [], 0
+    while size <= most and (part := stream.read(2**20)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 def read_jsonl(stream: CappedStream, label: str, limits: Limits) -> Source:
