@@ -11,6 +11,7 @@ import pytest
 
 from cli.commands import call, good, write
 from isoloss.errors import IsolossError
+from isoloss.runs import read_runs
 from runs.mutants import TOKENS, damage, read
 
 OPTIONS = {
@@ -59,8 +60,7 @@ def try_command(command: str, name: str, seed: int, folder: Path) -> int:
         assert not result.stdout or command == "fit"
         return result.exit_code
     answer: dict[str, Any] = json.loads(result.stdout)
-    with path.open("rb") as file:
-        expected = read(file.read())
+    expected = read_runs(path)
     refused = answer["input"]["refused"] if command == "study" else answer["refused"]
     assert [r["row"] for r in refused] == [r.row for r in expected.refused]
     used = (answer["input"] if command == "study" else answer)["n_rows"]

@@ -56,3 +56,26 @@ def test_a_name_given_twice_by_nesting_keeps_the_first_value_and_its_row() -> No
     assert runs["q"].tolist() == [1.0, 3.0]
     assert [r.row for r in runs.refused] == [2]
     accounted(runs, 3)
+
+
+@pytest.mark.parametrize("broken", ["{", '{"N": 1e6,, "loss": 3}', '{"N": 1e6} trailing'])
+def test_a_damaged_first_line_does_not_cost_the_others(broken: str) -> None:
+    """Without a suffix JSON lines were told by their first line alone, good or bad."""
+    rows = [json.dumps({"N": 1e6 * i, "loss": 3.0 / i}) for i in range(1, 4)]
+    runs = survive("\n".join([broken, *rows]).encode())
+    assert runs is not None
+    assert runs.rows == (2, 3, 4)
+    assert [(r.row, r.code) for r in runs.refused] == [(1, "NOT_AN_OBJECT")]
+
+
+def test_documents_over_several_lines_are_no_json_lines() -> None:
+    row = {"N": 1e6, "loss": 3.0}
+    for text in (
+        json.dumps([row], indent=0),
+        "[\n" + json.dumps(row) + "\n]",
+        "[\n" + json.dumps(row) + ",\n" + json.dumps(row | {"N": 2e6}) + "\n]",
+        json.dumps(row, indent=1),
+        '{"N":\n{"0": 1e6, "1": 2e6},\n"loss":\n{"0": 3.0, "1": 2.9}\n}',
+        '{"N":\n{"0": 1e6}\n,"loss":\n{"0": 3.0}\n}',
+    ):
+        assert read(text.encode()).refused == (), text

@@ -87,11 +87,23 @@ def _foreign(what: str, advice: str) -> InputError:
 
 
 def _is_lines(text: bytes) -> bool:
-    """Whether the first line is a JSON object of its own, with more after it."""
-    first, _, rest = text.partition(b"\n")
-    if not rest.strip():
+    """Whether the first line is a JSON object of its own, with more after it.
+
+    The first may be damaged; but two whole objects in lines that follow each other without a
+    comma are no part of any one document.
+    """
+    lines, rest = [], text
+    while rest and len(lines) < 3:
+        line, _, rest = rest.partition(b"\n")
+        lines.append(line)
+        rest = rest.lstrip()
+    if len(lines) < 2:
         return False
+    return _is_object(lines[0]) or (len(lines) > 2 and all(map(_is_object, lines[1:])))
+
+
+def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(first), dict)
+        return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
