@@ -50,7 +50,7 @@ def sniff(head: bytes, suffix: str) -> str:
     """
     if head.startswith(b"PAR1"):
         return "parquet"
-    _refuse_foreign(head)
+    _refuse_foreign(head, suffix)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise InputError("the source is empty")
@@ -61,7 +61,7 @@ def sniff(head: bytes, suffix: str) -> str:
     return "csv"
 
 
-def _refuse_foreign(head: bytes) -> None:
+def _refuse_foreign(head: bytes, suffix: str) -> None:
     if head.startswith(b"PK\x03\x04"):
         sheet = b"[Content_Types].xml" in head or b"xl/" in head
         what = "an Excel or Office file" if sheet else "a zip archive"
@@ -74,6 +74,8 @@ def _refuse_foreign(head: bytes) -> None:
             raise _foreign(what, advice)
     if head[257:262] == b"ustar":
         raise _foreign("a tar archive", _UNPACK)
+    if suffix in ("pickle", "pkl"):  # the oldest protocols have no mark of their own
+        raise _foreign("a Python pickle", _NO_PICKLE)
     if b"\x00" in head:
         sample = head[:4096]
         wide = max(sample[::2].count(0), sample[1::2].count(0)) > len(sample) // 5
@@ -92,7 +94,8 @@ def _is_lines(text: bytes) -> bool:
     The first may be damaged; but two whole objects in lines that follow each other without a
     comma are no part of any one document.
     """
-    lines, rest = [], text
+    lines: list[bytes] = []
+    rest = text
     while rest and len(lines) < 3:
         line, _, rest = rest.partition(b"\n")
         lines.append(line)
