@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 
+from isoloss.coverage import shipped_coverage
+from isoloss.coverage.noises import NOISES
+from isoloss.coverage.page import render_markdown
+from isoloss.coverage.truths import TRUTHS
 from isoloss.laws import PUBLISHED, get_law, law_names
 from isoloss.runs.columns import ALIASES
 
@@ -19,6 +23,7 @@ ROOMS = (
     ("isoloss.fit", "Fits, law sets, forecasts"),
     ("isoloss.plan", "Plans"),
     ("isoloss.study", "Studies"),
+    ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
     ("isoloss.plot", "Pictures"),
     ("isoloss.sweep", "Sweeps"),
@@ -63,6 +68,33 @@ def aliases() -> str:
     return table(["Axis", "Names (case, spaces and punctuation do not count)"], rows)
 
 
+def coverage() -> str:
+    """Coverage that this release ships with, from its file; the numbers stand nowhere else."""
+    shipped = shipped_coverage()
+    if shipped is None:
+        return "This version ships no result: `isoloss coverage` makes one."
+    return render_markdown(shipped.answers).rstrip()
+
+
+def simulated() -> str:
+    """What is simulated: truths, designs, noises."""
+    truths = [
+        [f"`{t.name}`", f"`{t.law.formula}`", _values(t.values), t.meaning] for t in TRUTHS.values()
+    ]
+    noises = [[f"`{n.name}`", n.meaning, _values(n.to_dict())] for n in NOISES.values()]
+    return "\n\n".join(
+        [
+            table(["Truth", "Formula", "Values", "Meaning"], truths),
+            table(["Noise", "Meaning", "Values"], noises),
+        ]
+    )
+
+
+def _values(named: Mapping[str, object]) -> str:
+    """List the numbers of a truth or a noise, those that are not zero."""
+    return ", ".join(f"{k} {v:.4g}" for k, v in named.items() if isinstance(v, float) and v)
+
+
 def reference() -> str:
     """Directives for every public name of every room."""
     parts = []
@@ -95,6 +127,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "published": published,
     "aliases": aliases,
     "reference": reference,
+    "coverage": coverage,
+    "simulated": simulated,
 }
 
 

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 HEAVY = ("numpy", "scipy", "torch", "matplotlib", "click", "rich", "pandas", "polars", "pyarrow")
-ROOMS = ("_core", "laws", "runs", "fit", "plan", "plot", "sweep", "report", "study", "cli")
+ROOMS = ("_core", "laws", "runs", "fit", "plan", "plot", "sweep", "report", "study", "coverage",
+         "cli")  # fmt: skip
 
 
 def python(code: str, *, hidden: tuple[str, ...] = ()) -> str:

@@ -26,7 +26,7 @@ PAGES = [
     for p in (*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
     if p.exists()
 ]
-CODE_PAGES = ("fitting", "regression", "forecasting", "planning", "data")
+CODE_PAGES = ("fitting", "regression", "forecasting", "planning", "data", "coverage")
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -10,6 +10,7 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
     "forecast": "Forecast the loss at a target or a budget.",
     "laws": "List the laws, or published constants.",
