@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.fit.engine import minimise
@@ -22,6 +23,10 @@ MOST_RUNS = 5_000
 """Of more runs, this many spread over scale are back-tested: scores are averages over runs."""
 LEAST_REACH = 1.5
 """Cuts look at least this far ahead, where the runs allow it."""
+EMPHASES = (0.0, 0.5, 1.0, 2.0)
+"""Powers of scale that runs are weighted by, to see which extrapolates."""
+RUNS_A_PARAMETER = 2
+"""Weights must leave at least this many effective runs for each parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,28 +70,54 @@ class Backtest:
         Scale of each run (compute where known), (n,).
     cuts, entries
         Splits, and scores by law, objective and cut.
+    emphases
+        Powers p of the weights :math:`s^p` on runs of scale s that were tried.
     predictions
-        (law, objective) to predicted losses, (cuts, n).
+        (law, objective) to predicted losses, (emphases, cuts, n); NaN where the law could not be
+        fitted.
+    spreads
+        (law, objective) to the standard error of the mean log prediction above each cut that
+        follows from the noise of the runs below it, (emphases, cuts).
     """
 
     scale: Array
     loss: Array
     cuts: tuple[Cut, ...]
     entries: tuple[Entry, ...]
+    emphases: tuple[float, ...]
     predictions: dict[tuple[str, str], Array]
+    spreads: dict[tuple[str, str], Array]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", freeze(self.scale))
         object.__setattr__(self, "loss", freeze(self.loss))
 
-    def scores(self, law: str, objective: str) -> Array:
-        """Mean absolute log error at each cut; infinite where the law could not be fitted."""
-        found = {e.cut: e.error for e in self.entries if (e.law, e.objective) == (law, objective)}
-        return np.array([found.get(i, np.inf) for i in range(len(self.cuts))])
+    def predicted(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
+        """Losses predicted from below each cut, (cuts, n).
 
-    def score(self, law: str, objective: str) -> float:
+        Between the emphases that were tried, logarithms are interpolated.
+        """
+        tried = np.log(self.predictions[law, objective])
+        return np.asarray(np.exp(_between(self.emphases, tried, emphasis)))
+
+    def spread(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
+        """Look up the standard errors that belong to `predicted`, (cuts,)."""
+        return _between(self.emphases, self.spreads[law, objective], emphasis)
+
+    def scores(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
+        """Mean absolute log error at each cut; infinite where the law could not be fitted."""
+        if (law, objective) not in self.predictions:
+            return np.full(len(self.cuts), np.inf)
+        found = []
+        for cut, losses in zip(self.cuts, self.predicted(law, objective, emphasis), strict=True):
+            above = self.scale >= cut.scale
+            error = np.mean(np.abs(np.log(losses[above]) - np.log(self.loss[above])))
+            found.append(error if np.isfinite(error) else np.inf)
+        return np.array(found)
+
+    def score(self, law: str, objective: str, emphasis: float = 0.0) -> float:
         """Root mean square of `scores`, the longer reaches counting more."""
-        s = self.scores(law, objective)
+        s = self.scores(law, objective, emphasis)
         return float(np.sqrt(np.average(s**2, weights=self.cut_weights()))) if len(s) else np.inf
 
     def cut_weights(self) -> Array:
@@ -168,13 +199,41 @@ def choose_cuts(scale: Array, *, least: int, most: int = MAX_CUTS) -> list[float
     return [float(v) for v in usable[np.unique(np.minimum(index, len(usable) - 1))]]
 
 
+def _between(emphases: tuple[float, ...], tried: Array, emphasis: float) -> Array:
+    """Interpolate linearly along the first axis."""
+    if len(emphases) == 1:
+        return np.asarray(tried[0])
+    right = int(np.clip(np.searchsorted(emphases, emphasis), 1, len(emphases) - 1))
+    low, high = emphases[right - 1], emphases[right]
+    share = float(np.clip((emphasis - low) / (high - low), 0.0, 1.0))
+    # At a tried emphasis nothing of its neighbour may leak in.
+    if share in (0.0, 1.0):
+        return np.asarray(tried[right - 1 + int(share)])
+    return np.asarray((1 - share) * tried[right - 1] + share * tried[right])
+
+
+def effective_runs(weights: Array) -> Array:
+    r"""Kish's effective number of runs, :math:`(\sum w)^2 / \sum w^2`, over the last axis."""
+    return np.asarray(np.sum(weights, axis=-1) ** 2 / np.sum(weights**2, axis=-1))
+
+
 def backtest(
-    runs: Runs, laws: Sequence[Law], objectives: Sequence[Objective], *, most: int = MAX_CUTS
+    runs: Runs,
+    laws: Sequence[Law],
+    objectives: Sequence[Objective],
+    *,
+    emphases: Sequence[float] = (0.0,),
+    most: int = MAX_CUTS,
 ) -> Backtest:
     """Fit every law with every objective below each cut, and score the runs above.
 
-    All cuts and starts of one law and objective are one batch of the engine. Very many runs are
-    thinned first.
+    All cuts, starts and weights of one law and objective are one batch of the engine. Very many
+    runs are thinned first.
+
+    Parameters
+    ----------
+    emphases
+        Powers of scale to weight the runs by; the first must be 0, equal weights.
     """
     runs = thin(runs, MOST_RUNS)
     scale = run_scale(runs, list(dict.fromkeys(a for law in laws for a in law.axes)))
@@ -190,59 +249,126 @@ def backtest(
         )
         for m in marks
     ]
-    entries: list[Entry] = []
     predictions: dict[tuple[str, str], Array] = {}
+    spreads: dict[tuple[str, str], Array] = {}
     if cuts:
         # Weights are per run, in the order of `runs`; `prepare` sorts, so they are sorted along.
         train = np.array([scale < m for m in marks], dtype=np.float64)
         for law in laws:
             data = prepare(runs, law)
             for objective in objectives:
-                predicted = _fit_cuts(data, objective, train[:, data.order])
+                predicted, spread = _fit_cuts(
+                    data, objective, train[:, data.order], scale[data.order], emphases
+                )
                 back = np.empty_like(predicted)
-                back[:, data.order] = predicted
+                back[:, :, data.order] = predicted
                 predictions[law.name, objective.name] = back
-                for i in range(len(cuts)):
-                    above = train[i] == 0
-                    errors = np.log(back[i, above]) - np.log(runs["loss"][above])
-                    if np.isfinite(errors).all():
-                        entries.append(
-                            Entry(
-                                law=law.name,
-                                objective=objective.name,
-                                cut=i,
-                                error=float(np.mean(np.abs(errors))),
-                                bias=float(np.mean(errors)),
-                            )
-                        )
+                spreads[law.name, objective.name] = spread
     return Backtest(
         scale=scale,
         loss=runs["loss"],
         cuts=tuple(cuts),
-        entries=tuple(entries),
+        entries=_entries(scale, runs["loss"], cuts, predictions),
+        emphases=tuple(float(p) for p in emphases),
         predictions=predictions,
+        spreads=spreads,
     )
 
 
-def _fit_cuts(data: Prepared, objective: Objective, train: Array) -> Array:
-    """Predictions for all runs from the fit below each cut, (cuts, n)."""
+def _entries(
+    scale: Array, loss: Array, cuts: Sequence[Cut], predictions: Mapping[tuple[str, str], Array]
+) -> tuple[Entry, ...]:
+    """Scores of the fits with equal weights."""
+    entries = []
+    for (law, objective), losses in predictions.items():
+        for i, cut in enumerate(cuts):
+            above = scale >= cut.scale
+            errors = np.log(losses[0, i, above]) - np.log(loss[above])
+            if np.isfinite(errors).all():
+                entries.append(
+                    Entry(
+                        law=law,
+                        objective=objective,
+                        cut=i,
+                        error=float(np.mean(np.abs(errors))),
+                        bias=float(np.mean(errors)),
+                    )
+                )
+    return tuple(entries)
+
+
+def _fit_cuts(
+    data: Prepared, objective: Objective, train: Array, scale: Array, emphases: Sequence[float]
+) -> tuple[Array, Array]:
+    """Predictions for all runs, (emphases, cuts, n), and their spreads, (emphases, cuts)."""
     kernel = Kernel(data.law, data.x, data.loss, objective)
+    weights = train * data.weights
     starts, owners = [], []
-    for i, weights in enumerate(train):
-        found = find_starts(kernel, weights * data.weights, keep=4)
+    for i, row in enumerate(weights):
+        found = find_starts(kernel, row, keep=4)
         starts.append(found)
         owners += [i] * len(found)
     owner = np.array(owners, dtype=np.int64)
+    q = _best(kernel, np.concatenate(starts), owner, weights)
+    out = np.full((len(emphases), *train.shape), np.nan)
+    spreads = np.full((len(emphases), len(train)), np.nan)
+    for j, power in enumerate(emphases):
+        leaning = weights * (scale / scale.max()) ** power
+        enough = effective_runs(leaning) >= RUNS_A_PARAMETER * kernel.p
+        use = np.flatnonzero(np.isfinite(q[:, 0]) & (enough | (power == 0)))
+        # Where too few runs would be left, the fit leans as far as it can.
+        if j:
+            out[j], spreads[j] = out[j - 1], spreads[j - 1]
+        if not use.size:
+            continue
+        # The answer at one emphasis is the start for the next.
+        if power > 0:
+            q[use] = _best(kernel, q[use], np.arange(len(use)), leaning[use])
+            use = use[np.isfinite(q[use, 0])]
+        out[j, use] = data.law(kernel.natural(q[use]), data.x)
+        spreads[j, use] = _spreads(kernel, q[use], leaning[use], train[use] == 0)
+    return out, spreads
+
+
+def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: Array) -> Array:
+    """Optimum of each row of weights, the best over its starts; NaN without a finite start."""
     solved = minimise(
         kernel,
-        np.concatenate(starts),
-        weights=train[owner] * data.weights,
+        starts,
+        weights=weights[owner] / np.mean(weights, axis=1)[owner, None],
         max_iterations=80,
         tolerance=1e-9,
     )
-    # A law without a finite start below a cut has no prediction above it.
-    theta = np.full((len(train), kernel.p), np.nan)
+    q = np.full((len(weights), kernel.p), np.nan)
     for i in np.unique(owner):
         mine = np.flatnonzero(owner == i)
-        theta[i] = kernel.natural(solved.q[mine[int(np.argmin(solved.value[mine]))]])
-    return data.law(theta, data.x)
+        best = mine[int(np.argmin(solved.value[mine]))]
+        if np.isfinite(solved.value[best]):
+            q[i] = solved.q[best]
+    return q
+
+
+def _spreads(kernel: Kernel, q: Array, weights: Array, above: npt.NDArray[np.bool_]) -> Array:
+    r"""Estimate the standard error of the mean log prediction over the runs above, (B,).
+
+    With J the derivatives of the predictions, W the weights and :math:`\sigma` the noise, the
+    covariance of the parameters is :math:`\sigma^2 H^{-1} J^T W^2 J H^{-1}`, :math:`H = J^T W J`.
+    """
+    found = np.empty(len(q))
+    for i in range(len(q)):
+        jac = kernel.jacobian(q[i : i + 1], slice(0, kernel.n))[0]
+        r = kernel.predict(q[i : i + 1])[0] - kernel.y
+        w, fitted = weights[i], weights[i] > 0
+        information = (jac * w) @ jac.T
+        if not np.isfinite(information).all():
+            found[i] = np.nan
+            continue
+        inverse = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
+        n = max(float(np.sum(fitted)) - kernel.p, 1.0)
+        noise = 1.4826 * np.median(np.abs(r[fitted])) * np.sqrt(np.sum(fitted) / n)
+        mean = np.mean(jac[:, above[i]], axis=1)
+        if not kernel.objective.log:
+            mean = mean / np.mean(kernel.y[above[i]])
+        lever = (inverse @ mean) @ (jac * w)
+        found[i] = noise * np.sqrt(lever @ lever)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,22 @@ import numpy as np
 
 from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
-from isoloss.errors import FitError, IsolossError
-from isoloss.fit.backtest import Backtest, backtest
+from isoloss.errors import FitError, InputError, IsolossError
+from isoloss.fit.backtest import EMPHASES, Backtest, backtest, run_scale
 from isoloss.fit.design import design_reasons
 from isoloss.fit.fit import fit
-from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
+from isoloss.fit.objective import Huber, LeastSquares, Objective, parse_objective
 from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
 from isoloss.fit.weighting import (
+    Choice,
     Step,
-    choose_objective,
+    akaike,
+    choose,
     discrepancy,
     law_weights,
     roll,
+    rough_noise,
     verdict,
 )
 from isoloss.laws import Law
@@ -41,6 +44,10 @@ class LawSet:
         One a law, in the order of the set.
     weights
         Shares that sum to one; zero for laws that failed.
+    record, evidence
+        Shares by extrapolation alone and by fit alone; `weights` are half of each.
+    emphases
+        Power p of each law's weights :math:`s^p` on runs of scale s.
     objective
         Chosen by the back-test unless given.
     backtest
@@ -59,6 +66,9 @@ class LawSet:
 
     fits: tuple[Fit, ...]
     weights: Array
+    record: Array
+    evidence: Array
+    emphases: Array
     objective: Objective
     backtest: Backtest
     steps: tuple[Step, ...]
@@ -68,7 +78,8 @@ class LawSet:
     sentence: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", freeze(self.weights))
+        for name in ("weights", "record", "evidence", "emphases"):
+            object.__setattr__(self, name, freeze(getattr(self, name)))
 
     @property
     def best(self) -> Fit:
@@ -87,7 +98,10 @@ class LawSet:
 
     def backtest_error(self, law: str) -> float | None:
         """Root-mean-square log error of a law over the cuts; ``None`` without a back-test."""
-        value = self.backtest.score(law, self.objective.name)
+        emphasis = next(
+            (e for f, e in zip(self.fits, self.emphases, strict=True) if f.law.name == law), 0.0
+        )
+        value = self.backtest.score(law, self.objective.name, float(emphasis))
         return value if np.isfinite(value) else None
 
     @property
@@ -106,9 +120,15 @@ class LawSet:
         """Plain types."""
         names = [f.law.name for f in self.fits]
         laws = []
-        for f, w in zip(self.fits, self.weights, strict=True):
-            error = self.backtest_error(f.law.name)
-            laws.append(f.to_dict() | {"weight": float(w), "backtest_error": error})
+        for i, f in enumerate(self.fits):
+            shares = {
+                "weight": float(self.weights[i]),
+                "weight_by_extrapolation": float(self.record[i]),
+                "weight_by_fit": float(self.evidence[i]),
+                "emphasis": float(self.emphases[i]),
+                "backtest_error": self.backtest_error(f.law.name),
+            }
+            laws.append(f.to_dict() | shares)
         return {
             "objective": self.objective.name,
             "laws": laws,
@@ -151,7 +171,7 @@ def default_laws(runs: Runs) -> list[str]:
         if "U" in runs and bool(np.any(runs["D"] > 1.01 * runs["U"])):
             names = ["repetition", "repetition_joint", *names]
         return names
-    names = ["power_floor", "power", "shifted_power"]
+    names = ["power_floor", "shifted_power"]
     if n >= 9:
         names.append("sigmoid_power")
     if n >= 12:
@@ -164,6 +184,7 @@ def fit_laws(
     laws: Sequence[str | Law] | None = None,
     *,
     objective: str | Objective = "auto",
+    emphasis: str | float = "auto",
     draws: int = 1000,
     resample: str = "auto",
     level: float = 0.9,
@@ -172,12 +193,14 @@ def fit_laws(
     journal: Path | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> LawSet:
-    r"""Fit a set of laws and weight them by held-out extrapolation.
+    r"""Fit a set of laws and weight them by held-out extrapolation and by fit.
 
-    Each law is fitted below several compute cuts and scored on the runs above. A law whose
-    weighted mean squared error over the cuts is :math:`e^2` gets a weight proportional to
-    :math:`e^{-m}`, m the number of cuts but at most 3: the likelihood of m normal errors with
-    their common variance integrated out.
+    Each law is fitted below several cuts in scale and scored on the runs above, with runs weighted
+    equally and by powers of their scale: no law is exactly right, and the runs nearest to the
+    target say most about it. Each law gets the *emphasis* p of its weights :math:`s^p` from that
+    record, and half of its weight: :math:`e^{-m}` with e the geometric mean of its errors over the
+    cuts and m the number of cuts, but at most 3 (2 on one axis). The other half is its Akaike
+    weight, by how well it fits all runs; laws that the fit rejects keep nothing of the first.
 
     Parameters
     ----------
@@ -186,8 +209,9 @@ def fit_laws(
     laws
         Names, formulas or laws; by default those that suit the axes of the runs.
     objective
-        ``"auto"`` lets the back-test choose among Huber, least squares and a one-sided Huber;
-        the default Huber(1e-3) is kept unless another errs at least a tenth less.
+        ``"auto"`` lets the back-test choose between Huber(1e-3) and least squares.
+    emphasis
+        ``"auto"``, or one power for all laws; 0 weights all runs equally.
     draws, resample, level, rng, axis, journal
         As in `fit`.
     on_step
@@ -205,9 +229,8 @@ def fit_laws(
     names = tuple(table.columns)
     forms = _distinct([as_law(law, axis=axis, axes=names) for law in laws or default_laws(table)])
     auto = isinstance(objective, str) and objective.strip().lower() == "auto"
-    candidates = (
-        [Huber(1e-3), LeastSquares(), OneSided(1e-3)] if auto else [parse_objective(objective)]
-    )
+    candidates = [Huber(1e-3), LeastSquares()] if auto else [parse_objective(objective)]
+    powers = EMPHASES if emphasis == "auto" else (0.0, _as_emphasis(emphasis))
     fitted: list[Fit] = []
     dropped: list[tuple[str, str]] = []
     with one_thread():
@@ -221,48 +244,114 @@ def fit_laws(
                 dropped.append((form.name, str(error)))
         if not usable:
             raise _no_law(dropped)
-        test = backtest(table, usable, candidates)
-        chosen = choose_objective(
-            test, [form.name for form in usable], [c.name for c in candidates]
+        axes = tuple(dict.fromkeys(a for form in usable for a in form.axes))
+        test = backtest(table, usable, candidates, emphases=sorted(set(powers)))
+        found = choose(
+            test,
+            [form.name for form in usable],
+            [c.name for c in candidates],
+            parameters=[len(form.names) for form in usable],
+            noise=rough_noise(test),
+            curve=len(axes) == 1,
         )
-        goal = next(c for c in candidates if c.name == chosen)
+        goal = next(c for c in candidates if c.name == found.objective)
+        lean = found.emphases if emphasis == "auto" else dict.fromkeys(found.emphases, powers[1])
+        scale = run_scale(table, axes)
         for form in usable:
             say(f"fitting {form.name}")
+            power = lean[form.name]
             try:
-                found = fit(
-                    table,
-                    form,
-                    objective=goal,
-                    draws=draws,
-                    resample=resample,
-                    level=level,
-                    rng=rng,
-                    journal=journal,
+                fitted.append(
+                    fit(
+                        table,
+                        form,
+                        objective=goal,
+                        weights=(scale / scale.max()) ** power if power > 0 else None,
+                        draws=draws,
+                        resample=resample,
+                        level=level,
+                        rng=rng,
+                        journal=journal,
+                    )
                 )
             except FitError as error:
                 dropped.append((form.name, str(error)))
-            else:
-                fitted.append(found)
     if not fitted:
         raise _no_law(dropped)
+    return _weighted(
+        fitted,
+        test,
+        {c.name: c for c in candidates},
+        found if emphasis == "auto" else replace(found, emphases=lean),
+        scale=scale,
+        curve=len(axes) == 1,
+        dropped=tuple(dropped),
+        level=level,
+    )
+
+
+def _weighted(
+    fitted: Sequence[Fit],
+    test: Backtest,
+    objectives: Mapping[str, Objective],
+    found: Choice,
+    *,
+    scale: Array,
+    curve: bool,
+    dropped: tuple[tuple[str, str], ...],
+    level: float,
+) -> LawSet:
+    """Put fits, their record and their evidence together."""
     titles = [f.law.name for f in fitted]
     alive = np.array([f.status != "failed" for f in fitted], dtype=np.float64)
     if not alive.any():
         alive[:] = 1.0
     noise = float(np.median([f.seed_noise for f in fitted]))
-    weights = law_weights(test, titles, chosen, alive=alive, noise=noise)
-    steps = roll(test, titles, [c.name for c in candidates], alive=alive, noise=noise)
+    squares = {name: bool(np.isinf(goal.delta)) for name, goal in objectives.items()}
+    order = np.argsort(scale, kind="stable")
+    parameters = [len(f.law.names) for f in fitted]
+    evidence = akaike(
+        np.array([f.residuals[order] for f in fitted]),
+        np.array([f.weights[order] for f in fitted]),
+        parameters,
+        squares=squares[found.objective],
+    )
+    record = np.array([found.record[name] for name in titles])
+    weights = law_weights(record, evidence, alive, curve=curve)
+    steps = roll(
+        test,
+        titles,
+        list(objectives),
+        parameters=parameters,
+        squares=squares,
+        alive=alive,
+        noise=noise,
+        curve=curve,
+    )
     return LawSet(
         fits=tuple(fitted),
         weights=weights,
-        objective=goal,
+        record=record / max(record.sum(), 1e-300),
+        evidence=evidence,
+        emphases=np.array([found.emphases[name] for name in titles]),
+        objective=objectives[found.objective],
         backtest=test,
         steps=steps,
         discrepancy=discrepancy(test, steps, noise=noise),
-        dropped=tuple(dropped),
+        dropped=dropped,
         level=level,
         sentence=verdict(test, titles, weights),
     )
+
+
+def _as_emphasis(value: str | float) -> float:
+    try:
+        power = float(value)
+    except ValueError:
+        power = -1.0
+    if not 0 <= power <= 4:
+        raise InputError(f"emphasis = {value!r}: write 'auto', or a power of scale from 0 to 4")
+    return power
 
 
 def _no_law(dropped: Sequence[tuple[str, str]]) -> FitError:

@@ -1,27 +1,52 @@
-"""From a back-test to the objective, the weights of the laws, and what the procedure itself errs.
+r"""From a back-test to the objective, the weights of runs and of laws, and what all this errs.
 
 The same rules are applied twice: to all cuts, for the answer; and at each cut with only what was
 known below it, for an honest record of how well the whole procedure, its choices included, has
 forecast.
+
+A law's *record* at an objective and an emphasis is the geometric mean over cuts of its mean
+absolute log error. The geometric mean lets every cut rank the laws whatever the size of its
+errors: it is what remains of independent normal misses when each cut's own variance is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.fit.backtest import Backtest
+from isoloss.fit.backtest import RUNS_A_PARAMETER, Backtest, effective_runs
 
-SWITCH = 0.9
-"""Another objective replaces the default only if its back-test error is this much smaller."""
 EFFECTIVE_CUTS = 3.0
 """Cuts share runs, below and above: they count as at most this many independent observations."""
+EFFECTIVE_CUTS_OF_A_CURVE = 2.0
+"""On one axis neighbouring cuts share nearly everything."""
+REJECTED = 0.05
+"""Laws with an Akaike weight below this share of the best one's are rejected by the fit."""
 NEGLIGIBLE = 1e-3
 """Smaller weights are set to zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """What a record decides.
+
+    Attributes
+    ----------
+    objective
+        The one that extrapolated best.
+    emphases
+        Law to the power of scale that its runs are weighted by.
+    record
+        Law to its weight by extrapolation alone.
+    """
+
+    objective: str
+    emphases: Mapping[str, float]
+    record: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +63,8 @@ class Step:
         Of the laws, likewise.
     error, bias
         Mean absolute and mean signed log error of the runs above.
+    spread
+        Standard error of the mean prediction above that the noise of the runs below explains.
     reach
         Largest scale above over largest below.
     typical
@@ -51,6 +78,7 @@ class Step:
     weights: Array
     error: float
     bias: float
+    spread: float
     reach: float
     typical: float
     predicted: Array
@@ -71,67 +99,167 @@ class Step:
         }
 
 
-def score(test: Backtest, law: str, objective: str, *, below: int | None = None) -> float:
-    """Root-mean-square over cuts of a law's mean absolute log error; infinite if unknown.
+def record(
+    test: Backtest,
+    law: str,
+    objective: str,
+    emphasis: float,
+    *,
+    noise: float,
+    below: int | None = None,
+) -> float:
+    """Logarithm of the geometric mean of a law's errors over cuts; infinite if unknown.
 
     Parameters
     ----------
+    noise
+        Of one run, in log loss: errors far below it cannot rank laws.
     below
         Use only runs below this cut, scored from the cuts before it.
     """
-    if below is None:
-        return test.score(law, objective)
-    ceiling = test.cuts[below].scale
-    errors, weights = [], []
-    for j in range(below):
+    count = len(test.cuts) if below is None else below
+    if (law, objective) not in test.predictions or not count:
+        return 0.0 if not count else float("inf")
+    ceiling = np.inf if below is None else test.cuts[below].scale
+    losses = test.predicted(law, objective, emphasis)
+    logs = []
+    for j in range(count):
         rows = (test.scale >= test.cuts[j].scale) & (test.scale < ceiling)
-        if not rows.any():
-            continue
-        predicted = test.predictions[law, objective][j, rows]
-        errors.append(float(np.mean(np.abs(np.log(predicted) - np.log(test.loss[rows])))))
-        floor = test.scale[test.scale < test.cuts[j].scale].max()
-        weights.append(max(float(np.log(test.scale[rows].max() / floor)), 0.05))
-    if not errors or not np.isfinite(errors).all():
-        return float("inf")
-    return float(np.sqrt(np.average(np.square(errors), weights=weights)))
+        if rows.any():
+            error = np.mean(np.abs(np.log(losses[j, rows]) - np.log(test.loss[rows])))
+            logs.append(0.5 * np.log(error**2 + (0.1 * noise) ** 2 + 1e-24))
+    found = float(np.mean(logs)) if logs else 0.0
+    return found if np.isfinite(found) else float("inf")
 
 
-def choose_objective(
-    test: Backtest, laws: Sequence[str], objectives: Sequence[str], *, below: int | None = None
-) -> str:
-    """Objective whose best law errs least; the first one unless another is clearly better."""
-    best = {o: min(score(test, law, o, below=below) for law in laws) for o in objectives}
-    rival = min(objectives, key=lambda o: best[o])
-    return rival if best[rival] < SWITCH * best[objectives[0]] else objectives[0]
-
-
-def law_weights(
+def choose(
     test: Backtest,
     laws: Sequence[str],
-    objective: str,
+    objectives: Sequence[str],
     *,
-    alive: Array,
+    parameters: Sequence[int],
     noise: float,
+    curve: bool = False,
     below: int | None = None,
-) -> Array:
-    r"""Weights proportional to :math:`e^{-m}`, with e the scores and m at most `EFFECTIVE_CUTS`.
+) -> Choice:
+    r"""Choose the objective, each law's emphasis and its weight by extrapolation.
 
-    It is the likelihood of m normal errors of unknown common variance. Errors far below the
-    noise of one run cannot rank laws.
+    With :math:`s_{lp}` the records and m the effective number of cuts, the objective is that of
+    the best record; a law's emphasis is the mean of those tried weighted by
+    :math:`e^{-m s_{lp}}`, and its weight the mean of these.
     """
-    error = np.array([score(test, law, objective, below=below) for law in laws])
-    if not np.isfinite(error[alive > 0]).any():
-        return np.asarray(alive / alive.sum())
-    error = np.sqrt(error**2 + (0.1 * noise) ** 2 + 1e-24)
-    m = min(len(test.cuts) if below is None else below, EFFECTIVE_CUTS)
-    logs = np.where(np.isfinite(error) & (alive > 0), -m * np.log(error), -np.inf)
-    weights = np.exp(logs - logs.max())
-    weights[weights < NEGLIGIBLE * weights.sum()] = 0.0
+    tried = test.emphases
+    table = {
+        o: np.array(
+            [[record(test, law, o, p, noise=noise, below=below) for p in tried] for law in laws]
+        )
+        for o in objectives
+    }
+    goal = sorted(objectives, key=lambda o: float(np.min(table[o])))[0]
+    known = np.where(np.isfinite(table[goal]), table[goal], np.inf)
+    count = len(test.cuts) if below is None else below
+    scale = test.scale if below is None else test.scale[test.scale < test.cuts[below].scale]
+    left = np.array([effective_runs((scale / scale.max()) ** p) for p in tried])
+    few = left < RUNS_A_PARAMETER * np.array(parameters)[:, None]
+    known[few & (np.array(tried) > 0)] = np.inf
+    if not np.isfinite(known).any() or not count:
+        known[:] = np.where(np.array(tried) == tried[0], 0.0, np.inf)
+    m = max(min(count, EFFECTIVE_CUTS_OF_A_CURVE if curve else EFFECTIVE_CUTS), 1.0)
+    shares = np.where(np.isfinite(known), np.exp(-m * (known - np.min(known))), 0.0)
+    totals = np.sum(shares, axis=1)
+    means = shares @ np.array(tried) / np.fmax(totals, 1e-300)
+    return Choice(
+        objective=goal,
+        emphases=dict(zip(laws, means.tolist(), strict=True)),
+        record=dict(zip(laws, (totals / totals.sum()).tolist(), strict=True)),
+    )
+
+
+def rough_noise(test: Backtest) -> float:
+    """Noise of one run, before the fits: what the best law leaves below the highest cut."""
+    if not test.cuts:
+        return 0.0
+    below = test.scale < test.cuts[-1].scale
+    left = [
+        1.4826 * np.median(np.abs(np.log(p[0, -1, below]) - np.log(test.loss[below])))
+        for p in test.predictions.values()
+    ]
+    left = [v for v in left if np.isfinite(v)]
+    return float(min(left, default=0.0))
+
+
+def akaike(residuals: Array, weights: Array, parameters: Sequence[int], *, squares: bool) -> Array:
+    r"""Akaike weights of laws by how well they fit, (laws,).
+
+    The likelihood is :math:`\sigma^{-n}`, with :math:`\sigma` the root mean square of the
+    residuals for least squares and their mean absolute value (a Laplace likelihood) for robust
+    objectives; n is the effective number of runs, :math:`(\sum w)^2 / \sum w^2`, times
+    :math:`(1 - \rho)/(1 + \rho)` where neighbours in scale deviate alike with correlation
+    :math:`\rho` from the best of the laws: many runs that share one misfit are few.
+
+    Parameters
+    ----------
+    residuals
+        Log residuals in order of scale, (laws, n).
+    weights
+        Weights that each law was fitted with, (laws, n).
+    parameters
+        Free parameters of each law.
+    """
+    share = weights / np.sum(weights, axis=1, keepdims=True)
+    size = residuals**2 if squares else np.abs(residuals)
+    spread = np.sum(share * size, axis=1)
+    spread = np.sqrt(spread) if squares else spread
+    spread = np.where(np.isfinite(spread), np.maximum(spread, 1e-12), np.inf)
+    best = int(np.argmin(spread))
+    if not np.isfinite(spread[best]):
+        return np.full(len(residuals), 1 / len(residuals))
+    centred = residuals[best] - np.mean(residuals[best])
+    rho = float(centred[1:] @ centred[:-1] / max(centred @ centred, 1e-300))
+    rho = min(max(rho, 0.0), 0.95)
+    n = float(effective_runs(weights[best])) * (1 - rho) / (1 + rho)
+    logs = -n * np.log(spread) - np.array(parameters, dtype=np.float64)
+    found = np.exp(logs - logs.max())
+    return np.asarray(found / found.sum())
+
+
+def law_weights(extrapolation: Array, fit: Array, alive: Array, *, curve: bool = False) -> Array:
+    """Combine two kinds of evidence: half by extrapolation, half by fit.
+
+    Laws that the fit rejects have no say by extrapolation either: a lucky forecast of a law that
+    misses what is known is luck. The other half keeps a law that the runs prefer in the set even
+    where a few cuts with noise in them prefer a simpler one. The points of a single curve share
+    what is wrong with it, so that its likelihood says little: there extrapolation alone decides.
+
+    Parameters
+    ----------
+    extrapolation, fit
+        Shares of the laws, from `choose` and `akaike`.
+    alive
+        1, or 0 for laws that failed.
+    """
+    fit = fit * alive
+    fit = fit / fit.sum() if fit.sum() > 0 else alive / alive.sum()
+    if curve:
+        fit = extrapolation * alive
+        fit = fit / fit.sum() if fit.sum() > 0 else alive / alive.sum()
+    ahead = extrapolation * alive * (curve | (fit >= REJECTED * fit.max()))
+    ahead = ahead / ahead.sum() if ahead.sum() > 0 else fit
+    weights = 0.5 * ahead + 0.5 * fit
+    weights[weights < NEGLIGIBLE] = 0.0
     return np.asarray(weights / weights.sum())
 
 
 def roll(
-    test: Backtest, laws: Sequence[str], objectives: Sequence[str], *, alive: Array, noise: float
+    test: Backtest,
+    laws: Sequence[str],
+    objectives: Sequence[str],
+    *,
+    parameters: Sequence[int],
+    squares: Mapping[str, bool],
+    alive: Array,
+    noise: float,
+    curve: bool = False,
 ) -> tuple[Step, ...]:
     """Run the whole procedure at each cut with what was known below it.
 
@@ -142,19 +270,29 @@ def roll(
     the noise below which errors do not rank laws.
     """
     steps = []
+    order = np.argsort(test.scale, kind="stable")
     for i in range(1 if len(test.cuts) > 2 else 0, len(test.cuts)):
-        goal = choose_objective(test, laws, objectives, below=i) if i else objectives[0]
-        weights = law_weights(test, laws, goal, alive=alive, noise=noise, below=i)
-        logs = sum(
-            w * np.log(test.predictions[law, goal][i])
-            for law, w in zip(laws, weights, strict=True)
-            if w > 0
+        found = choose(
+            test, laws, objectives, parameters=parameters, noise=noise, curve=curve, below=i
         )
-        cut = test.cuts[i]
-        above = test.scale >= cut.scale
-        miss = np.asarray(logs)[above] - np.log(test.loss[above])
-        if not np.isfinite(miss).all():
+        goal, lean = found.objective, found.emphases
+        logs = np.array([np.log(test.predicted(law, goal, lean[law])[i]) for law in laws])
+        spread = np.array([test.spread(law, goal, lean[law])[i] for law in laws])
+        known = order[test.scale[order] < test.cuts[i].scale]
+        powers = np.array([lean[law] for law in laws])
+        ranked = (test.scale[known] / test.scale[known].max()) ** powers[:, None]
+        fitted = akaike(
+            logs[:, known] - np.log(test.loss[known]), ranked, parameters, squares=squares[goal]
+        )
+        usable = alive * np.isfinite(logs).all(axis=1)
+        if not usable.any():
             continue
+        history = np.array([found.record[law] for law in laws])
+        weights = law_weights(history, fitted, usable, curve=curve)
+        used = weights > 0
+        mean = weights[used] @ logs[used]
+        above = test.scale >= test.cuts[i].scale
+        miss = mean[above] - np.log(test.loss[above])
         ahead = np.log(test.scale[above] / test.scale[~above].max())
         steps.append(
             Step(
@@ -163,9 +301,10 @@ def roll(
                 weights=weights,
                 error=float(np.mean(np.abs(miss))),
                 bias=float(np.mean(miss)),
-                reach=cut.reach,
+                spread=float(np.sqrt(weights[used] @ np.nan_to_num(spread[used]) ** 2)),
+                reach=test.cuts[i].reach,
                 typical=float(np.median(ahead)),
-                predicted=np.exp(np.asarray(logs)),
+                predicted=np.exp(mean),
             )
         )
     return tuple(steps)
@@ -174,17 +313,17 @@ def roll(
 def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float:
     """Error of the procedure per root of log reach, beyond what the noise of runs explains.
 
-    The runs above a cut share one systematic error, estimated by their mean signed error; what
-    the noise of that many runs explains is taken off.
+    The runs above a cut share one systematic error, estimated by their mean signed error. What
+    the noise of the runs above and the parameters' own uncertainty explain is taken off, on
+    average over the steps: the parameters' part is drawn separately, and must not count twice.
     """
     if not steps:
         return 0.0
-    rates = []
-    for s in steps:
-        cut = test.cuts[s.cut]
-        excess = max(s.bias**2 - noise**2 * (1 / cut.n_test + 1 / cut.n_train), 0.0)
-        rates.append(excess / max(s.typical, 0.2))
-    return float(np.sqrt(np.mean(rates)))
+    rates = [
+        (s.bias**2 - noise**2 / test.cuts[s.cut].n_test - s.spread**2) / max(s.typical, 0.2)
+        for s in steps
+    ]
+    return float(np.sqrt(max(float(np.mean(rates)), 0.0)))
 
 
 def freedom(steps: Sequence[Step]) -> int:
