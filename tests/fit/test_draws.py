@@ -409,7 +409,8 @@ def test_a_new_run_varies_more_than_the_mean_and_by_the_noise() -> None:
 
 
 def test_a_column_of_standard_errors_gives_the_weights() -> None:
-    runs = line_runs()
+    order = np.random.default_rng(2).permutation(15)
+    runs = Runs(columns={k: v[order] for k, v in line_runs().columns.items()})
     error = np.random.default_rng(1).uniform(0.05, 0.2, len(runs))
     both = Runs(columns={**runs.columns, "sigma": error})
     for objective, weights in (("lsq,linear", error**-2), ("lsq", (error / runs["loss"]) ** -2)):
@@ -434,6 +435,12 @@ def test_a_column_of_standard_errors_does_not_split_configurations() -> None:
         both = Runs(columns={**runs.columns, name: error})
         found = fit(both, LINE, objective="lsq,linear", noise=f"column:{name}", draws=10)
         assert found.method == "cluster bootstrap"
+    # A column called se is known for what it is; one called sigma might be a setting.
+    methods = [
+        fit(Runs(columns={**runs.columns, n: error}), LINE, draws=10).method
+        for n in ("se", "sigma")
+    ]
+    assert methods == ["cluster bootstrap", "case bootstrap"]
 
 
 def test_the_spread_of_seeds_is_found_by_scale() -> None:
@@ -449,7 +456,7 @@ def test_the_spread_of_seeds_is_found_by_scale() -> None:
     # 180 degrees of freedom: level to 5 %, slope to 0.02 (standard errors).
     slope, level = np.polyfit(np.log(data.x["N"] / 1e8), np.log(found), 1)
     assert slope == pytest.approx(-0.2, abs=0.06)
-    assert level == pytest.approx(np.log(0.01), abs=0.2)
+    assert level == pytest.approx(np.log(0.01), abs=0.12)
     weighted = fit(runs, law, noise="seeds", objective="lsq", draws=0)
     expected = found**-2 / np.mean(found**-2)
     np.testing.assert_allclose(weighted.weights[data.order], expected, rtol=1e-10)

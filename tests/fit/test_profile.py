@@ -178,6 +178,14 @@ def test_a_floor_that_the_runs_do_not_resolve_reaches_zero() -> None:
     assert reason.code == "OPEN_INTERVAL"
     assert "E below (its bound is 0)" in reason.message
     assert "OPEN_INTERVAL" in got.summary()
+    # On the way to small exponents E reaches zero and stays there.
+    found = fit(runs, objective="lsq", draws=0)
+    got = profile(runs, found, "alpha")
+    assert (got.low_end, got.high_end) == ("found", "found")
+    below = np.flatnonzero(got.values < got.interval.low)[-1]
+    pinned = fit(runs, law.pin(alpha=float(got.values[below])), objective="lsq", draws=0)
+    rise = (pinned.value - found.value) / (found.value / (14 - 5))
+    assert got.statistic[below] == pytest.approx(rise, rel=1e-5)
 
 
 def test_an_exponent_that_the_runs_do_not_bound_is_open_above() -> None:
@@ -322,6 +330,33 @@ def test_the_result_gives_plain_types_and_a_table() -> None:
     assert "Profile(alpha" in repr(got)
     with pytest.raises(ValueError, match="read-only"):
         got.values[0] = 1.0
+
+
+def test_a_step_that_newton_would_end_on_a_saddle_finds_the_minimum() -> None:
+    """With the exponent of N far too small, the data term goes through zero and comes back."""
+    rng = np.random.default_rng(11)
+    n, d = np.exp(rng.uniform(19.5, 23, 14)), np.exp(rng.uniform(21.8, 24.1, 14))
+    law = get_law("chinchilla")
+    loss = law(CHINCHILLA, {"N": n, "D": d}) * np.exp(0.01 * rng.standard_normal(14))
+    runs = Runs(columns={"N": n, "D": d, "loss": loss})
+    data = prepare(runs, law)
+    kernel = Kernel(law, data.x, data.loss, LeastSquares())
+    start = kernel.internal(fit(runs, objective="lsq", draws=0).theta)
+    v = np.array([0.05, 0.02, 0.01, 0.0])
+    _, value, reached = minimise_at(
+        kernel,
+        of_parameters(kernel, "alpha", positive=True),
+        v,
+        np.repeat(start[None], len(v), axis=0),
+        weights=data.weights,
+        mu=1.0,
+        close=1e-9,
+    )
+    np.testing.assert_allclose(reached, v, atol=1e-8)
+    for exponent, got in zip(v[:-1], value[:-1], strict=True):
+        pinned = fit(runs, law.pin(alpha=float(exponent)), objective="lsq", draws=0)
+        assert 2 * got == pytest.approx(pinned.value, rel=1e-6)
+    assert np.isfinite(value[-1])
 
 
 def test_losses_without_noise_leave_no_width() -> None:

@@ -84,25 +84,33 @@ def minimise_at(
         Where the quantity came to lie.
     """
     inner, seen = ConstrainedKernel(kernel, quantity), weights[None]
-    # Where an amplitude touches zero its exponent has no curvature, and a Newton step may end on
-    # a saddle. Steps of the majorising matrix do not, so they come first.
     y = np.stack([v, np.zeros_like(v), np.full_like(v, mu)], axis=1)
-    q = minimise(
-        inner, starts, weights=seen, y=y, newton=False, max_iterations=FIRST, tolerance=1e-8
-    ).q
-    h = np.full_like(v, np.inf)
-    open_ = np.arange(len(v))
+    q, h = starts.copy(), np.full_like(v, np.inf)
+    left = stiffened = np.arange(len(v))
     for _ in range(ROUNDS):
-        q[open_] = minimise(inner, q[open_], weights=seen, y=y[open_]).q
-        before, h[open_] = h[open_], quantity.terms(q[open_], v[open_])[0]
-        slow = np.abs(h[open_]) > 0.05 * np.abs(before)
-        still = np.abs(h[open_]) > close
-        open_, slow = open_[still], slow[still]
-        if not open_.size:
+        if stiffened.size:
+            # Where an amplitude touches zero its exponent has no curvature, and a long Newton
+            # step may end on a saddle. Steps of the majorising matrix do not, so they come first.
+            q[stiffened] = minimise(
+                inner,
+                q[stiffened],
+                weights=seen,
+                y=y[stiffened],
+                newton=False,
+                max_iterations=FIRST,
+                tolerance=1e-8,
+            ).q
+        q[left] = minimise(inner, q[left], weights=seen, y=y[left]).q
+        before, h[left] = h[left], quantity.terms(q[left], v[left])[0]
+        slow = np.abs(h[left]) > 0.05 * np.abs(before)
+        still = np.abs(h[left]) > close
+        left, slow = left[still], slow[still]
+        if not left.size:
             break
-        y[open_, 1] -= h[open_]
-        y[open_[slow], 1] /= STIFFER
-        y[open_[slow], 2] *= STIFFER
+        y[left, 1] -= h[left]
+        stiffened = left[slow]
+        y[stiffened, 1] /= STIFFER
+        y[stiffened, 2] *= STIFFER
     value = kernel.terms(q, seen, second=False).value
     good = (np.abs(h) <= close) & (_distance(inner, q, y, weights) <= NEAR)
     return q, np.where(good, value, np.inf), quantity.reached(q, v)
