@@ -138,7 +138,7 @@ def test_resamples_that_do_not_converge_are_noticed(
             options["max_iterations"] = 1
         return minimise(kernel, starts, **options)
 
-    monkeypatch.setattr(FIT, "minimise", capped)
+    monkeypatch.setattr(sys.modules["isoloss.fit.draw_methods"], "minimise", capped)
     assert "DRAWS_LOST" in codes(fit(noisy, draws=100))
 
 
