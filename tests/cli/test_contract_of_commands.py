@@ -12,7 +12,8 @@ from cli.commands import DATA, FEW, SIZES, call, good, losses, text, write
 from isoloss.laws import PUBLISHED, law_names
 
 FIT_KEYS = {
-    "schema", "law", "formula", "pinned", "tied", "parameters", "intervals", "objective",
+    "schema", "law", "law_reason", "formula", "pinned", "tied", "parameters", "intervals",
+    "objective",
     "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows", "n_draws",
     "influence", "digest", "seed", "influential_rows", "profiles", "n_refused", "refused",
 }  # fmt: skip

@@ -154,7 +154,18 @@ def read_and_fit(
     report_refused(table)
     options["rng"] = options.pop("seed")
     with progress(quiet=quiet) as step:
-        return table, fit_laws(table, list(laws) or None, on_step=step, **options)
+        fitted = fit_laws(table, list(laws) or None, on_step=step, **options)
+    if not (laws or quiet):
+        say(laws_taken(table, fitted))
+    return table, fitted
+
+
+def laws_taken(table: Any, fitted: Any) -> str:
+    """Say which laws were taken, and why, where the caller named none."""
+    names = ", ".join(f.law.name for f in fitted.fits)
+    if "N" in table and "D" in table:
+        return f"laws of N and D, which the runs have: {names}"
+    return f"laws of {', '.join(fitted.axes)}, as the runs do not have N and D both: {names}"
 
 
 def say(text: str) -> None:

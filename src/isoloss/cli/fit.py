@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ from isoloss.cli.common import (
 
 @click.command("fit")
 @runs_argument()
-@click.option("--law", default="chinchilla", show_default=True, help="Name, or a formula.")
+@click.option(
+    "--law",
+    default="auto",
+    show_default=True,
+    help="Name, or a formula; 'auto': chinchilla with N and D, power_floor with one resource.",
+)
 @click.option(
     "--objective",
     default="huber:1e-3",
@@ -96,11 +102,11 @@ def command(
     """Fit one law to RUNS (a file, or - for standard input)."""
     from isoloss.errors import InputError
     from isoloss.fit import fit, profile
-    from isoloss.fit.prepare import as_law
+    from isoloss.fit.prepare import choose_law
 
     table = read_table(runs, columns, units)
     report_refused(table)
-    form = as_law(law, axis=axis, axes=tuple(table.columns))
+    form, reason = choose_law(table, law, axis=axis)
     changes = {**merged(tie), **merged(bounds), **merged(pin)}
     if unknown := [name for name in changes if name not in form.names]:
         raise InputError(
@@ -123,6 +129,7 @@ def command(
         rng=seed,
         journal=journal,
     )
+    result = replace(result, law_reason=reason)
     traced = [profile(table, result, name) for name in profiles]
     flagged = []
     if result.influence is not None:

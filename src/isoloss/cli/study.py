@@ -16,6 +16,7 @@ from isoloss.cli.common import (
     fitting_options,
     guarded,
     json_option,
+    laws_taken,
     positive,
     print_json,
     progress,
@@ -89,6 +90,8 @@ def command(
     if as_json:
         print_json(result.answers)
     else:
+        if not laws:
+            say(laws_taken(result.runs, result.laws))
         say("")
         for line in result.answers["headline"]:
             say(line)

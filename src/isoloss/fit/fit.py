@@ -22,7 +22,7 @@ from isoloss.fit.influence import influence, parameter_quantities
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.noise import noise_column, seed_noise, weighted
 from isoloss.fit.objective import Objective, parse_objective
-from isoloss.fit.prepare import Prepared, as_law, prepare
+from isoloss.fit.prepare import Prepared, choose_law, prepare
 from isoloss.fit.result import Fit
 from isoloss.fit.starts import find_starts
 from isoloss.laws import Law, get_law
@@ -36,7 +36,7 @@ INFLUENCE_RUNS = 3_000
 
 def fit(
     runs: Any,
-    law: str | Law = "chinchilla",
+    law: str | Law | None = None,
     *,
     objective: str | Objective = "huber:1e-3",
     weights: npt.ArrayLike | None = None,
@@ -60,7 +60,9 @@ def fit(
     runs
         `Runs`, or anything `read_runs` takes: a path, a dict of columns, a dataframe.
     law
-        Name in the catalogue, formula, or `Law`.
+        Name in the catalogue, formula, or `Law`. ``None`` or ``"auto"`` follows the columns:
+        ``chinchilla`` with N and D, ``power_floor`` with one resource; ``law_reason`` of the
+        result says why.
     objective
         `Objective`, or text such as ``"huber:1e-3"``, ``"lsq"``, ``"lad"``, ``"one-sided:1e-3"``.
     weights
@@ -116,7 +118,7 @@ def fit(
     as_seed(rng)
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     goal = parse_objective(objective)
-    form = as_law(law, axis=axis, axes=tuple(table.columns))
+    form, law_reason = choose_law(table, law, axis=axis)
     column = noise_column(noise)
     with one_thread():
         data = prepare(table, form, weights, outcomes=(column,) if column else ())
@@ -178,6 +180,7 @@ def fit(
         digest=table.digest,
         seed=rng,
         influence=examined,
+        law_reason=law_reason,
     )
 
 

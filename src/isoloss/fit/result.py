@@ -48,6 +48,8 @@ class Fit:
         Weights of the runs, (n,), mean one.
     influence
         Effect of leaving out each run; ``None`` without draws.
+    law_reason
+        Why this law was taken, where the caller named none.
     """
 
     law: Law
@@ -67,6 +69,7 @@ class Fit:
     digest: str = ""
     seed: int | None = None
     influence: Influence | None = None
+    law_reason: str = ""
 
     def __post_init__(self) -> None:
         for name in ("theta", "residuals", "draws", "weights"):
@@ -145,6 +148,7 @@ class Fit:
         return {
             "schema": SCHEMA,
             "law": self.law.name,
+            "law_reason": self.law_reason or None,
             "formula": self.law.formula,
             "pinned": dict(self.law.pinned),
             "tied": dict(self.law.tied),
@@ -177,6 +181,7 @@ class Fit:
         """Table for people."""
         lines = [
             f"{self.law.name}: {self.law.formula}",
+            *([f"  taken because {self.law_reason}"] if self.law_reason else []),
             f"{self.n_rows} runs, objective {self.objective.name} = {self.value:.6g}, "
             f"rms residual {100 * self.rms_residual:.2g} %, status {self.status}",
         ]
