@@ -122,6 +122,16 @@ def test_a_lonely_optimum_is_doubted() -> None:
     assert found.status == "suspect"
 
 
+def test_an_optimum_that_few_reach_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES["waves"]
+    found = regress(case.data(), case.formula, start=case.starts())
+    assert 2 <= found.certificate.n_agree < found.certificate.n_starts
+    assert found.status == "ok"
+    monkeypatch.setattr(REGRESS, "RARE", 0.95)
+    found = regress(case.data(), case.formula, start=case.starts())
+    assert codes(found) == {"MULTIMODAL"}
+
+
 def test_mirror_images_are_told_apart_by_the_start() -> None:
     case = CASES["two decays"]
     swapped = dict(zip(("a", "b", "k", "m"), (0.5, 1.5, 0.7, 5.0), strict=True))

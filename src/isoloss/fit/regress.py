@@ -13,7 +13,7 @@ from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import AGREEMENT, Certificate, Reason, certify
 from isoloss.fit.covariance import accuracy_reasons, covariance, next_step, squares
-from isoloss.fit.engine import MAX_ITERATIONS, Solutions, minimise
+from isoloss.fit.engine import CONVERGED, MAX_ITERATIONS, Solutions, minimise
 from isoloss.fit.guess import Guesser
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.mirror import choose
@@ -25,6 +25,9 @@ from isoloss.laws import Law
 
 MANY = 5_000
 """Above this many rows, all but the best two starts are given up on a part of the rows."""
+
+RARE = 0.2
+"""Share of the starts that ended in an optimum; one that fewer reach is not called the best."""
 
 
 def regress(
@@ -112,6 +115,15 @@ def regress(
         search_for = Guesser(data.law, data.x, data.y, data.w, data.size) if search else None
         kernel, solutions, starts = _solve(data, goal, given, search_for, max_iterations)
         certificate, reasons = certify(kernel, solutions, kernel.internal(starts), data.w)
+        ended = max(int(np.sum(solutions.status == CONVERGED)), certificate.n_agree)
+        if 2 <= certificate.n_agree < RARE * ended:
+            reasons.append(
+                Reason(
+                    code="MULTIMODAL",
+                    message=f"only {certificate.n_agree} of the {ended} starts that ended in an "
+                    "optimum reached the best one, which may not be the global one: start closer",
+                )
+            )
         if len(starts) == 1 and data.nonlinear:
             reasons.append(
                 Reason(
