@@ -8,6 +8,8 @@ from isoloss.fit.forecast import Forecast, forecast
 from isoloss.fit.influence import Influence, influence
 from isoloss.fit.jackknife import Jackknife, jackknife
 from isoloss.fit.lawset import LawSet, fit_laws
+from isoloss.fit.leave_out import Quantity, forecast_of, refit_without
+from isoloss.fit.levels import Level, scale_levels
 from isoloss.fit.objective import (
     Huber,
     LeastAbsolute,
@@ -21,6 +23,7 @@ from isoloss.fit.profile_result import Profile
 from isoloss.fit.regress import regress
 from isoloss.fit.regression import Regression
 from isoloss.fit.result import Fit
+from isoloss.fit.scales import ScaleInfluence, scale_influence
 from isoloss.fit.uncertainty import bootstrap, bootstrap_responses
 
 __all__ = [
@@ -34,22 +37,29 @@ __all__ = [
     "LawSet",
     "LeastAbsolute",
     "LeastSquares",
+    "Level",
     "Objective",
     "OneSided",
     "Profile",
+    "Quantity",
     "Reason",
     "Regression",
+    "ScaleInfluence",
     "backtest",
     "bootstrap",
     "bootstrap_responses",
     "fit",
     "fit_laws",
     "forecast",
+    "forecast_of",
     "influence",
     "jackknife",
     "parse_objective",
     "profile",
+    "refit_without",
     "regress",
+    "scale_influence",
+    "scale_levels",
 ]
 
 make_callable(__name__)
