@@ -23,7 +23,9 @@ from isoloss.fit.profile_result import Profile
 from isoloss.fit.regress import regress
 from isoloss.fit.regression import Regression
 from isoloss.fit.result import Fit
+from isoloss.fit.rivals import telling_runs
 from isoloss.fit.scales import ScaleInfluence, scale_influence
+from isoloss.fit.telling import TellingRun, TellingRuns
 from isoloss.fit.uncertainty import bootstrap, bootstrap_responses
 
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     "Reason",
     "Regression",
     "ScaleInfluence",
+    "TellingRun",
+    "TellingRuns",
     "backtest",
     "bootstrap",
     "bootstrap_responses",
@@ -60,6 +64,7 @@ __all__ = [
     "regress",
     "scale_influence",
     "scale_levels",
+    "telling_runs",
 ]
 
 make_callable(__name__)
