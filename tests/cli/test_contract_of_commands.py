@@ -16,12 +16,15 @@ FIT_KEYS = {
     "objective",
     "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows", "n_draws",
     "influence", "digest", "seed", "influential_rows", "profiles", "n_refused", "refused",
+    "scale_influence", "side_by_side",
 }  # fmt: skip
 FORECAST_KEYS = {
     "at", "C", "loss", "interval", "mean_interval", "laws", "reach", "backtest_error",
     "backtest_reach", "sentence",
 }  # fmt: skip
-SHARED_KEYS = {"backtest", "laws_sentence", "n_rows", "refused"}
+SHARED_KEYS = {
+    "backtest", "laws_sentence", "n_rows", "refused", "influence", "telling_runs",
+}  # fmt: skip
 PLAN_KEYS = {
     "budget", "N_opt", "D_opt", "L_opt", "tokens_per_parameter", "intervals", "near_optimal",
     "price", "laws", "exponent_N", "exponent_N_interval", "cost", "warnings", "sentence",

@@ -91,7 +91,8 @@ def example_study(n_runs: int = 60, n_held_out: int = 3, *, seed: int = 5) -> di
         ],
         "backtest": _backtest(rng, c[:n_runs], measured[:n_runs]),
         "held_out": _held_out(names, n, d, c, measured, clean, n_runs),
-        "influence": _influence(names, n, d, measured, residual, n_runs),
+        "influence": _influence(names, n, d, measured, residual, n_runs) | _scales(),
+        "telling_runs": _telling(),
         **_answers(1e22, float(np.max(c[:n_runs])) if n_runs else 1e20),
         **_judgement(),
     }  # fmt: skip
@@ -230,6 +231,72 @@ def _influence(
     return {"sentence": "One run moves N* by more than 15 %.", "rows": rows[:20],
             "without_flagged": {"n_dropped": 1, "N_opt": 6.1e9, "L_opt": 2.157,
                                 "parameters": {"E": 1.83, "alpha": 0.35}}}  # fmt: skip
+
+
+def _scales() -> dict[str, Any]:
+    """Leave out four budgets, of which the last decides, and one size that cannot be spared."""
+    full = {"forecast": 2.144, "N_opt": 9.0e9, "E": E0, "alpha": ALPHA}
+    levels = [
+        {"name": f"C = {c:.3g}", "axis": "C", "low": c, "high": c, "n_runs": 12, "band": False,
+         "extreme": "largest" if k == 3 else "", "reason": None, "decides": k >= 2,
+         "disagrees": k == 3, "disagreement": 4.0 if k >= 2 else None,
+         "without": {n: v * (1 - 0.02 * (k == 3)) for n, v in full.items()},
+         "standard_errors": dict.fromkeys(full, -4.2 if k == 3 else 0.3 * k)}
+        for k, c in enumerate((1e18, 1e19, 1e20, 1e21))
+    ] + [
+        {"name": "N = 4e+07", "axis": "N", "low": 4e7, "high": 4e7, "n_runs": 50, "band": False,
+         "extreme": "smallest", "reason": "N is the same in all runs", "decides": False,
+         "disagrees": False, "disagreement": None,
+         "without": dict.fromkeys(full), "standard_errors": dict.fromkeys(full)}
+    ]  # fmt: skip
+    answers = [
+        {"answer": name, "n_left_out": out, "reason": None, "law": "chinchilla",
+         "parameters": {"E": e, "alpha": 0.35},
+         "parameter_intervals": {"E": interval(e - 0.05, e + 0.05),
+                                 "alpha": interval(0.33, 0.37)},
+         "forecasts": [{"at": {"N": 9e9, "D": 1.84e11, "C": 1e22}, "loss": e + 0.3,
+                        "interval": interval(e + 0.27, e + 0.34), "N_opt": 9e9,
+                        "N_opt_interval": interval(7e9, 1.2e10)}]}
+        for name, out, e in (("all runs", 0, 1.82), ("without the flagged run", 1, 1.83),
+                             ("without the largest budget (C = 1e+21, 12 runs)", 12, 1.76))
+    ] + [{"answer": "without the smallest N", "n_left_out": 50,
+          "reason": "N is the same in all runs"}]  # fmt: skip
+    return {
+        "weighted_sentence": "Under all 3 laws with their weights held, the forecast moves most "
+                             "without sweep-7: by -0.2 %, 0.9 standard errors.",
+        "scales": {"sentence": "Without the largest budget the forecast moves from 2.144 to 2.101.",
+                   "weights_held": {"chinchilla": 0.71, "chinchilla_tied": 0.26, "kaplan": 0.03},
+                   "full": full, "levels": levels},
+        "side_by_side": answers,
+    }  # fmt: skip
+
+
+def _telling() -> dict[str, Any]:
+    def run(n: float, d: float, power: float, seeds: int | None) -> dict[str, Any]:
+        rivals = (("chinchilla", 0.71), ("chinchilla_tied", 0.26))
+        return {
+            "at": {"N": n, "D": d}, "cost": 6 * n * d, "score": 7.0, "score_per_cost": 1e-20,
+            "laws": [{"law": law, "weight": w, "loss": 2.4 - 0.1 * w,
+                      "interval": interval(2.2, 2.6)} for law, w in rivals],
+            "contrasts": [{"laws": ["chinchilla", "chinchilla_tied"], "difference_percent": -2.0,
+                           "discrimination": 7.0, "power": power, "seeds": seeds}],
+        }  # fmt: skip
+
+    near, far = run(2.5e7, 4e10, 0.41, None), run(3e7, 4e11, 0.9991, 1)
+    shared = {
+        "unit": "FLOPs",
+        "n_candidates": 900,
+        "limits": "N from 1e7 to 1e10, D/N from 1 to 80",
+    }
+    return {
+        "sentence": "One run at N = 3e+07, D = 4e+11 would tell chinchilla from chinchilla_tied.",
+        "pairs": [["chinchilla", "chinchilla_tied"]],
+        "noise": 0.004, "level": 0.05, "goal": 0.8,
+        "searches": [
+            {"most_cost": 1e21, "best": near, "thrifty": None, "by_pair": [near], **shared},
+            {"most_cost": 1e22, "best": far, "thrifty": far, "by_pair": [far], **shared},
+        ],
+    }  # fmt: skip
 
 
 def _answers(budget: float, largest: float) -> dict[str, Any]:

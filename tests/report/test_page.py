@@ -193,3 +193,53 @@ def test_same_study_gives_same_bytes_and_is_not_changed():
 def test_what_is_not_a_study_is_refused(render, study):
     with pytest.raises(InputError, match=r"study"):
         render(study)
+
+
+def section_of(page, name):
+    return re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL)[0]
+
+
+def test_the_page_names_the_run_that_would_tell(pages):
+    part = section_of(pages["complete"], "telling")
+    rows = re.findall(r"<tr><td.*?</tr>", part)
+    assert len(rows) == 2
+    assert "N 30M, D 400B" in rows[1]
+    assert "chinchilla <b>2.329</b> (2.200 – 2.600)" in rows[1]
+    assert re.findall(r"<td>([^<]*)</td>", rows[1])[-2:] == ["over 99 %", "1"]
+    assert "rejects it when the other is true" in part
+    assert 'id="telling"' not in pages["minimal"]
+
+
+def test_a_run_that_stays_the_best_is_shown_once():
+    study = example_study()
+    searches = study["telling_runs"]["searches"]
+    searches[0]["by_pair"] = searches[1]["by_pair"]
+    assert len(re.findall(r"<tr><td.*?</tr>", section_of(render_html(study), "telling"))) == 1
+
+
+def test_the_page_shows_scales_left_out_and_both_answers(pages):
+    part = section_of(pages["complete"], "influence")
+    scales = re.findall(r"<tr><td.*?</tr>", part[part.index('id="tab-scales"') :])
+    assert ["decides" in row for row in scales] == [False, False, False, True, False, False]
+    assert ["disagrees" in row for row in scales] == [False] * 4 + [True, False]
+    assert "8.8B (−4.2)" in scales[4]
+    assert "N is the same in all runs" in scales[5]
+    assert "weights held" in part
+    assert "Side by side, with 90 % intervals" in part
+    both = part[part.index('id="tab-both"') : part.index('id="tab-influence"')]
+    assert "Without the largest budget (C = 1e+21, 12 runs)" in both
+    assert "2.060 (2.030 – 2.100)" in both
+    assert "without the smallest N: not possible" in part
+
+
+def test_one_law_has_no_weights_to_hold():
+    study = example_study()
+    study["influence"]["scales"]["weights_held"] = {"chinchilla": 1.0}
+    study["influence"]["weighted_sentence"] = None
+    assert "weights held" not in section_of(render_html(study), "influence")
+
+
+def test_without_anything_that_decides_there_is_one_answer():
+    study = example_study()
+    study["influence"]["side_by_side"] = []
+    assert "tab-both" not in render_html(study)

@@ -50,7 +50,7 @@ def test_latex_braces_and_environments_balance_under_hostile_names():
     shown = render_latex_table(variants()["hostile"]())
     bare = shown.replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
-    assert re.findall(r"\\begin\{(\w+)\}", shown) == ["table", "tabular"]
+    assert re.findall(r"\\begin\{(\w+)\}", shown) == ["table", "tabular"] * 2
     rows = [line for line in shown.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
 
@@ -68,6 +68,52 @@ def test_latex_runs_no_command_of_the_study():
 def test_latex_table_holds_each_parameter():
     study = example_study()
     shown = render_latex_table(study)
-    rows = [line for line in shown.splitlines() if line.endswith(r"\\")]
+    first, second = shown.split(r"\end{table}")[:2]
+    rows = [line for line in first.splitlines() if line.endswith(r"\\")]
     assert len(rows) == sum(len(law["parameters"]) for law in study["laws"])
     assert r"$\alpha$ & $0.3478$ & [$0.3235$, $0.3756$] \\" in shown
+    told = [line for line in second.splitlines() if line.endswith(r"\\")]
+    assert len(told) == 2
+    assert told[1].endswith(r"& over 99 \% & 1 \\")
+    assert r"chinchilla\_tied $2.374$ [$2.200$, $2.600$]" in told[1]
+
+
+def test_latex_has_one_table_without_runs_that_would_tell():
+    shown = render_latex_table(example_study() | {"telling_runs": {"sentence": "No rival."}})
+    assert shown.count(r"\begin{table}") == 1
+    assert shown.endswith("\\end{table}\n")
+
+
+def test_markdown_tells_which_run_would_tell():
+    shown = render_markdown(example_study())
+    part = shown[shown.index("## Which run would tell") : shown.index("## Influence")]
+    assert "would tell chinchilla from chinchilla" in part
+    rows = [line for line in part.splitlines() if line.startswith("| 10")]
+    assert [row.split(" | ")[-2:] for row in rows] == [["41 %", "over 100 |"], ["over 99 %", "1 |"]]
+    assert "chinchilla 2.329 (2.200 – 2.600)" in rows[0]
+
+
+def test_markdown_puts_both_answers_side_by_side():
+    shown = render_markdown(example_study())
+    part = shown[shown.index("## Influence") : shown.index("## Checklist")]
+    assert "| C = 1e+21 | 12 | 2.101 (−4.2) | 8.8B (−4.2)" in part
+    assert (part.count("**decides**"), part.count("**disagrees**")) == (1, 1)
+    assert "N is the same in all runs" in part
+    head = next(line for line in part.splitlines() if line.startswith("| Quantity"))
+    assert [h.strip() for h in head.strip("|").split("|")][1:] == [
+        "All runs", "Without the flagged run",
+        "Without the largest budget (C = 1e+21, 12 runs)", "Without the smallest N",
+    ]  # fmt: skip
+    row = next(line for line in part.splitlines() if line.startswith("| E of chinchilla"))
+    assert [c.split(" (")[0].strip() for c in row.strip("|").split("|")][1:] == [
+        "1.820", "1.830", "1.760", "–",
+    ]  # fmt: skip
+
+
+def test_markdown_leaves_out_what_the_study_lacks():
+    study = example_study()
+    for key in ("influence", "telling_runs"):
+        study[key] = None
+    shown = render_markdown(study)
+    assert "## Influence" not in shown
+    assert "## Which run" not in shown

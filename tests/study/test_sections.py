@@ -14,6 +14,16 @@ from isoloss.study.answers import cost_of, fixed_axes
 from isoloss.study.doubts import doubts
 
 INTERVAL = {"low": float, "high": float, "level": float, "method": str}
+TELLING = {
+    "at": dict,
+    "cost": float,
+    "score": float,
+    "score_per_cost": float,
+    "laws": [{"law": str, "weight": float, "loss": float, "interval": INTERVAL}],
+    "contrasts": [
+        {"laws": [str], "difference_percent": float, "discrimination": float, "power": float}
+    ],
+}
 # A type, a list of one shape, or keys with their shapes; every number may be null.
 SHAPE = {
     "schema": int,
@@ -150,6 +160,64 @@ SHAPE = {
             }
         ],
         "without_flagged": (None, {"n_dropped": int, "N_opt": float, "L_opt": float}),
+        "weighted_sentence": str,
+        "scales": {
+            "sentence": str,
+            "weights_held": dict,
+            "full": {"forecast": float, "N_opt": float},
+            "levels": [
+                {
+                    "name": str,
+                    "axis": str,
+                    "low": float,
+                    "high": float,
+                    "n_runs": int,
+                    "band": bool,
+                    "extreme": str,
+                    "decides": bool,
+                    "disagrees": bool,
+                    "disagreement": float,
+                    "without": {"forecast": float, "N_opt": float},
+                    "standard_errors": {"forecast": float, "N_opt": float},
+                }
+            ],
+        },
+        "side_by_side": [
+            {
+                "answer": str,
+                "n_left_out": int,
+                "law": str,
+                "parameters": dict,
+                "parameter_intervals": dict,
+                "forecasts": [
+                    {
+                        "at": dict,
+                        "loss": float,
+                        "interval": INTERVAL,
+                        "N_opt": float,
+                        "N_opt_interval": INTERVAL,
+                    }
+                ],
+            }
+        ],
+    },
+    "telling_runs": {
+        "sentence": str,
+        "pairs": [[str]],
+        "noise": float,
+        "level": float,
+        "goal": float,
+        "searches": [
+            {
+                "most_cost": float,
+                "unit": str,
+                "n_candidates": int,
+                "limits": str,
+                "best": TELLING,
+                "thrifty": (None, TELLING),
+                "by_pair": [TELLING],
+            }
+        ],
     },
     "distrust": [{"severity": str, "code": str, "message": str, "remedy": str}],
     "checklist": [{"item": str, "answer": str, "state": str}],

@@ -13,6 +13,7 @@ from isoloss.cli.common import (
     ERROR,
     OK,
     Pairs,
+    Positive,
     bounds_type,
     fitting_options,
     guarded,
@@ -72,6 +73,12 @@ from isoloss.cli.common import (
     help="Profile-likelihood interval of a parameter or a formula of them; may be repeated.",
 )
 @click.option(
+    "--budget",
+    type=Positive(),
+    help="FLOPs, or the law's one resource, at which answers with and without influential runs "
+    "are compared; ten times the largest run by default.",
+)
+@click.option(
     "--journal",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that keeps finished resamples, to go on after a kill.",
@@ -90,6 +97,7 @@ def command(
     noise: str,
     resample: str,
     profiles: tuple[str, ...],
+    budget: float | None,
     journal: Path | None,
     seed: int,
     draws: int,
@@ -103,6 +111,8 @@ def command(
     from isoloss.errors import InputError
     from isoloss.fit import fit, profile
     from isoloss.fit.prepare import choose_law
+    from isoloss.study.both import side_by_side_lines
+    from isoloss.study.influence import examine, target_of
 
     table = read_table(runs, columns, units)
     report_refused(table)
@@ -132,8 +142,9 @@ def command(
     result = replace(result, law_reason=reason)
     traced = [profile(table, result, name) for name in profiles]
     flagged = []
-    if result.influence is not None:
-        marks = result.influence.flagged
+    marks = None if result.influence is None else result.influence.flagged
+    examined = examine(result, table, [(target_of(result, table, budget), None)], marks)
+    if marks is not None:
         flagged = [
             {"row": table.rows[i], "name": table.names[i], "loss": float(table["loss"][i])}
             for i in range(len(table))
@@ -143,6 +154,8 @@ def command(
         answer = result.to_dict()
         answer["influential_rows"] = flagged
         answer["profiles"] = [p.to_dict() for p in traced]
+        answer["scale_influence"] = examined["scales"]
+        answer["side_by_side"] = examined["side_by_side"]
         answer["n_refused"] = len(table.refused)
         answer["refused"] = refusals(table)
         print_json(answer)
@@ -152,6 +165,10 @@ def command(
             say(f"  profile: {found.summary()}")
         for row in flagged:
             say(f"  influential: row {row['row']} ({row['name']}), loss {row['loss']:.4g}")
+        if examined["scales"]:
+            say(examined["scales"]["sentence"])
+        for line in side_by_side_lines(examined["side_by_side"]):
+            say(line)
     if result.status == "failed":
         fatal = [r.message for r in result.reasons if r.fatal]
         say(f"error: {'; '.join(fatal) or 'no finite parameters'}")

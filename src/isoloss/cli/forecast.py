@@ -55,18 +55,26 @@ def command(
 
     With one target the JSON is that forecast; with several it is {"forecasts": [...]}.
     """
+    from isoloss.fit.rivals import telling_runs
     from isoloss.study import forecast_runs
-    from isoloss.study.answers import is_tested
+    from isoloss.study.answers import cost_of, is_tested
+    from isoloss.study.both import side_by_side_lines
+    from isoloss.study.influence import examine
 
     if not at and not compute:
         raise click.UsageError("give --at N=...,D=... or --compute FLOPS")
     table, fitted = read_and_fit(runs, columns, units, laws, as_json, **options)
     answers = forecast_runs(table, at, compute=compute, laws=fitted)
+    marks = None if fitted.best.influence is None else fitted.best.influence.flagged
+    examined = examine(fitted, table, [(a.at, a.loss) for a in answers], marks)
+    telling = telling_runs(fitted, table, cost=cost_of(table))
     if as_json:
         test = fitted.to_dict()
         shared = {
             "backtest": test["backtest"] | {"objective": test["objective"]},
             "laws_sentence": fitted.sentence,
+            "influence": examined,
+            "telling_runs": telling.to_dict(),
             "n_rows": len(table),
             "refused": refusals(table),
         }
@@ -76,5 +84,10 @@ def command(
         say(fitted.summary())
         for a in answers:
             say(a.summary())
+        if examined["scales"]:
+            say(examined["scales"]["sentence"])
+        for line in side_by_side_lines(examined["side_by_side"]):
+            say(line)
+        say(telling.summary())
     tested = all(is_tested(a) for a in answers)
     return OK if tested and fitted.best.status == "ok" else DOUBT

@@ -1,4 +1,4 @@
-"""Why to believe the answer: held-out forecasts, laws, back-test, influence."""
+"""Why to believe the answer: held-out forecasts, laws, back-test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from isoloss.report.answer import section
 from isoloss.report.charts import (
     backtest_figures,
     forecast_figure,
-    influence_figure,
     weights_figure,
 )
 from isoloss.report.digits import count, percent, power, significant, times
@@ -149,49 +148,6 @@ def backtest(study: Study) -> Markup:
         tag("p", text(part.get("sentence"))),
         backtest_figures(study),
         table("tab-cuts", head, rows, caption="Cuts"),
-    )
-
-
-def influence(study: Study) -> Markup:
-    """Return the runs that carry the answer, and the answer without the flagged ones."""
-    part = mapping(study.get("influence"))
-    if not part:
-        return Markup("")
-    rows: list[list[Entry]] = [
-        [
-            named(text(row.get("name"))),
-            value(row.get("N"), count),
-            value(row.get("D"), count),
-            value(row.get("loss"), significant),
-            value(100 * number(row.get("residual")), signed_percent),
-            value(row.get("N_opt_ratio"), times),
-            value(row.get("loss_shift_percent"), signed_percent),
-            value(row.get("exponent_shift"), lambda v: significant(v, 2)),
-            badge("partly", "flagged") if row.get("flagged") is True else Markup(" "),
-        ]
-        for row in records(part.get("rows"))
-    ]
-    head = ["Run dropped", "N#", "D#", "Loss#", "Residual#", "N* becomes#", "Loss moves#",
-            "Exponent moves#", "Flag"]  # fmt: skip
-    without = mapping(part.get("without_flagged"))
-    dropped = None
-    if number(without.get("n_dropped")) > 0:
-        moved = mapping(without.get("parameters")).items()
-        shown = ", ".join(f"{text(k)} {significant(number(v))}" for k, v in moved)
-        dropped = tag(
-            "p",
-            f"Without the {count(number(without.get('n_dropped')))} flagged: N*"
-            f" {count(number(without.get('N_opt')))}, loss"
-            f" {significant(number(without.get('L_opt')))}{f' ({shown})' if shown else ''}.",
-            class_="aside",
-        )
-    return section(
-        "influence",
-        "Influence of single runs",
-        tag("p", text(part.get("sentence"))),
-        influence_figure(study),
-        dropped,
-        table("tab-influence", head, rows, caption="Runs by influence"),
     )
 
 

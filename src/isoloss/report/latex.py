@@ -1,4 +1,4 @@
-"""The law and parameter table as LaTeX, for a paper."""
+"""Laws and their parameters, and the runs that would tell them apart, as LaTeX tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from isoloss.plot.access import mapping, number, records, text
 from isoloss.report.page import require_schema
 from isoloss.report.tables import described
+from isoloss.report.telling import TITLE, chance, explained, seeds, telling_rows, where
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -21,6 +22,8 @@ _GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "kappa", "lambda", "mu",
 
 def render_latex_table(study: Mapping[str, Any]) -> str:
     r"""Return a table of laws, weights, parameters and intervals (needs the booktabs package).
+
+    A second table follows where some runs would tell the laws apart.
 
     Parameters
     ----------
@@ -71,9 +74,39 @@ def render_latex_table(study: Mapping[str, Any]) -> str:
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
+            *_telling(study),
             "",
         ]
     )
+
+
+def _telling(study: Mapping[str, Any]) -> list[str]:
+    part = mapping(study.get("telling_runs"))
+    lines = []
+    for found in telling_rows(part):
+        predicted = (
+            f"{quote(law)} {_value(p.get('loss'))} {_ends(mapping(p.get('interval')))}"
+            for law, p in zip(found["laws"], found["predicted"], strict=True)
+        )
+        told = quote(chance(found["contrast"].get("power")))
+        more = quote(seeds(found["contrast"].get("seeds")))
+        cost = f"{_value(found['run'].get('cost'))} {quote(found['unit'])}"
+        cells = [quote(where(found["run"])), cost, *predicted, told, more]
+        lines.append(" & ".join(cells) + r" \\")
+    if not lines:
+        return []
+    return [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{TITLE}. {quote(explained(part))}}}",
+        r"\begin{tabular}{lrllrr}",
+        r"\toprule",
+        r"Run & Cost & One law says & The other & Told apart & Seeds needed \\ \midrule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
 
 
 def quote(shown: str) -> str:

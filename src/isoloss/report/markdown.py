@@ -9,8 +9,10 @@ from typing import Any
 from isoloss.plot.access import mapping, number, records, text, texts
 from isoloss.plot.series import runs_series
 from isoloss.report.digits import MISSING, count, percent, power, significant, times
+from isoloss.report.influence import answer_rows, answer_title
 from isoloss.report.page import require_schema
 from isoloss.report.tables import described, interval, level
+from isoloss.report.telling import TITLE, chance, explained, seeds, telling_rows, where
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 
@@ -49,6 +51,8 @@ def render_markdown(study: Mapping[str, Any]) -> str:
         _held_out(study),
         _laws(study),
         _backtest(study),
+        _telling(study),
+        _influence(study),
         _checklist(study),
         _input(study),
     ]
@@ -169,6 +173,58 @@ def _backtest(study: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     head = ["Fitted below, FLOPs#", "Fitted runs#", "Forecast runs#", "Reach#"]
     return _section("Back-test", quote(text(part.get("sentence"))), _table(head, rows))
+
+
+def _telling(study: Mapping[str, Any]) -> str:
+    part = mapping(study.get("telling_runs"))
+    rows = [
+        [f"{power(found['most_cost'])} {quote(found['unit'])}", quote(where(found["run"])),
+         *(f"{quote(law)} {significant(number(p.get('loss')))}"
+           f" ({interval(p.get('interval'), significant).shown})"
+           for law, p in zip(found["laws"], found["predicted"], strict=True)),
+         chance(found["contrast"].get("power")), seeds(found["contrast"].get("seeds"))]
+        for found in telling_rows(part)
+    ]  # fmt: skip
+    head = ["Allowed, up to#", "Run", "One law says", "The other", "Told apart by one#",
+            "Seeds needed#"]  # fmt: skip
+    note = quote(explained(part)) if rows else ""
+    return _section(TITLE, quote(text(part.get("sentence"))), note, _table(head, rows))
+
+
+def _influence(study: Mapping[str, Any]) -> str:
+    part = mapping(study.get("influence"))
+    scales = mapping(part.get("scales"))
+    full = mapping(scales.get("full"))
+    levels = [
+        [quote(text(row.get("name"))), count(number(row.get("n_runs"))),
+         *(_shifted(name, row) for name in full),
+         _verdict(row)]
+        for row in records(scales.get("levels"))
+    ]  # fmt: skip
+    head = ["Left out", "Runs#", *(f"{quote(text(name))}, s.e.#" for name in full), "Verdict"]
+    answers = records(part.get("side_by_side"))
+    both = [[quote(name), *(shown for shown, _ in cells)] for name, cells in answer_rows(answers)]
+    return _section(
+        "Influence",
+        quote(text(part.get("sentence"))),
+        quote(text(part.get("weighted_sentence"))),
+        quote(text(scales.get("sentence"))),
+        _table(head, levels),
+        _table(["Quantity", *(f"{quote(answer_title(a))}#" for a in answers)], both),
+    )
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row.get("disagrees") is True:
+        return "**disagrees**"
+    return "**decides**" if row.get("decides") is True else quote(text(row.get("reason"))) or " "
+
+
+def _shifted(name: object, row: Mapping[str, Any]) -> str:
+    shown = number(mapping(row.get("without")).get(str(name)))
+    errors = number(mapping(row.get("standard_errors")).get(str(name)))
+    write = count if str(name).startswith("N_opt") else significant
+    return f"{write(shown)} ({significant(errors, 2)})"
 
 
 def _checklist(study: Mapping[str, Any]) -> str:

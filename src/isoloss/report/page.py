@@ -10,7 +10,7 @@ from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.plot.access import text
-from isoloss.report import answer, evidence, record
+from isoloss.report import answer, evidence, influence, record, telling
 from isoloss.report.markup import Markup, tag
 
 SCHEMA = 1
@@ -23,7 +23,8 @@ _PARTS = (
     ("held-out", "Held out", evidence.held_out),
     ("laws", "Laws", evidence.laws),
     ("backtest", "Back-test", evidence.backtest),
-    ("influence", "Influence", evidence.influence),
+    ("telling", "Telling runs", telling.telling),
+    ("influence", "Influence", influence.influence),
     ("plan", "Plan", record.plan),
     ("checklist", "Checklist", record.checklist),
     ("input", "Input", record.source),

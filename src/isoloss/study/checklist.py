@@ -85,9 +85,12 @@ def checklist(runs: Runs, laws: LawSet, answers: Mapping[str, Any]) -> list[dict
         "yes",
     )
     moved = answers["influence"]
+    scales = moved["scales"] if moved else None
     item(
         "Influence of single runs",
-        moved["sentence"] if moved else "not examined",
+        (moved["sentence"] + (f" {scales['sentence']}" if scales else ""))
+        if moved
+        else "not examined",
         "yes" if moved else "no",
     )
     item(

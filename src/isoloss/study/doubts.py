@@ -77,6 +77,17 @@ def doubts(
             + (", ..." if len(names) > 8 else ""),
             "check tuning and evaluation of these runs; compare the two answers",
         )
+    scales = (moved or {}).get("scales")
+    if scales and any(row["decides"] for row in scales["levels"]):
+        apart = any(row["disagrees"] for row in scales["levels"])
+        doubt(
+            "medium" if apart else "low",
+            "INFLUENTIAL_SCALE",
+            scales["sentence"],
+            "compare the two answers; look for what changed at that scale"
+            if apart
+            else "add runs near that scale",
+        )
     alike = [f for f, w in zip(laws.fits, laws.weights, strict=True) if w > 0.1]
     for f in alike:
         for reason in f.reasons:
@@ -89,7 +100,7 @@ def doubts(
                 "see the certificate of the law",
             )
     if len(alike) > 1:
-        doubt("low", "LAWS_ALIKE", laws.sentence, "a run far off the usual ratio of D to N would")
+        doubt("low", "LAWS_ALIKE", laws.sentence, answers["telling_runs"]["sentence"])
     plan = answers["plan"]
     if plan:
         for text in (t for t in plan["warnings"] if t not in known):

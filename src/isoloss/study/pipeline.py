@@ -17,6 +17,7 @@ from isoloss._core.serial import plain, to_json, write_atomic
 from isoloss.errors import InputError, IsolossError
 from isoloss.fit import LawSet, fit_laws, forecast
 from isoloss.fit.backtest import run_scale, thin
+from isoloss.fit.rivals import telling_runs
 from isoloss.laws import Law
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
 from isoloss.runs import Note, Runs, read_runs
@@ -24,6 +25,7 @@ from isoloss.study import sections
 from isoloss.study.answers import cost_of, fixed_axes, is_joint, with_compute
 from isoloss.study.checklist import checklist
 from isoloss.study.doubts import doubts
+from isoloss.study.influence import influence_section
 
 HELD_OUT_FACTOR = 5.0
 """Runs within this factor of the largest scale are held out, if they are few enough."""
@@ -178,8 +180,9 @@ def study(
     say("forecasting")
     targets = (*_targets(table, full, plan, target), *at)
     forecasts = [forecast(full, with_compute(table, a)) for a in targets]
-    say("weighing each run")
-    moved = sections.influence_section(table, full, target)
+    say("weighing each run and each scale")
+    # Targets that the user added are forecast, but what decides is judged at the budget.
+    moved = influence_section(table, full, target, [(f.at, f.loss) for f in forecasts[:1]])
     answers: dict[str, Any] = {
         "schema": 1,
         "isoloss": isoloss.__version__,
@@ -198,6 +201,7 @@ def study(
         "path": path.path() if path is not None else None,
         "contour": sections.contour(table, full, plan),
         "influence": moved,
+        "telling_runs": telling_runs(full, table, cost=cost_of(table)).to_dict(),
     }
     answers["distrust"] = doubts(table, full, answers, trouble)
     answers["checklist"] = checklist(table, full, answers)

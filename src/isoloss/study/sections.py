@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,10 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.errors import IsolossError
-from isoloss.fit import Fit, LawSet, forecast, influence
+from isoloss.fit import LawSet, forecast
 from isoloss.fit.backtest import run_scale
-from isoloss.fit.influence import parameter_quantities
 from isoloss.plan import compare_approaches
-from isoloss.plan.optimum import solve
 from isoloss.plan.over_laws import LawSetPlan
-from isoloss.plan.problem import make_problem
 from isoloss.runs import Runs
 from isoloss.study.answers import cost_of, fixed_axes
 
@@ -209,80 +206,6 @@ def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any]
     return {"law": "weighted laws", "N": sizes, "D": data, "loss": loss.tolist()}
 
 
-def _quantities(
-    f: Fit, runs: Runs, laws: LawSet, budget: float
-) -> dict[str, Callable[[Array], Array]]:
-    """Make what a planner asks for functions of the parameters."""
-    found: dict[str, Callable[[Array], Array]] = {}
-    axes = set(f.law.axes)
-    if {"N", "D"} <= axes:
-        extra = {a: v for a, v in fixed_axes(runs, laws).items() if a in axes}
-        problem = make_problem(f.law, cost_of(runs), extra, None)
-        C = np.array([budget])
-
-        def log_size(theta: Array) -> Array:
-            return solve(problem, theta, C).log_N[:, 0]
-
-        def log_loss(theta: Array) -> Array:
-            log_N = solve(problem, theta, C).log_N
-            # Runs that cannot tell N and D apart put the optimum anywhere, or nowhere.
-            with np.errstate(all="ignore"):
-                return np.asarray(np.log(problem.loss(theta, log_N, C)[:, 0]))
-
-        found |= {"N_opt": log_size, "loss": log_loss}
-    else:
-        x = {a: runs[a].max(keepdims=True) for a in f.law.axes}
-        if f.law.axes == laws.axes and len(axes) == 1:
-            x = {f.law.axes[0]: np.array([budget])}
-        found["loss"] = lambda theta: np.log(f.law(theta, x)[:, 0])
-    return found | parameter_quantities(f.law)
-
-
-def influence_section(runs: Runs, laws: LawSet, budget: float) -> dict[str, Any] | None:
-    """Effect of each run on N_opt, the forecast and the exponents of the leading law."""
-    f = laws.best
-    if len(runs) <= len(f.law.names) + 2 or not len(f.draws) or len(runs) > 3000:
-        return None
-    quantities = _quantities(f, runs, laws, budget)
-    found = influence(f.law, f.theta, f.draws, f.objective, runs, quantities, weights=f.weights)
-    exponents = [n for n in found.quantities if n not in ("N_opt", "loss", "E")]
-    worst = np.max([np.abs(v) / found.scales[n] for n, v in found.quantities.items()], axis=0)
-    shift = found.quantities.get("N_opt")
-    rows = []
-    for i in np.argsort(-(worst + 1e3 * found.flagged), kind="stable"):
-        main = max(exponents, key=lambda n: abs(found.quantities[n][i])) if exponents else None
-        rows.append(
-            {
-                "name": runs.names[i],
-                "row": runs.rows[i],
-                **{a: float(runs[a][i]) for a in ("N", "D", "C") if a in runs},
-                "loss": float(runs["loss"][i]),
-                "residual": float(-f.residuals[i]),
-                "N_opt_ratio": None if shift is None else float(np.exp(shift[i])),
-                "loss_shift_percent": 100 * float(np.expm1(found.quantities["loss"][i])),
-                "exponent_shift": None if main is None else float(found.quantities[main][i]),
-                "standard_errors": float(worst[i]),
-                "flagged": bool(found.flagged[i]),
-            }
-        )
-    without = None
-    if found.without is not None:
-        theta = found.without[None]
-        size = quantities.get("N_opt")
-        without = {
-            "n_dropped": int(found.flagged.sum()),
-            "N_opt": None if size is None else float(np.exp(size(theta)[0])),
-            "L_opt": float(np.exp(quantities["loss"](theta)[0])),
-            "parameters": dict(zip(f.law.names, found.without.tolist(), strict=True)),
-        }
-    return {
-        "sentence": found.sentence,
-        "law": f.law.name,
-        "rows": rows[: max(40, int(found.flagged.sum()))],
-        "without_flagged": without,
-    }
-
-
 def headline(answers: Mapping[str, Any]) -> list[str]:
     """Put the answer in a few sentences."""
     lines = []
@@ -298,6 +221,11 @@ def headline(answers: Mapping[str, Any]) -> list[str]:
         lines.append(answers["plan"]["sentence"])
     lines.append(answers["held_out"]["sentence"])
     lines.append(answers["backtest"]["sentence"])
+    weights = [law["weight"] for law in answers["laws"]]
+    if sum(w > 0.1 * max(weights) for w in weights) > 1:
+        lines.append(answers["telling_runs"]["sentence"])
     if answers["influence"]:
         lines.append(answers["influence"]["sentence"])
+        if scales := answers["influence"]["scales"]:
+            lines.append(scales["sentence"])
     return lines
