@@ -103,7 +103,7 @@ def test_a_capped_minimiser_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(approach_module, "minimise", capped)
     found = fit(noisy, draws=0)
     assert found.status != "ok"
-    assert codes(found) & {"MAX_ITER", "GRADIENT", "SECOND_ENGINE"}
+    assert codes(found) & {"MAX_ITER", "GRADIENT", "SECOND_ENGINE", "MULTIMODAL"}
 
 
 def test_a_perturbed_optimum_is_noticed(noisy: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.engine import (
-    CONVERGED,
     MAX_ITER,
     MAX_ITERATIONS,
     STALLED,
@@ -24,10 +23,10 @@ from isoloss.fit.engine import (
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Objective
 
-STEPS = 12
+STEPS = 20
 PATIENCE = 3
 """Steps that are left once half of the starts have arrived."""
-ENOUGH = 1e-3
+ENOUGH = 1e-5
 """A step that gains less than this share of the objective ends the approach."""
 MEET = 0.02
 """Starts are one when going from one to the other would change the objective by this share."""
@@ -74,7 +73,7 @@ def descend(kernel: Kernel, starts: Array, weights: Array) -> Solutions:
     )
     scale = max(float(np.min(answer.value)), near.floor)
     best = int(np.argmin(answer.value))
-    if answer.status[best] != CONVERGED:
+    if answer.status[best] == STALLED:
         # The neighbourhood was no help: all the way from the starts, then.
         raw = minimise(kernel, starts, weights=weights)
         better = raw.value < answer.value
@@ -224,9 +223,11 @@ class _View:
         n = kernel.n
         self.rows: slice | npt.NDArray[np.int64] = slice(0, n)
         if n > MAX_ROWS:
-            # The runs that count, spread over the losses.
-            order = np.argsort(kernel.y, kind="stable")
-            order = order[weights[order] > 0]
+            # The runs that count, spread over the losses; of very many only every k-th,
+            # which is spread over the axes too, as runs are sorted by them.
+            order = np.flatnonzero(weights > 0)
+            order = order[:: max(1, len(order) // (16 * MAX_ROWS))]
+            order = order[np.argsort(kernel.y[order], kind="stable")]
             n = min(MAX_ROWS, len(order))
             self.rows = np.sort(order[np.linspace(0, len(order) - 1, n).astype(int)])
         self.n = n

@@ -166,6 +166,7 @@ class Kernel:
         delta = objective.delta / (1.0 if objective.log else self.scales["L"])
         self.objective = replace(objective, delta=delta or smooth * self.typical)
         self.n = len(scaled)
+        self._scratch = [np.empty(0), np.empty(0)]
         self.p = len(law.names)
         self.amplitudes = _amplitudes(self.root, law.names)
         self.logs = np.array([self._is_log(i) for i in range(self.p)])
@@ -247,7 +248,9 @@ class Kernel:
         """
         n = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         with np.errstate(all="ignore"):
-            return self._outputs(q, rows, n, second=True)[1]
+            _, slopes, inverse = self._outputs(q, rows, n, second=True)
+            jac = slopes[:, : self.p]
+            return jac.copy() if inverse is None else jac * inverse[:, None]
 
     def basis(self, q: Array, rows: slice | npt.NDArray[np.int64], n: int) -> tuple[Array, Array]:
         """Scaled losses are amplitudes times the first (B, m, n), plus the second (B, n)."""
@@ -260,25 +263,42 @@ class Kernel:
         self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, y: Array
     ) -> tuple[Array, Array]:
         """Predictions on n rows less ``y``, (B, n), and their first derivatives, (B, p, n)."""
-        out, jac, _, _ = self._outputs(q, rows, n, second=False)
+        out, jac, inverse = self._outputs(q, rows, n, second=False)
         out -= y
+        if inverse is not None:
+            jac *= inverse[:, None]
         return out, jac
 
     def _outputs(
-        self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, *, second: bool
-    ) -> tuple[Array, Array, Array, Array | None]:
-        """Predictions, first and second derivatives, and what to multiply the latter by."""
-        b, p, m = len(q), self.p, len(self.pairs) if second else 0
-        out, jac, hess = np.empty((b, n)), np.empty((b, p, n)), np.empty((b, m, n))
+        self,
+        q: Array,
+        rows: slice | npt.NDArray[np.int64],
+        n: int,
+        *,
+        second: bool,
+        scratch: bool = False,
+    ) -> tuple[Array, Array, Array | None]:
+        """Predictions; first and second derivatives as the tape has them; ``1 / f``.
+
+        Where the tape holds the loss f and not its logarithm, the derivatives are those of f.
+        With ``scratch`` they lie in memory that the next call uses again.
+        """
+        b, k = len(q), self.p + (len(self.pairs) if second else 0)
+        out = np.empty((b, n))
+        slopes = self._space(0, b, k, n) if scratch else np.empty((b, k, n))
         tape = self._full if second else self._first
-        tape.run(q, rows, n, [out, *(jac[:, i] for i in range(p)), *(hess[:, i] for i in range(m))])
+        tape.run(q, rows, n, [out, *slopes.transpose(1, 0, 2)])
         if not self._outer:
-            return out, jac, hess, None
-        # Of log f the derivatives are f'/f and f''/f - (f'/f)(f'/f); the last term is left to
-        # the caller, who can add it to the products of first derivatives at no cost.
+            return out, slopes, None
         inverse = np.reciprocal(out)
-        jac *= inverse[:, None]
-        return np.log(out, out=out), jac, hess, inverse
+        return np.log(out, out=out), slopes, inverse
+
+    def _space(self, which: int, *shape: int) -> Array:
+        """Scratch memory that is kept: to ask the system for it anew costs more than to fill it."""
+        size = math.prod(shape)
+        if len(self._scratch[which]) < size:
+            self._scratch[which] = np.empty(size)
+        return self._scratch[which][:size].reshape(shape)
 
     def floor(self, weights: Array) -> Array:
         """Objective of relative residuals of 1e-8: below it, differences are rounding.
@@ -323,25 +343,33 @@ class Kernel:
         self, q: Array, weights: Array, y: Array, second: bool, batch: slice, rows: slice
     ) -> Terms:
         """Terms of some vectors and some runs."""
-        n = rows.stop - rows.start
-        out, jac, hess, inverse = self._outputs(q[batch], rows, n, second=second)
+        n, p = rows.stop - rows.start, self.p
+        out, slopes, inverse = self._outputs(q[batch], rows, n, second=second, scratch=True)
         out -= _part(y, batch, rows)
         rho, psi, curve, omega = self.objective.terms(out)
         w = _part(weights, batch, rows)
         value = np.add.reduce(rho * w, axis=-1)
         value[~np.isfinite(value)] = np.inf
         psi = psi * w
-        gradient = (jac @ psi[:, :, None])[:, :, 0]
+        omega, curve = omega * w, curve * w
+        if inverse is not None:
+            # Of log f the derivatives are f'/f, and f''/f - (f'/f)(f'/f), of which the last
+            # joins the products of first derivatives.
+            if second:
+                curve -= psi
+            psi *= inverse
+            inverse *= inverse
+            omega *= inverse
+            curve *= inverse
+        first = (slopes @ psi[:, :, None])[:, :, 0]
+        jac = slopes[:, :p]
         turned = jac.transpose(0, 2, 1)
-        major = (jac * (omega * w)[:, None]) @ turned
-        if not second:
-            return Terms(value, gradient, major, (jac * (curve * w)[:, None]) @ turned)
-        bent = curve * w if inverse is None else curve * w - psi
-        hessian = (jac * bent[:, None]) @ turned
-        lever = psi if inverse is None else psi * inverse
-        bend = (hess @ lever[:, :, None])[:, :, 0]
-        hessian += (bend @ self._spread).reshape(hessian.shape)
-        return Terms(value, gradient, major, hessian)
+        weighted = self._space(1, *jac.shape)
+        major = np.multiply(jac, omega[:, None], out=weighted) @ turned
+        hessian = np.multiply(jac, curve[:, None], out=weighted) @ turned
+        if second:
+            hessian += (first[:, p:] @ self._spread).reshape(hessian.shape)
+        return Terms(value, first[:, :p].copy(), major, hessian)
 
     def _blocks(self, size: int) -> list[tuple[slice, slice]]:
         width = min(self.n, ROWS)

@@ -143,8 +143,14 @@ def prepare(
         raise InputError(f"weights: {n} non-negative numbers are needed, not all zero")
     groups = configuration_ids({k: v for k, v in runs.columns.items() if k not in outcomes})
     order = np.lexsort([w, runs["loss"], *(runs[a] for a in reversed(law.axes))])
-    _, first, labels = np.unique(groups[order], return_index=True, return_inverse=True)
-    canonical = np.argsort(np.argsort(first, kind="stable"), kind="stable")[labels]
+    # Groups are numbered anew by where they first appear in that order: written from the back,
+    # the first place of each is what stays.
+    labels = groups[order]
+    first = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+    first[labels[::-1]] = np.arange(n)[::-1]
+    leads = np.zeros(n, dtype=np.int64)
+    leads[first] = 1
+    canonical = (np.cumsum(leads) - 1)[first[labels]]
     return Prepared(
         law=law,
         x={a: np.array(runs[a][order]) for a in law.axes},
