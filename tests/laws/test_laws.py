@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fit.designs import CURVES, JOINT, TRUTHS, design, law_of
 from isoloss.errors import LawError
 from isoloss.laws import PUBLISHED, Law, Parameter, get_law, law_from_expression, law_names
-from isoloss.laws.expression import const, parse
+from isoloss.laws.calculus import derivative, gradient
+from isoloss.laws.expression import ZERO, const, parameter, parse
 from isoloss.laws.tape import Tape, evaluate, log_odds, logistic
 
 NAMES = sorted(TRUTHS)
@@ -215,7 +216,7 @@ def test_broken_power_limits() -> None:
     assert law(theta, {"x": 1e6}) == pytest.approx(3.0 * 1e6**-0.7 * 1e3**0.5, rel=1e-9)
 
 
-@pytest.mark.parametrize("alpha", [1e-3, 0.01, 0.1, 0.7, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("alpha", [1e-3, 0.01, 0.1, 0.7, 1.0, 3.0, 20.0, 300.0])
 def test_saturate_solves_its_equation(alpha: float) -> None:
     kappa = np.concatenate([np.linspace(-40, 40, 401), [-300.0, 1e-9, -1e-9, 0.0]])
     with np.errstate(over="ignore", under="ignore"):
@@ -273,3 +274,16 @@ def test_laws_of_one_axis_take_any_axis() -> None:
             get_law(name, axis="D")(theta, {"D": [1e8, 1e9]}),
             get_law(name, axis="steps")(theta, {"steps": [1e8, 1e9]}),
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_from_the_root_equals_one_derivative_each(name: str) -> None:
+    law, theta, x = small(name)
+    leaves = dict(zip(law.names, theta, strict=True)) | x
+    variables = [parameter(n) for n in law.names]
+    root = law.expression
+    found = evaluate(gradient(root, variables), leaves)
+    expected = evaluate([derivative(root, v) for v in variables], leaves)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * np.max(np.abs(b)))
+    assert gradient(parse("1 + b", axes=[]), [parameter("a")]) == [ZERO]
