@@ -325,7 +325,9 @@ def _fit_cuts(
         if power > 0:
             q[use] = _best(kernel, q[use], np.arange(len(use)), leaning[use])
             use = use[np.isfinite(q[use, 0])]
-        out[j, use] = data.law(kernel.natural(q[use]), data.x)
+        # In the engine's units: in some unit of the loss a parameter may overflow.
+        losses = kernel.predict(q[use])
+        out[j, use] = (np.exp(losses) if objective.log else losses) * kernel.scales["L"]
         spreads[j, use] = _spreads(kernel, q[use], leaning[use], train[use] == 0)
     return out, spreads
 
@@ -337,7 +339,7 @@ def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: 
         starts,
         weights=weights[owner] / np.mean(weights, axis=1)[owner, None],
         max_iterations=80,
-        tolerance=1e-9,
+        tolerance=1e-13,
     )
     q = np.full((len(weights), kernel.p), np.nan)
     for i in np.unique(owner):

@@ -18,6 +18,8 @@ SCALED_GRADIENT = 1e-6
 CONDITION = 1e10
 AGREEMENT = 1e-7
 DERIVATIVE = 1e-9
+DEAD = 1e-24
+"""Share of the largest curvature below which a parameter does not reach the predictions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +104,15 @@ def certify(
     w = weights[None]
     terms = kernel.terms(q, w)
     value, g = float(terms.value[0]), terms.gradient[0]
-    held = ((q[0] <= kernel.lower) & (g >= 0)) | ((q[0] >= kernel.upper) & (g <= 0))
-    free = np.flatnonzero(~held)
     scale = max(value, float(kernel.floor(weights)))
     major = np.maximum(np.diag(terms.major[0]), 1e-300)
+    # A multiplier of zero is rounding, on either side of it.
+    still = 1e-9 * np.sqrt(major * scale)
+    held = ((q[0] <= kernel.lower) & (g >= -still)) | ((q[0] >= kernel.upper) & (g <= still))
+    # The exponent of a term whose amplitude is zero is felt by no run and may be anything: it
+    # says nothing on the minimum in the others.
+    dead = major <= DEAD * np.max(major)
+    free = np.flatnonzero(~held & ~dead)
     gradient = float(np.max(np.abs(g[free]) / np.sqrt(major[free] * scale), initial=0.0))
     # Curvature of a robust loss rests on the few runs inside delta; the majorising matrix says
     # whether the design identifies the parameters, the Hessian whether this is a minimum.
@@ -126,8 +133,8 @@ def certify(
         derivative_error=error,
         at_bound=tuple(
             n
-            for n, v, lo, hi in zip(names, q[0], kernel.lower, kernel.upper, strict=True)
-            if v <= lo or v >= hi
+            for n, v, lo, hi, out in zip(names, q[0], kernel.lower, kernel.upper, dead, strict=True)
+            if (v <= lo or v >= hi) and not out
         ),
     )
     return certificate, _reasons(certificate, bool(solutions.status[best] == CONVERGED))

@@ -127,7 +127,10 @@ def mixture(
     """
     rng = np.random.default_rng([seed, 7])
     values, weights, noise = [], [], []
-    for f, w in zip(laws.fits, laws.weights, strict=True):
+    # The chance numbers go to the laws by name, so that the order they were asked in is nothing.
+    for f, w in sorted(
+        zip(laws.fits, laws.weights, strict=True), key=lambda pair: pair[0].law.name
+    ):
         if w == 0:
             continue
         draws = f.predict_draws(x) if len(f.draws) else f.predict(x)[None]

@@ -141,8 +141,11 @@ def prepare(
     w = np.ones(n) if weights is None else as_vector("weights", weights)
     if len(w) != n or (w < 0).any() or not w.any():
         raise InputError(f"weights: {n} non-negative numbers are needed, not all zero")
-    groups = configuration_ids({k: v for k, v in runs.columns.items() if k not in outcomes})
-    order = np.lexsort([w, runs["loss"], *(runs[a] for a in reversed(law.axes))])
+    kept = {k: v for k, v in runs.columns.items() if k not in outcomes}
+    groups = configuration_ids(kept, law.axes)
+    # Other columns settle ties: rows alike in all the law sees may be of two configurations.
+    rest = [runs[c] for c in sorted(runs.columns) if c not in (*law.axes, "loss")]
+    order = np.lexsort([*rest, w, runs["loss"], *(runs[a] for a in reversed(law.axes))])
     # Groups are numbered anew by where they first appear in that order: written from the back,
     # the first place of each is what stays.
     labels = groups[order]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +78,12 @@ def is_setting(column: str) -> bool:
     return _OUTCOMES.search(re.sub(r"[^a-z0-9]+", "_", column.casefold()).strip("_")) is None
 
 
-def configuration_ids(columns: Mapping[str, Array]) -> npt.NDArray[np.int64]:
-    """Group id per row of rows equal in every setting."""
-    settings = [columns[name] for name in sorted(columns) if is_setting(name)]
+def configuration_ids(
+    columns: Mapping[str, Array], axes: Iterable[str] = ()
+) -> npt.NDArray[np.int64]:
+    """Group id per row of rows equal in every setting; axes of a law are settings by any name."""
+    known = set(axes)
+    settings = [columns[name] for name in sorted(columns) if name in known or is_setting(name)]
     rows = len(next(iter(columns.values())))
     return group_rows(settings) if settings else np.zeros(rows, dtype=np.int64)
 

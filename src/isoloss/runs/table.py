@@ -206,19 +206,20 @@ class Runs:
         """Return several columns, as a law takes them."""
         return {name: self[name] for name in names}
 
-    def configurations(self) -> npt.NDArray[np.int64]:
+    def configurations(self, axes: Iterable[str] = ()) -> npt.NDArray[np.int64]:
         """Group id per run, numbered by first appearance; runs of one id are replicates.
 
         Two runs share a configuration when they agree in every column that was chosen before
         the run: not the seed, which is chance, nor losses, scores and timings, which are outcomes
         (told by the column's name, so that an unknown column splits groups rather than merges).
+        ``axes`` are settings whatever they are called: hours of training may be a resource.
 
         Examples
         --------
         >>> Runs(columns={"N": [1, 2, 1], "loss": [3.0, 2.5, 3.1]}).configurations().tolist()
         [0, 1, 0]
         """
-        return configuration_ids(self.columns)
+        return configuration_ids(self.columns, axes)
 
     def to_columns(self) -> dict[str, Any]:
         """Return the table as plain columns, ``name`` first; `read_runs` reads it back."""
