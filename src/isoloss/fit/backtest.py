@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.fit.engine import minimise
-from isoloss.fit.kernel import Kernel
+from isoloss.fit.cuts import fit_cuts
 from isoloss.fit.objective import Objective
-from isoloss.fit.prepare import Prepared, prepare
-from isoloss.fit.starts import find_starts
+from isoloss.fit.prepare import prepare
 from isoloss.laws import Law
 from isoloss.runs import Runs
 
@@ -25,8 +22,6 @@ LEAST_REACH = 1.5
 """Cuts look at least this far ahead, where the runs allow it."""
 EMPHASES = (0.0, 0.5, 1.0, 2.0)
 """Powers of scale that runs are weighted by, to see which extrapolates."""
-RUNS_A_PARAMETER = 2
-"""Weights must leave at least this many effective runs for each parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +207,6 @@ def _between(emphases: tuple[float, ...], tried: Array, emphasis: float) -> Arra
     return np.asarray((1 - share) * tried[right - 1] + share * tried[right])
 
 
-def effective_runs(weights: Array) -> Array:
-    r"""Kish's effective number of runs, :math:`(\sum w)^2 / \sum w^2`, over the last axis."""
-    return np.asarray(np.sum(weights, axis=-1) ** 2 / np.sum(weights**2, axis=-1))
-
-
 def backtest(
     runs: Runs,
     laws: Sequence[Law],
@@ -256,10 +246,8 @@ def backtest(
         train = np.array([scale < m for m in marks], dtype=np.float64)
         for law in laws:
             data = prepare(runs, law)
-            for objective in objectives:
-                predicted, spread = _fit_cuts(
-                    data, objective, train[:, data.order], scale[data.order], emphases
-                )
+            found = fit_cuts(data, objectives, train[:, data.order], scale[data.order], emphases)
+            for objective, (predicted, spread) in zip(objectives, found, strict=True):
                 back = np.empty_like(predicted)
                 back[:, :, data.order] = predicted
                 predictions[law.name, objective.name] = back
@@ -295,82 +283,3 @@ def _entries(
                     )
                 )
     return tuple(entries)
-
-
-def _fit_cuts(
-    data: Prepared, objective: Objective, train: Array, scale: Array, emphases: Sequence[float]
-) -> tuple[Array, Array]:
-    """Predictions for all runs, (emphases, cuts, n), and their spreads, (emphases, cuts)."""
-    kernel = Kernel(data.law, data.x, data.loss, objective)
-    weights = train * data.weights
-    starts, owners = [], []
-    for i, row in enumerate(weights):
-        found = find_starts(kernel, row, keep=4)
-        starts.append(found)
-        owners += [i] * len(found)
-    owner = np.array(owners, dtype=np.int64)
-    q = _best(kernel, np.concatenate(starts), owner, weights)
-    out = np.full((len(emphases), *train.shape), np.nan)
-    spreads = np.full((len(emphases), len(train)), np.nan)
-    for j, power in enumerate(emphases):
-        leaning = weights * (scale / scale.max()) ** power
-        enough = effective_runs(leaning) >= RUNS_A_PARAMETER * kernel.p
-        use = np.flatnonzero(np.isfinite(q[:, 0]) & (enough | (power == 0)))
-        # Where too few runs would be left, the fit leans as far as it can.
-        if j:
-            out[j], spreads[j] = out[j - 1], spreads[j - 1]
-        if not use.size:
-            continue
-        # The answer at one emphasis is the start for the next.
-        if power > 0:
-            q[use] = _best(kernel, q[use], np.arange(len(use)), leaning[use])
-            use = use[np.isfinite(q[use, 0])]
-        # In the engine's units: in some unit of the loss a parameter may overflow.
-        losses = kernel.predict(q[use])
-        out[j, use] = (np.exp(losses) if objective.log else losses) * kernel.scales["L"]
-        spreads[j, use] = _spreads(kernel, q[use], leaning[use], train[use] == 0)
-    return out, spreads
-
-
-def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: Array) -> Array:
-    """Optimum of each row of weights, the best over its starts; NaN without a finite start."""
-    solved = minimise(
-        kernel,
-        starts,
-        weights=weights[owner] / np.mean(weights, axis=1)[owner, None],
-        max_iterations=80,
-        tolerance=1e-13,
-    )
-    q = np.full((len(weights), kernel.p), np.nan)
-    for i in np.unique(owner):
-        mine = np.flatnonzero(owner == i)
-        best = mine[int(np.argmin(solved.value[mine]))]
-        if np.isfinite(solved.value[best]):
-            q[i] = solved.q[best]
-    return q
-
-
-def _spreads(kernel: Kernel, q: Array, weights: Array, above: npt.NDArray[np.bool_]) -> Array:
-    r"""Estimate the standard error of the mean log prediction over the runs above, (B,).
-
-    With J the derivatives of the predictions, W the weights and :math:`\sigma` the noise, the
-    covariance of the parameters is :math:`\sigma^2 H^{-1} J^T W^2 J H^{-1}`, :math:`H = J^T W J`.
-    """
-    found = np.empty(len(q))
-    for i in range(len(q)):
-        jac = kernel.jacobian(q[i : i + 1], slice(0, kernel.n))[0]
-        r = kernel.predict(q[i : i + 1])[0] - kernel.y
-        w, fitted = weights[i], weights[i] > 0
-        information = (jac * w) @ jac.T
-        if not np.isfinite(information).all():
-            found[i] = np.nan
-            continue
-        inverse = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
-        n = max(float(np.sum(fitted)) - kernel.p, 1.0)
-        noise = 1.4826 * np.median(np.abs(r[fitted])) * np.sqrt(np.sum(fitted) / n)
-        mean = np.mean(jac[:, above[i]], axis=1)
-        if not kernel.objective.log:
-            mean = mean / np.mean(kernel.y[above[i]])
-        lever = (inverse @ mean) @ (jac * w)
-        found[i] = noise * np.sqrt(lever @ lever)
-    return found

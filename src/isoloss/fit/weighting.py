@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.fit.backtest import RUNS_A_PARAMETER, Backtest, effective_runs
+from isoloss.fit.backtest import Backtest
+from isoloss.fit.cuts import RUNS_A_PARAMETER, effective_runs
 
 EFFECTIVE_CUTS = 3.0
 """Cuts share runs, below and above: they count as at most this many independent observations."""
