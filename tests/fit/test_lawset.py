@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from isoloss.fit import (
     Huber,
     LawSet,
     LeastSquares,
-    OneSided,
     backtest,
     fit,
     fit_laws,
     forecast,
 )
 from isoloss.fit.backtest import Backtest, Cut, Entry, choose_cuts, run_scale, thin
-from isoloss.fit.weighting import discrepancy, law_weights, roll
+from isoloss.fit.cuts import effective_runs
+from isoloss.fit.weighting import akaike, choose, discrepancy, law_weights, roll
 from isoloss.laws import get_law, law_from_expression
 from isoloss.runs import Runs
 
@@ -100,9 +101,9 @@ def test_backtest_fits_only_below_the_cut() -> None:
         assert cut.reach == pytest.approx(scale.max() / scale[below].max())
         alone = fit(runs.select(below), objective="lsq", draws=0)
         np.testing.assert_allclose(
-            test.predictions["chinchilla", "lsq"][i], law(alone.theta, runs), rtol=1e-5
+            test.predicted("chinchilla", "lsq")[i], law(alone.theta, runs), rtol=1e-5
         )
-        errors = np.log(test.predictions["chinchilla", "lsq"][i] / runs["loss"])[~below]
+        errors = np.log(test.predicted("chinchilla", "lsq")[i] / runs["loss"])[~below]
         assert test.scores("chinchilla", "lsq")[i] == pytest.approx(np.mean(np.abs(errors)))
     # What happened above the lowest cut does not change what was fitted below it.
     changed = Runs(
@@ -111,10 +112,64 @@ def test_backtest_fits_only_below_the_cut() -> None:
     again = backtest(changed, [law], [LeastSquares()])
     low = scale < test.cuts[0].scale
     np.testing.assert_allclose(
-        again.predictions["chinchilla", "lsq"][0][low],
-        test.predictions["chinchilla", "lsq"][0][low],
+        again.predicted("chinchilla", "lsq")[0][low],
+        test.predicted("chinchilla", "lsq")[0][low],
         rtol=1e-6,
     )
+
+
+def test_emphasis_weights_the_runs_by_their_scale() -> None:
+    runs = table("coupled", noise=0.003)
+    law = get_law("chinchilla")
+    test = backtest(runs, [law], [Huber(1e-3), LeastSquares()], emphases=(0.0, 0.5, 1.0))
+    scale = run_scale(runs)
+    for i, cut in enumerate(test.cuts):
+        below = scale < cut.scale
+        for power in (0.0, 0.5, 1.0):
+            weights = scale[below] ** power
+            if effective_runs(weights) < 2 * len(law.names):
+                continue
+            for goal in ("huber:0.001", "lsq"):
+                alone = fit(runs.select(below), objective=goal, weights=weights, draws=0)
+                np.testing.assert_allclose(
+                    test.predicted("chinchilla", goal, power)[i],
+                    law(alone.theta, runs),
+                    rtol=1e-4,
+                )
+    between = np.log(test.predicted("chinchilla", "lsq", 0.7))
+    ends = [np.log(test.predicted("chinchilla", "lsq", p)) for p in (0.5, 1.0)]
+    np.testing.assert_allclose(between, 0.6 * ends[0] + 0.4 * ends[1], rtol=1e-12)
+
+
+def test_weights_that_leave_too_few_runs_are_not_used() -> None:
+    runs = table("chinchilla", noise=0.003, per_axis=4)
+    law = get_law("chinchilla")
+    test = backtest(runs, [law], [LeastSquares()], emphases=(0.0, 4.0))
+    scale = run_scale(runs)
+    few = [effective_runs(scale[scale < c.scale] ** 4.0) < 2 * len(law.names) for c in test.cuts]
+    assert all(few)
+    np.testing.assert_array_equal(
+        test.predicted("chinchilla", "lsq", 4.0), test.predicted("chinchilla", "lsq", 0.0)
+    )
+    made = fit_laws(runs, ["chinchilla", "kaplan"], draws=0)
+    for f, power in zip(made.fits, made.emphases, strict=True):
+        assert effective_runs(f.weights) >= 2 * len(f.law.names) or power == 0
+
+
+def test_spread_of_a_mean_prediction_is_that_of_refits() -> None:
+    """Standard errors from one table agree with the scatter over 60 tables (10 % each way for
+    the median of the ratio; the scatter itself is known to 9 %)."""
+    law = get_law("chinchilla")
+    means, spreads = [], []
+    for seed in range(60):
+        runs = table("chinchilla", noise=0.003, seed=seed)
+        test = backtest(runs, [law], [LeastSquares()], emphases=(0.0, 1.0), most=2)
+        above = run_scale(runs) >= test.cuts[-1].scale
+        logs = [np.log(test.predicted("chinchilla", "lsq", p)[-1, above]) for p in (0.0, 1.0)]
+        means.append([v.mean() for v in logs])
+        spreads.append([test.spread("chinchilla", "lsq", p)[-1] for p in (0.0, 1.0)])
+    ratio = np.median(spreads, axis=0) / np.std(means, axis=0)
+    assert np.all((ratio > 0.7) & (ratio < 1.4)), ratio
 
 
 def test_a_law_that_fails_below_a_cut_has_an_infinite_score() -> None:
@@ -181,16 +236,19 @@ def test_default_laws_suit_the_axes() -> None:
     assert {"repetition", "repetition_joint", "chinchilla", "coupled"} <= set(names)
     assert joint.best.law.name.startswith("repetition")
     curve = fit_laws(table("power_floor", noise=0.003), draws=0, objective="lsq")
-    assert {"power_floor", "power", "broken_power"} <= {f.law.name for f in curve.fits}
+    names = {f.law.name for f in curve.fits}
+    assert names == {"power_floor", "shifted_power", "sigmoid_power"}
 
 
-def test_few_scales_are_weighted_equally_and_it_is_said() -> None:
+def test_without_a_back_test_the_fit_decides_and_it_is_said() -> None:
     n = np.geomspace(1e7, 1e9, 12)
     loss = law_of("chinchilla")(CHINCHILLA, {"N": n, "D": 1e18 / n})
     wiggle = 1 + 0.003 * np.cos(np.arange(12))
     runs = Runs(columns={"N": n, "D": 1e18 / n, "loss": loss * wiggle})
     laws = fit_laws(runs, ["additive", "kaplan"], draws=20)
-    assert laws.weights.tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(laws.record, 0.5)
+    np.testing.assert_allclose(laws.weights, laws.evidence, atol=1e-3)
+    assert laws.emphases.tolist() == [0.0, 0.0]
     assert "untested" in laws.sentence
     made = forecast(laws, TARGET)
     assert made.backtest_error is None
@@ -198,25 +256,16 @@ def test_few_scales_are_weighted_equally_and_it_is_said() -> None:
 
 
 def test_runs_that_can_only_be_too_high_ask_for_the_one_sided_objective() -> None:
-    """A third of the runs raised by up to 10 %: the chosen objective never errs more than the
-    default in the back-test, and over several tables it is the one-sided one that is chosen most.
-    """
+    """Half of the runs raised by 5 % on average: over several tables the one-sided objective is
+    chosen most, and never where noise is even."""
     chosen: list[str] = []
-    for seed in range(5):
+    for seed in range(6):
         runs = table("chinchilla", noise=0.002, seed=seed)
         rng = np.random.default_rng(seed)
-        raised = np.where(rng.random(len(runs)) < 0.3, rng.exponential(0.05, len(runs)), 0.0)
+        raised = np.where(rng.random(len(runs)) < 0.5, rng.exponential(0.05, len(runs)), 0.0)
         bad = Runs(columns={**runs.columns, "loss": runs["loss"] * np.exp(raised)})
-        laws = fit_laws(bad, ["chinchilla"], draws=0)
-        score = {
-            o.name: laws.backtest.score("chinchilla", o.name)
-            for o in (Huber(1e-3), LeastSquares(), OneSided(1e-3))
-        }
-        assert score[laws.objective.name] <= score["huber:0.001"]
-        if laws.objective.name != "huber:0.001":
-            assert score[laws.objective.name] < 0.9 * score["huber:0.001"]
-            assert score[laws.objective.name] == min(score.values())
-        chosen.append(laws.objective.name)
+        chosen.append(fit_laws(bad, ["chinchilla"], draws=0).objective.name)
+        assert ",over:" not in fit_laws(runs, ["chinchilla"], draws=0).objective.name
     assert chosen.count("huber:0.001,over:10") >= 3, chosen
     assert "lsq" not in chosen, "runs off to one side never ask for least squares"
 
@@ -302,8 +351,10 @@ def test_a_law_set_writes_itself(of_chinchilla: LawSet) -> None:
 
 
 def history(errors: dict[str, list[float]]) -> Backtest:
-    """Three cuts; each law errs by a constant factor above each cut."""
+    """Three cuts; each law errs by a constant factor above each cut, and fits what is below."""
     scale = np.array([1.0, 2.0, 10.0, 100.0, 1000.0])
+    known = scale < np.array([10.0, 100.0, 1000.0])[:, None]
+    wiggle = np.array([1.0, -1.0, 1.0, -1.0, 1.0])
     cuts = tuple(
         Cut(scale=c, n_train=int(np.sum(scale < c)), n_test=int(np.sum(scale >= c)), reach=10.0)
         for c in (10.0, 100.0, 1000.0)
@@ -318,45 +369,110 @@ def history(errors: dict[str, list[float]]) -> Backtest:
             for i, e in enumerate(found)
             if np.isfinite(e)
         ),
+        emphases=(0.0,),
         predictions={
-            (law, "lsq"): np.exp(np.array(found)[:, None] * np.ones(5))
+            (law, "lsq"): np.exp(np.where(known, 1e-3 * wiggle, np.array(found)[:, None]))[None]
             for law, found in errors.items()
         },
+        spreads={(law, "lsq"): np.zeros((1, 3)) for law in errors},
     )
 
 
-def test_weights_by_hand() -> None:
+def by_record(test: Backtest, laws: list[str], noise: float = 0.0, **options: Any) -> list[float]:
+    found = choose(test, laws, ["lsq"], parameters=[2] * len(laws), noise=noise, **options)
+    return [found.record[law] for law in laws]
+
+
+def test_records_by_hand() -> None:
     test = history({"a": [0.01, 0.01, 0.01], "b": [0.02, 0.02, 0.02], "c": [np.nan] * 3})
-    weights = law_weights(test, ["a", "b", "c"], "lsq", alive=np.ones(3), noise=0.0)
-    np.testing.assert_allclose(weights, [8 / 9, 1 / 9, 0.0], rtol=1e-9)
+    np.testing.assert_allclose(by_record(test, ["a", "b", "c"]), [8 / 9, 1 / 9, 0.0], rtol=1e-9)
+    np.testing.assert_allclose(by_record(test, ["a", "b"], curve=True), [4 / 5, 1 / 5], rtol=1e-9)
+    # The geometric mean: a factor at any cut counts the same, however small the errors there.
+    uneven = history({"a": [0.2, 0.001, 0.01], "b": [0.1, 0.002, 0.01]})
+    np.testing.assert_allclose(by_record(uneven, ["a", "b"]), [0.5, 0.5], rtol=1e-9)
     # What happened at the last cut is not known below it.
     later = history({"a": [0.01, 0.01, 0.5], "b": [0.02, 0.02, 0.02], "c": [np.nan] * 3})
     for t in (test, later):
-        known = law_weights(t, ["a", "b", "c"], "lsq", alive=np.ones(3), noise=0.0, below=2)
-        np.testing.assert_allclose(known, [0.8, 0.2, 0.0], rtol=1e-9)
-    later.predictions["a", "lsq"][:, -1] = 1e6
-    known = law_weights(later, ["a", "b"], "lsq", alive=np.ones(2), noise=0.0, below=2)
-    np.testing.assert_allclose(known, [0.8, 0.2], rtol=1e-9)
+        np.testing.assert_allclose(
+            by_record(t, ["a", "b", "c"], below=2), [0.8, 0.2, 0.0], rtol=1e-9
+        )
+    later.predictions["a", "lsq"][..., -1] = 1e6
+    np.testing.assert_allclose(by_record(later, ["a", "b"], below=2), [0.8, 0.2], rtol=1e-9)
     # Errors far below the noise do not rank.
-    even = law_weights(test, ["a", "b"], "lsq", alive=np.ones(2), noise=100.0)
-    np.testing.assert_allclose(even, [0.5, 0.5], atol=1e-5)
+    np.testing.assert_allclose(by_record(test, ["a", "b"], noise=100.0), [0.5, 0.5], atol=1e-5)
 
 
-def test_weights_when_only_failed_laws_have_scores() -> None:
-    test = history({"a": [np.nan] * 3, "b": [0.01] * 3})
-    weights = law_weights(test, ["a", "b"], "lsq", alive=np.array([1.0, 0.0]), noise=0.01)
-    assert weights.tolist() == [1.0, 0.0]
+def test_emphasis_is_the_mean_of_those_that_extrapolated() -> None:
+    test = history({"a": [0.04, 0.04, 0.04]})
+    lean = np.stack([0.04 * np.ones((3, 5)), 0.02 * np.ones((3, 5))])
+    test = replace(
+        test, emphases=(0.0, 1.0), predictions={("a", "lsq"): np.exp(lean)},
+        spreads={("a", "lsq"): np.zeros((2, 3))}, scale=test.scale**0.01 * 1.0,
+        cuts=tuple(replace(c, scale=c.scale**0.01) for c in test.cuts),
+    )  # fmt: skip
+    found = choose(test, ["a"], ["lsq"], parameters=[1], noise=0.0)
+    assert found.emphases["a"] == pytest.approx(8 / 9)
+    # With too many parameters for the runs that weights would leave, all runs count alike.
+    assert choose(test, ["a"], ["lsq"], parameters=[3], noise=0.0).emphases["a"] == 0.0
+
+
+def test_akaike_weights_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    even = np.where(np.arange(40) % 2, 1.0, -1.0) * rng.permutation(np.repeat([0.01, 0.02], 20))
+    weights = np.ones((2, 40))
+    # 1 % more misfit in 40 runs is worth 40 ln 1.01; a parameter is worth 1.
+    first = akaike(np.stack([even, 1.01 * even]), weights, [3, 2], squares=True)
+    assert np.log(first[0] / first[1]) == pytest.approx(40 * np.log(1.01) - 1)
+    second = akaike(np.stack([even, 1.01 * even]), weights, [3, 2], squares=False)
+    assert np.log(second[0] / second[1]) == pytest.approx(40 * np.log(1.01) - 1)
+    # One outlier moves the Laplace likelihood less.
+    out = np.stack([even, even])
+    out[0, 0] = 1.0
+    assert (
+        akaike(out, weights, [2, 2], squares=False)[0]
+        > akaike(out, weights, [2, 2], squares=True)[0]
+    )
+    # Neighbours that deviate alike are few observations.
+    slow = np.stack([0.01 * np.sin(np.arange(40) / 8), 0.015 * np.sin(np.arange(40) / 8)])
+    fast = np.stack([even, 1.5 * even])
+    assert (
+        akaike(slow, weights, [2, 2], squares=True)[0]
+        < akaike(fast, weights, [2, 2], squares=True)[0]
+    )
+    # A law without finite predictions has no weight.
+    assert akaike(np.stack([even, even * np.nan]), weights, [2, 2], squares=True).tolist() == [1, 0]
+
+
+def test_two_kinds_of_evidence_count_half_each() -> None:
+    alive = np.ones(3)
+    record, evidence = np.array([0.2, 0.3, 0.5]), np.array([0.6, 0.395, 0.005])
+    # The third law is rejected by the fit, and its record goes to the others.
+    np.testing.assert_allclose(
+        law_weights(record, evidence, alive),
+        [0.5 * 0.4 + 0.5 * 0.6, 0.5 * 0.6 + 0.5 * 0.395, 0.0025],
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(law_weights(record, evidence, alive, curve=True), record)
+    assert law_weights(record, evidence, np.array([1.0, 0.0, 0.0])).tolist() == [1.0, 0.0, 0.0]
+    failed = law_weights(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    assert failed.tolist() == [1.0, 0.0]
 
 
 def test_the_procedure_is_scored_with_what_it_knew() -> None:
     test = history({"a": [0.01, 0.01, 0.5], "b": [0.5, 0.5, 0.01]})
-    steps = roll(test, ["a", "b"], ["lsq"], alive=np.ones(2), noise=0.0)
+    steps = roll(
+        test, ["a", "b"], ["lsq"], parameters=[2, 2], squares={"lsq": True}, alive=np.ones(2),
+        noise=0.0,
+    )  # fmt: skip
     assert [s.cut for s in steps] == [1, 2]
     # Law a led below the last cut, and so the procedure missed there.
-    assert steps[1].bias == pytest.approx(0.5, abs=1e-3)
+    assert steps[1].bias == pytest.approx(0.5, abs=0.02)
     assert discrepancy(test, steps, noise=0.0) > 0.1
     assert discrepancy(test, steps, noise=10.0) == 0.0
     assert discrepancy(test, (), noise=0.0) == 0.0
+    # What the parameters' own uncertainty explains is not counted twice.
+    wide = tuple(replace(s, spread=1.0) for s in steps)
+    assert discrepancy(test, wide, noise=0.0) == 0.0
 
 
 def test_thinning_keeps_the_ends_and_the_order() -> None:

@@ -58,7 +58,11 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "equal objects": lambda n: b"[" + b'{"N":1,"loss":2},' * (n // 17) + b"{}]",
     "an object of its own keys a row": lambda n: b"[" + numbered(b'{"%x":1}', n // 11) + b"]",
     "many keys and then few": lambda n: (
-        b'[{"N":1,"loss":2,' + numbered(b'"%x":1', n // 16) + b"}," + b'{"N":1},' * (n // 16) + b"{}]"
+        b'[{"N":1,"loss":2,'
+        + numbered(b'"%x":1', n // 16)
+        + b"},"
+        + b'{"N":1},' * (n // 16)
+        + b"{}]"
     ),
     "an object of many keys": lambda n: b"{" + numbered(b'"%x":1', n // 8) + b"}",
     "an object of empty columns": lambda n: b"{" + numbered(b'"%x":[]', n // 9) + b"}",

@@ -27,6 +27,8 @@ EFFECTIVE_CUTS_OF_A_CURVE = 2.0
 """On one axis neighbouring cuts share nearly everything."""
 REJECTED = 0.05
 """Laws with an Akaike weight below this share of the best one's are rejected by the fit."""
+UNEVEN = 0.75
+"""A one-sided objective must have a record this much better: it is biased if errors are even."""
 NEGLIGIBLE = 1e-3
 """Smaller weights are set to zero."""
 
@@ -156,7 +158,8 @@ def choose(
         )
         for o in objectives
     }
-    goal = sorted(objectives, key=lambda o: float(np.min(table[o])))[0]
+    handicap = {o: np.log(UNEVEN) if ",over:" in o else 0.0 for o in objectives}
+    goal = sorted(objectives, key=lambda o: float(np.min(table[o])) - handicap[o])[0]
     known = np.where(np.isfinite(table[goal]), table[goal], np.inf)
     count = len(test.cuts) if below is None else below
     scale = test.scale if below is None else test.scale[test.scale < test.cuts[below].scale]
@@ -339,7 +342,9 @@ def freedom(steps: Sequence[Step]) -> int:
 def verdict(test: Backtest, laws: Sequence[str], weights: Array) -> str:
     """Say whether the runs tell the laws apart."""
     if not test.cuts:
-        return "Too few scales to hold any out: the laws are weighted equally, untested."
+        return (
+            "Too few scales to hold any out: the laws are weighted by how well they fit, untested."
+        )
     order = np.argsort(-weights, kind="stable")
     alike = [laws[int(i)] for i in order if weights[int(i)] > 0.1 * weights.max()]
     if len(alike) > 1:
