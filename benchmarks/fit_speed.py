@@ -147,7 +147,7 @@ def curves(tables: list[isoloss.Runs]) -> None:
             f"  scipy L-BFGS-B, {len(begin)} starts",
             float(np.median(theirs)),
             middle,
-            f"lower objective on {better}, higher on {worse}",
+            f"without bounds: lower objective on {better}, higher on {worse}",
         )
         if ssl:
             line("  simple-scaling-laws broken-power, 1 draw", float(np.median(ssl)), middle)

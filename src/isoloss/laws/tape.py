@@ -59,8 +59,9 @@ def log_odds(kappa: Any, alpha: Any) -> Any:
     for _ in range(40):
         tail = np.exp(-np.abs(s))
         # log u = -log(1 + e^-s) and log(1 - u) = -log(1 + e^s), each without cancellation.
-        value = np.minimum(s, 0) + a * np.maximum(s, 0) + bend * np.log1p(tail) - k
-        share = np.where(s > 0, 1.0, tail) / (1 + tail)
+        total = 1 + tail
+        value = np.minimum(s, 0) + a * np.maximum(s, 0) + bend * np.log(total) - k
+        share = np.where(s > 0, 1.0, tail) / total
         fall = bend * share
         slope = 1 + fall
         step = value * slope / (slope * slope - 0.5 * value * fall * (1 - share))
