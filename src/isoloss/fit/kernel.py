@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,85 +16,15 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.objective import Objective
-from isoloss.laws.calculus import derivative, gradient, linear_parameters
-from isoloss.laws.expression import ZERO, Node, exp, log, mul, parameter, sub, substitute
+from isoloss.fit.program import amplitudes, compile_law
 from isoloss.laws.law import Law
-from isoloss.laws.tape import Tape
 
 ROWS = 4096
 """Rows handled at once; a million runs need no more memory than this many."""
 CELLS = 8192
 """(parameter vector, run) pairs handled at once: what stays in the processor's cache."""
-MOST_AMPLITUDES = 4
-"""Parameters that are projected out where a law is linear in more than this."""
 LOG_GUARD = math.log(1e7)
 """Scaled positive parameters stay within this factor of one; reaching it is reported."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Program:
-    """Tapes of a law, and where its second derivatives go.
-
-    ``outer`` says that the tapes hold the loss and the kernel takes the logarithm: a sum of
-    terms has few second derivatives, its logarithm has all of them.
-    """
-
-    value: Tape
-    basis: Tape
-    first: Tape
-    full: Tape
-    pairs: list[tuple[int, int]]
-    spread: Array
-    outer: bool
-
-
-@lru_cache(maxsize=128)
-def _compile(
-    root: Node,
-    names: tuple[str, ...],
-    logs: tuple[bool, ...],
-    log_loss: bool,
-    amplitudes: tuple[int, ...],
-) -> _Program:
-    """Build tapes of (value), (value, gradient) and (value, gradient, Hessian)."""
-    inner = {
-        parameter(n): exp(parameter(n)) for n, is_log in zip(names, logs, strict=True) if is_log
-    }
-    value = rest = substitute(root, inner)
-    linear = [parameter(names[i]) for i in amplitudes]
-    basis = [derivative(value, a) for a in linear]
-    for a, b in zip(linear, basis, strict=True):
-        rest = sub(rest, mul(a, b))
-    outer = log_loss and value.op == "add"
-    if log_loss and not outer:
-        value = log(value)
-    slopes = [derivative(value, parameter(n)) for n in names]
-    pairs, second = [], []
-    for i in range(len(names)):
-        memo: dict[Node, Node] = {}
-        for j in range(i, len(names)):
-            node = derivative(slopes[j], parameter(names[i]), memo)
-            if node is not ZERO:
-                pairs.append((i, j))
-                second.append(node)
-    spread = np.zeros((len(pairs), len(names), len(names)))
-    for k, (i, j) in enumerate(pairs):
-        spread[k, i, j] = spread[k, j, i] = 1.0
-    return _Program(
-        value=Tape([value], names),
-        basis=Tape([*basis, rest], names),
-        first=Tape([value, *gradient(value, [parameter(n) for n in names])], names),
-        full=Tape([value, *slopes, *second], names),
-        pairs=pairs,
-        spread=spread.reshape(len(pairs), -1),
-        outer=outer,
-    )
-
-
-@lru_cache(maxsize=128)
-def _amplitudes(root: Node, names: tuple[str, ...]) -> tuple[int, ...]:
-    found = linear_parameters(root, [parameter(n) for n in names])
-    return tuple(names.index(str(a.value)) for a in found[:MOST_AMPLITUDES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,11 +97,11 @@ class Kernel:
         self.n = len(scaled)
         self._scratch = [np.empty(0), np.empty(0)]
         self.p = len(law.names)
-        self.amplitudes = _amplitudes(self.root, law.names)
+        self.amplitudes = amplitudes(self.root, law.names)
         self.logs = np.array([self._is_log(i) for i in range(self.p)])
         self.any_logs = bool(self.logs.any())
         self.lower, self.upper = self._box()
-        program = _compile(
+        program = compile_law(
             self.root, law.names, tuple(self.logs.tolist()), objective.log, self.amplitudes
         )
         self.pairs, self._spread, self._outer = program.pairs, program.spread, program.outer
