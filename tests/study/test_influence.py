@@ -55,7 +55,10 @@ def test_size_of_the_weighted_laws_is_that_of_the_plan(wrong, of_wrong):
     found = measure(of_wrong, wrong, {"N_opt": quantity}, top[None])
     plan = allocate_over_laws(of_wrong, [1e21])
     assert np.exp(found.full["N_opt"]) == pytest.approx(plan.N_opt[0], rel=1e-4)
-    fits = [fit(wrong.select(~top), f.law, objective="lsq", draws=0) for f in of_wrong.fits]
+    fits = [
+        fit(wrong.select(~top), f.law, objective="lsq", weights=f.weights[~top], draws=0)
+        for f in of_wrong.fits
+    ]
     again = allocate_over_laws(replace(of_wrong, fits=tuple(fits)), [1e21])
     assert np.exp(found.without["N_opt"][0]) == pytest.approx(again.N_opt[0], rel=1e-4)
 
@@ -88,8 +91,11 @@ def test_both_answers_are_whole_and_the_weights_are_held(studied, wrong):
     assert everything["forecasts"][0]["loss"] == first["loss"]
     assert everything["forecasts"][0]["interval"] == first["interval"]
     assert everything["parameters"] == studied.laws.best.parameters
-    kept = wrong.select(run_scale(wrong) < 2e20)
-    fits = [fit(kept, f.law, objective=f.objective, draws=100) for f in studied.laws.fits]
+    low = run_scale(wrong) < 2e20
+    fits = [
+        fit(wrong.select(low), f.law, objective=f.objective, weights=f.weights[low], draws=100)
+        for f in studied.laws.fits
+    ]
     laws = replace(studied.laws, fits=tuple(fits))
     assert laws.weights.tolist() == studied.laws.weights.tolist()
     expected = forecast(laws, first["at"])

@@ -20,6 +20,8 @@ from isoloss.runs import Runs
 
 MAX_SHARE = 0.1
 """At most this share of the runs is ever flagged: more would not be outliers."""
+ASTRAY = 3.5
+"""Studentised residual from which a run alone is called one that decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,7 +36,7 @@ class Influence:
         Name to the standard error that the shifts are compared with.
     flagged
         Runs that decide the answer, (n,) of bool: alone or together they move some quantity by
-        more than a standard error.
+        more than a standard error, and lie where the others do not expect them.
     without
         Parameters with the flagged runs left out, (p,), or ``None``.
     sentence
@@ -111,6 +113,7 @@ def influence(
                 tolerance=1e-8,
             ).q
         )
+        astray = _astray(kernel, base, alone, data.loss)
         order = _suspects(kernel, base, data.weights)
         nested = _without_first(kernel, base, data.weights, order)
     back = np.empty(n, dtype=np.int64)
@@ -134,7 +137,7 @@ def influence(
         scale = 0.5 * float(np.subtract(*np.quantile(spread, [0.84, 0.16])))
         # What rounding alone may move is no effect.
         scale = max(scale, 1e-6 * abs(centre), 1e-300)
-        flagged |= np.abs(shift) > scale
+        flagged |= (np.abs(shift) > scale) & astray
         path = function(nested)
         if np.abs(path[-1] - centre) > scale:
             moved.append(name)
@@ -164,6 +167,24 @@ def influence(
         without=without,
         sentence=_sentence(int(flagged.sum()), n, moved),
     )
+
+
+def _astray(kernel: Kernel, base: Array, alone: Array, loss: Array) -> npt.NDArray[np.bool_]:
+    """Find runs that the others do not expect: by their studentised residual.
+
+    The residual r of the fit and e of the fit without the run give ``r e = r^2 / (1 - h)``, the
+    square of the residual in units that leave out how much the run pulls the fit (h). A run that
+    merely tells much, as the largest one does, moves the answer too, and is not astray.
+    """
+    inside = kernel.predict(base[None])[0] - kernel.y
+    own = {a: v[:, None] for a, v in kernel.x_user.items()}
+    with np.errstate(all="ignore"):
+        left_out = kernel.law(alone, own)[:, 0]
+        outside = np.log(left_out / loss) if kernel.objective.log else (left_out - loss)
+    outside = outside if kernel.objective.log else outside / kernel.scales["L"]
+    noise = 1.4826 * float(np.median(np.abs(inside)))
+    size = np.sqrt(np.maximum(inside * outside, 0.0))
+    return np.asarray(~np.isfinite(size) | (size > ASTRAY * noise))
 
 
 def _suspects(kernel: Kernel, base: Array, weights: Array) -> npt.NDArray[np.int64]:
