@@ -42,8 +42,10 @@ def independent_count(kind: str, data: bytes) -> int | None:
         return sum(bool(line.strip()) for line in text.split("\n"))
     if '"' in text or text.lstrip()[:1] in ("{", "["):
         return None
-    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
-    return len(lines) - 1
+    lines = re.split(r"\r\n|\r|\n", text)
+    if any("\t" in line and not line.strip() for line in lines):
+        return None  # blank, or a row of empty cells: it depends on the delimiter
+    return sum(bool(line.strip()) for line in lines) - 1
 
 
 def try_damaged(kind: str, steps: list[tuple[int, int, int, bytes]]) -> None:
