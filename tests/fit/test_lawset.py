@@ -466,7 +466,8 @@ def test_the_procedure_is_scored_with_what_it_knew() -> None:
     )  # fmt: skip
     assert [s.cut for s in steps] == [1, 2]
     # Law a led below the last cut, and so the procedure missed there.
-    assert steps[1].bias == pytest.approx(0.5, abs=0.02)
+    assert steps[1].weights[0] == pytest.approx(0.5 * 0.98 + 0.25, abs=0.03)
+    assert steps[1].bias == pytest.approx(0.5 * steps[1].weights[0] + 0.01 * steps[1].weights[1])
     assert discrepancy(test, steps, noise=0.0) > 0.1
     assert discrepancy(test, steps, noise=10.0) == 0.0
     assert discrepancy(test, (), noise=0.0) == 0.0
