@@ -128,6 +128,12 @@ def fitting_options(function: Any) -> Any:
     return function
 
 
+emphasis_option = click.option(
+    "--emphasis",
+    default="auto",
+    show_default=True,
+    help="Power of scale that runs are weighted by; 0 for equal weights, 'auto' by back-test.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 

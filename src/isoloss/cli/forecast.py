@@ -11,6 +11,7 @@ from isoloss.cli.common import (
     OK,
     Pairs,
     Positive,
+    emphasis_option,
     fitting_options,
     guarded,
     json_option,
@@ -37,6 +38,7 @@ from isoloss.cli.common import (
     show_default=True,
     help="'auto' lets the back-test choose; else as in fit.",
 )
+@emphasis_option
 @fitting_options
 @reading_options
 @json_option

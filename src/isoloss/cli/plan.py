@@ -10,6 +10,7 @@ from isoloss.cli.common import (
     DOUBT,
     OK,
     Positive,
+    emphasis_option,
     fitting_options,
     guarded,
     json_option,
@@ -40,6 +41,7 @@ from isoloss.cli.common import (
     show_default=True,
     help="Relative excess loss that is still near-optimal.",
 )
+@emphasis_option
 @fitting_options
 @reading_options
 @json_option

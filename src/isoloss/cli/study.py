@@ -13,6 +13,7 @@ from isoloss.cli.common import (
     OK,
     Pairs,
     Positive,
+    emphasis_option,
     fitting_options,
     guarded,
     json_option,
@@ -43,6 +44,7 @@ from isoloss.cli.common import (
     show_default=True,
     help="Folder for the report.",
 )
+@emphasis_option
 @fitting_options
 @reading_options
 @json_option
@@ -53,6 +55,7 @@ def command(
     at: Any,
     laws: tuple[str, ...],
     objective: str,
+    emphasis: str,
     out: Path,
     seed: int,
     draws: int,
@@ -80,6 +83,7 @@ def command(
             at=at,
             laws=list(laws) or None,
             objective=objective,
+            emphasis=emphasis,
             draws=draws,
             level=level,
             rng=seed,

@@ -146,10 +146,11 @@ class LawSet:
     def summary(self) -> str:
         """Table for people."""
         lines = [f"objective {self.objective.name}; weights from {len(self.backtest.cuts)} cuts"]
-        for f, w in zip(self.fits, self.weights, strict=True):
+        for f, w, p in zip(self.fits, self.weights, self.emphases, strict=True):
             error = self.backtest_error(f.law.name)
             text = "not back-tested" if error is None else f"back-test error {100 * error:.2g} %"
-            lines.append(f"  {f.law.name:<14} weight {w:.3f}  {text}  {f.status}")
+            lean = f"emphasis {p:.2g}"
+            lines.append(f"  {f.law.name:<14} weight {w:.3f}  {lean:<13} {text}  {f.status}")
         lines += [f"  {n}: left out, {r}" for n, r in self.dropped]
         return "\n".join([*lines, self.sentence])
 
@@ -339,7 +340,7 @@ def _weighted(
         discrepancy=discrepancy(test, steps, noise=noise),
         dropped=dropped,
         level=level,
-        sentence=verdict(test, titles, weights),
+        sentence=verdict(test, titles, weights, record, evidence),
     )
 
 

@@ -339,18 +339,35 @@ def freedom(steps: Sequence[Step]) -> int:
     return max(3, len(steps))
 
 
-def verdict(test: Backtest, laws: Sequence[str], weights: Array) -> str:
-    """Say whether the runs tell the laws apart."""
+def verdict(
+    test: Backtest, laws: Sequence[str], weights: Array, record: Array, evidence: Array
+) -> str:
+    """Say whether the runs tell the laws apart, and by what."""
     if not test.cuts:
         return (
             "Too few scales to hold any out: the laws are weighted by how well they fit, untested."
         )
-    order = np.argsort(-weights, kind="stable")
-    alike = [laws[int(i)] for i in order if weights[int(i)] > 0.1 * weights.max()]
+    alike = _leading(laws, weights)
     if len(alike) > 1:
-        names = ", ".join(alike[:-1]) + " and " + alike[-1]
-        return f"The runs cannot tell {names} apart by extrapolation: the interval spans them."
-    return (
-        f"{laws[int(order[0])]} extrapolated clearly best over {len(test.cuts)} cuts, which is no "
-        "proof that it is right."
-    )
+        return f"The runs cannot tell {_listed(alike)} apart: the interval spans them."
+    best, ahead = alike[0], _leading(laws, record)
+    cuts = f"over {len(test.cuts)} cut{'s' if len(test.cuts) > 1 else ''}"
+    if ahead == [best]:
+        return f"{best} extrapolated clearly best {cuts}, which is no proof that it is right."
+    if _leading(laws, evidence) == [best]:
+        what = "extrapolated alike" if len(ahead) > 1 else "extrapolated best"
+        return (
+            f"{best} fits the runs clearly best, though {_listed(ahead)} {what} {cuts}; that is "
+            "no proof that it is right."
+        )
+    return f"{best} leads by its fit and its record {cuts}, which is no proof that it is right."
+
+
+def _leading(laws: Sequence[str], shares: Array) -> list[str]:
+    """Laws with more than a tenth of the largest share, largest first."""
+    order = np.argsort(-shares, kind="stable")
+    return [laws[int(i)] for i in order if shares[int(i)] > 0.1 * shares.max()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

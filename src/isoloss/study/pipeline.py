@@ -106,6 +106,7 @@ def study(
     at: Sequence[Mapping[str, float]] = (),
     laws: Sequence[str | Law] | None = None,
     objective: str = "auto",
+    emphasis: str | float = "auto",
     draws: int = 1000,
     level: float = 0.9,
     rng: int = 0,
@@ -128,7 +129,7 @@ def study(
         Compute to plan, in the convention of the runs; ten times the largest run by default.
     at
         Further targets to forecast.
-    laws, objective, draws, level, rng, axis
+    laws, objective, emphasis, draws, level, rng, axis
         As in `fit_laws`.
     journal
         Folder where finished resampling blocks are kept, so that a killed study continues.
@@ -146,6 +147,7 @@ def study(
     options: dict[str, Any] = {
         "laws": laws,
         "objective": objective,
+        "emphasis": emphasis,
         "draws": draws,
         "level": level,
         "rng": rng,
