@@ -13,17 +13,16 @@ from isoloss.laws import PUBLISHED, law_names
 
 FIT_KEYS = {
     "schema", "law", "law_reason", "formula", "pinned", "tied", "parameters", "intervals",
-    "objective",
-    "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows", "n_draws",
-    "influence", "digest", "seed", "influential_rows", "profiles", "n_refused", "refused",
-    "scale_influence", "side_by_side",
+    "objective", "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows",
+    "n_draws", "influence", "digest", "seed", "influential_rows", "profiles", "n_refused",
+    "refused", "scale_influence", "side_by_side", "notes",
 }  # fmt: skip
 FORECAST_KEYS = {
     "at", "C", "loss", "interval", "mean_interval", "laws", "reach", "backtest_error",
     "backtest_reach", "sentence",
 }  # fmt: skip
 SHARED_KEYS = {
-    "backtest", "laws_sentence", "n_rows", "refused", "influence", "telling_runs",
+    "backtest", "laws_sentence", "n_rows", "refused", "influence", "telling_runs", "notes",
 }  # fmt: skip
 PLAN_KEYS = {
     "budget", "N_opt", "D_opt", "L_opt", "tokens_per_parameter", "intervals", "near_optimal",
@@ -94,7 +93,7 @@ def test_plan_json_has_the_agreed_keys_and_types(runs):
     result = call("plan", runs, "--budget", "1e20", "--json", *ONE_LAW)
     answer = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert set(answer) == PLAN_KEYS | {"laws_sentence", "refused"}
+    assert set(answer) == PLAN_KEYS | {"laws_sentence", "refused", "notes"}
     assert set(answer["intervals"]) == {"N_opt", "D_opt", "L_opt"}
     assert all(is_interval(v) for v in answer["intervals"].values())
     assert {"tolerance_percent", "N_low", "N_high", "compute_price_percent"} == set(

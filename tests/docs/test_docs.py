@@ -110,7 +110,8 @@ def test_cli_page_names_every_command_and_option_and_no_other() -> None:
     for name, text in sections.items():
         own = {line[0] for line in re.findall(r"^\| `(--[a-z-]+)(.*)$", text, re.M)}
         assert own <= known[name], f"{name}: {own - known[name]} does not exist"
-        shared = {"--columns", "--units", "--axis", "--level", "--draws", "--seed", "--json"}
+        shared = {"--columns", "--units", "--where", "--axis", "--level", "--draws", "--seed"}
+        shared |= {"--json"}
         assert known[name] - shared <= own, f"{name}: {known[name] - shared - own} is not described"
 
 

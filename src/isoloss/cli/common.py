@@ -79,6 +79,23 @@ class Pairs(click.ParamType):  # type: ignore[type-arg]
         return found
 
 
+class Where(click.ParamType):  # type: ignore[type-arg]
+    """Conditions on rows, as `isoloss.read_runs` takes them."""
+
+    name = "CONDITION,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Check the form; mistakes are usage errors."""
+        from isoloss.errors import InputError
+        from isoloss.runs.where import parse_where
+
+        try:
+            parse_where(value)
+        except InputError as error:
+            self.fail(str(error).removeprefix("where: "), param, ctx)
+        return str(value)
+
+
 def _bounds(text: str) -> tuple[float, float]:
     low, sign, high = text.partition(":")
     if not sign:
@@ -94,6 +111,10 @@ def runs_argument(required: bool = True) -> Callable[[Any], Any]:
 def reading_options(function: Any) -> Any:
     """Add the options that say how to read the table."""
     for option in (
+        click.option(
+            "--where", type=Where(), multiple=True,
+            help="Which rows, e.g. Model=ViT/B/16,Training=1 or 'D<1e9'; all must hold.",
+        ),
         click.option(
             "--units", type=Pairs(positive), multiple=True,
             help="Size of one unit of a column, e.g. N=1e6 for N in millions.",
@@ -142,21 +163,32 @@ def merged(pairs: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
     return {k: v for p in pairs for k, v in p.items()}
 
 
-def read_table(runs: str, columns: Any, units: Any) -> Any:
+def read_table(runs: str, columns: Any, units: Any, where: tuple[str, ...] = ()) -> Any:
     """Read the runs named on the command line."""
     from isoloss.runs import read_runs
 
     source: Any = sys.stdin.buffer if runs == "-" else runs
-    return read_runs(source, columns=merged(columns) or None, units=merged(units) or None)
+    return read_runs(
+        source,
+        columns=merged(columns) or None,
+        units=merged(units) or None,
+        where=list(where) or None,
+    )
 
 
 def read_and_fit(
-    runs: str, columns: Any, units: Any, laws: tuple[str, ...], quiet: bool, **options: Any
+    runs: str,
+    columns: Any,
+    units: Any,
+    where: tuple[str, ...],
+    laws: tuple[str, ...],
+    quiet: bool,
+    **options: Any,
 ) -> tuple[Any, Any]:
     """Read the runs named on the command line and fit a set of laws, with progress."""
     from isoloss.fit import fit_laws
 
-    table = read_table(runs, columns, units)
+    table = read_table(runs, columns, units, where)
     report_refused(table)
     options["rng"] = options.pop("seed")
     with progress(quiet=quiet) as step:
@@ -180,7 +212,10 @@ def say(text: str) -> None:
 
 
 def report_refused(table: Any) -> None:
-    """List refused rows and warnings on stderr: nothing is dropped silently."""
+    """List refused rows, a selection and warnings on stderr: nothing is dropped silently."""
+    for note in table.notes:
+        if note.code == "SELECTED" and note.severity == "info":
+            say(f"note SELECTED: {note.message}")
     for refusal in table.refused[:10]:
         say(f"refused row {refusal.row}: {refusal.reason}")
     if len(table.refused) > 10:
@@ -188,6 +223,20 @@ def report_refused(table: Any) -> None:
     for note in table.notes:
         if note.severity == "warning":
             say(f"warning {note.code}: {note.message}")
+
+
+def is_mixed(table: Any) -> bool:
+    """Whether the table seems to hold several experiments: usable with doubt at best."""
+    return any(note.code == "MIXED_TEXT" for note in table.notes)
+
+
+def notes(table: Any) -> list[dict[str, str]]:
+    """Return the warnings on the table, and what was selected, in plain types."""
+    return [
+        {"code": n.code, "severity": n.severity, "message": n.message}
+        for n in table.notes
+        if n.severity == "warning" or n.code == "SELECTED"
+    ]
 
 
 def refusals(table: Any) -> list[dict[str, Any]]:

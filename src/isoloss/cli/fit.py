@@ -17,8 +17,10 @@ from isoloss.cli.common import (
     bounds_type,
     fitting_options,
     guarded,
+    is_mixed,
     json_option,
     merged,
+    notes,
     number,
     print_json,
     read_table,
@@ -105,6 +107,7 @@ def command(
     axis: str | None,
     columns: Any,
     units: Any,
+    where: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Fit one law to RUNS (a file, or - for standard input)."""
@@ -114,7 +117,7 @@ def command(
     from isoloss.study.both import side_by_side_lines
     from isoloss.study.influence import examine, target_of
 
-    table = read_table(runs, columns, units)
+    table = read_table(runs, columns, units, where)
     report_refused(table)
     form, reason = choose_law(table, law, axis=axis)
     changes = {**merged(tie), **merged(bounds), **merged(pin)}
@@ -158,6 +161,7 @@ def command(
         answer["side_by_side"] = examined["side_by_side"]
         answer["n_refused"] = len(table.refused)
         answer["refused"] = refusals(table)
+        answer["notes"] = notes(table)
         print_json(answer)
     else:
         say(result.summary())
@@ -172,4 +176,5 @@ def command(
     if result.status == "failed":
         fatal = [r.message for r in result.reasons if r.fatal]
         say(f"error: {'; '.join(fatal) or 'no finite parameters'}")
-    return {"ok": OK, "suspect": DOUBT}.get(result.status, ERROR)
+    good = DOUBT if is_mixed(table) else OK
+    return {"ok": good, "suspect": DOUBT}.get(result.status, ERROR)

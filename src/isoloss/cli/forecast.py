@@ -14,7 +14,9 @@ from isoloss.cli.common import (
     emphasis_option,
     fitting_options,
     guarded,
+    is_mixed,
     json_option,
+    notes,
     positive,
     print_json,
     read_and_fit,
@@ -50,6 +52,7 @@ def command(
     laws: tuple[str, ...],
     columns: Any,
     units: Any,
+    where: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -65,7 +68,7 @@ def command(
 
     if not at and not compute:
         raise click.UsageError("give --at N=...,D=... or --compute FLOPS")
-    table, fitted = read_and_fit(runs, columns, units, laws, as_json, **options)
+    table, fitted = read_and_fit(runs, columns, units, where, laws, as_json, **options)
     answers = forecast_runs(table, at, compute=compute, laws=fitted)
     marks = None if fitted.best.influence is None else fitted.best.influence.flagged
     examined = examine(fitted, table, [(a.at, a.loss) for a in answers], marks)
@@ -79,6 +82,7 @@ def command(
             "telling_runs": telling.to_dict(),
             "n_rows": len(table),
             "refused": refusals(table),
+            "notes": notes(table),
         }
         rows = [a.to_dict() for a in answers]
         print_json(rows[0] | shared if len(rows) == 1 else {"forecasts": rows} | shared)
@@ -92,4 +96,5 @@ def command(
             say(line)
         say(telling.summary())
     tested = all(is_tested(a) for a in answers)
-    return OK if tested and fitted.best.status == "ok" else DOUBT
+    good = tested and fitted.best.status == "ok" and not is_mixed(table)
+    return OK if good else DOUBT

@@ -13,7 +13,9 @@ from isoloss.cli.common import (
     emphasis_option,
     fitting_options,
     guarded,
+    is_mixed,
     json_option,
+    notes,
     print_json,
     read_and_fit,
     reading_options,
@@ -55,6 +57,7 @@ def command(
     tolerance: float,
     columns: Any,
     units: Any,
+    where: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -62,7 +65,7 @@ def command(
     from isoloss.plan import Coefficient
     from isoloss.study import plan_runs
 
-    table, fitted = read_and_fit(runs, columns, units, laws, as_json, **options)
+    table, fitted = read_and_fit(runs, columns, units, where, laws, as_json, **options)
     plan = plan_runs(
         table,
         budget,
@@ -73,9 +76,14 @@ def command(
     )
     if as_json:
         rows = [plan.to_dict(i) for i in range(len(budget))]
-        shared = {"laws_sentence": fitted.sentence, "refused": refusals(table)}
+        shared = {
+            "laws_sentence": fitted.sentence,
+            "refused": refusals(table),
+            "notes": notes(table),
+        }
         print_json(rows[0] | shared if len(rows) == 1 else {"plans": rows} | shared)
     else:
         say(plan.summary())
         say(fitted.sentence)
-    return DOUBT if plan.warnings or fitted.best.status != "ok" else OK
+    good = not plan.warnings and fitted.best.status == "ok" and not is_mixed(table)
+    return OK if good else DOUBT

@@ -63,6 +63,7 @@ def command(
     axis: str | None,
     columns: Any,
     units: Any,
+    where: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Fit, back-test, forecast, plan and report; without RUNS, on the embedded real runs.
@@ -72,7 +73,9 @@ def command(
     """
     from isoloss.study import run_study
 
-    table = read_table(runs, columns, units) if runs else None
+    if not runs and (columns or units or where):
+        raise click.UsageError("--columns, --units and --where need RUNS")
+    table = read_table(runs, columns, units, where) if runs else None
     if table is not None:
         report_refused(table)
     with progress(quiet=as_json) as step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,14 +16,14 @@ POSITIVE = (*RESOURCES, "loss")
 _COUNTS = ("", "n", "num", "number of ", "total ", "train ", "training ", "num train ", "n train ")
 
 
-def _squash(text: str) -> str:
+def squash(text: str) -> str:
     """Letters and digits alone, in one case: ``"Model Size"`` and ``model_size`` are one."""
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def _names(*groups: str, prefixes: Sequence[str] = ("",)) -> frozenset[str]:
     return frozenset(
-        _squash(p + word) for group in groups for word in group.split() for p in prefixes
+        squash(p + word) for group in groups for word in group.split() for p in prefixes
     )
 
 
@@ -57,6 +58,17 @@ ALIASES: Mapping[str, frozenset[str]] = {
 }
 _RUN_NAMES = ("name", "runname", "run", "runid", "id")  # the first of these that is there wins
 _BOOKKEEPING = ("", "index", "unnamed0", "indexlevel0")
+_STEPS = re.compile(r"\b(global_?)?(steps?|iters?|iterations?|updates?)\b")
+_HINTS = (
+    ("loss", re.compile(r"(?<!\bz_)(?<!aux_)loss|nll|perplexity|ppl|entropy|bits_per|bpb|bpc")),
+    ("N", re.compile(r"param|model_?size|n_?embd")),
+    ("D", re.compile(r"token|sample|example|data_?size|dataset_?size")),
+    ("D", _STEPS),
+    ("C", re.compile(r"flop|compute")),
+)
+"""Parts of names that come near an axis but do not settle it."""
+_HINTS_SHOWN = 4
+_LISTED_CHARACTERS = 600
 _MEANINGS: tuple[tuple[str, frozenset[str], str], ...] = (
     ("N", _NON_EMBEDDING, "non-embedding parameters"),
     ("N", _ACTIVE, "active parameters"),
@@ -76,6 +88,7 @@ class Roles:
     name: int | None = None
     notes: list[Note] = field(default_factory=list)
     conventions: dict[str, str] = field(default_factory=dict)
+    rivals: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def optional(self) -> dict[str, int]:
@@ -91,7 +104,9 @@ class Roles:
         return {a: i for a, i in self.axes.items() if a not in self.optional}
 
 
-def resolve(header: Sequence[str], mapping: Mapping[str, str]) -> Roles:
+def resolve(
+    header: Sequence[str], mapping: Mapping[str, str], left_out: Sequence[Note] = ()
+) -> Roles:
     """Give each column of a source its role.
 
     Raises
@@ -116,23 +131,35 @@ def resolve(header: Sequence[str], mapping: Mapping[str, str]) -> Roles:
             del plain[chosen]
     for i, keys in plain.items():
         _keep_free(roles, header[i], i, keys)
-    check_usable(roles, header)
+    check_usable(roles, header, left_out)
     for axis, aliases, meaning in _MEANINGS:
         if axis in roles.axes and aliases & set(_keys(header[roles.axes[axis]])):
             roles.conventions[axis] = meaning
+    for axis in ("N", "D", "C", "U"):
+        column = header[roles.axes[axis]] if axis in roles.axes else ""
+        if _STEPS.search(column.casefold()):
+            roles.notes.append(
+                Note(
+                    "STEPS",
+                    "warning",
+                    f"{axis} is read from {short(column)}, a count of updates: every row must be "
+                    "the end of a run of its own; the points of one learning curve, whose rate "
+                    "still falls or stays high, are no table of runs",
+                )
+            )
     used = [f"{a} = {short(header[i])}" for a, i in roles.axes.items() if header[i] != a]
     if used:
         roles.notes.insert(0, Note("COLUMNS", "info", "columns read: " + ", ".join(used)))
     return roles
 
 
-def check_usable(roles: Roles, header: Sequence[str]) -> None:
+def check_usable(roles: Roles, header: Sequence[str], left_out: Sequence[Note] = ()) -> None:
     """Refuse a source without a loss, or without anything the loss could depend on."""
     free_axes = roles.mapped - {"loss", "seed", "lr", "name"}
     if "loss" not in roles.axes:
-        raise InputError(_lacking("no loss column", "loss", header))
+        raise InputError(_lacking("no loss column", "loss", header, left_out))
     if not free_axes and not set(RESOURCES) & set(roles.axes):
-        raise InputError(_lacking("no column of N, D, C or U", "N", header))
+        raise InputError(_lacking("no column of N, D, C or U", "N", header, left_out))
 
 
 def remedy(axis: str, column: str = "COLUMN") -> str:
@@ -140,13 +167,34 @@ def remedy(axis: str, column: str = "COLUMN") -> str:
     return f"--columns {axis}={column} (in Python: columns={{{axis!r}: {column!r}}})"
 
 
-def _lacking(what: str, axis: str, header: Sequence[str]) -> str:
-    return f"{what} among: {_listed(header)}; say which it is: {remedy(axis)}"
+def _lacking(what: str, axis: str, header: Sequence[str], left_out: Sequence[Note]) -> str:
+    """Say what is missing, which columns come near, and how to name one."""
+    hints = [(a, c) for a, pattern in _HINTS for c in header if pattern.search(c.casefold())]
+    near = [(a, c) for a, c in hints if (a == "loss") is (axis == "loss")][:_HINTS_SHOWN]
+    text = f"{what} among: {listed(header, 12 if near else 30)}"
+    if near:
+        text += f"; it may be {' or '.join(dict.fromkeys(short(c) for _, c in near))}"
+    text += f"; say which it is: {remedy(*near[0]) if near else remedy(axis)}"
+    if steps := [c for a, c in near if a == "D" and _STEPS.search(c.casefold())]:
+        text += (
+            f". {short(steps[0])} counts updates: give --units D=TOKENS_PER_STEP, and only the "
+            "last row of each run; a learning curve of one run is no table of runs"
+        )
+    lists = [note.message for note in left_out if "lists" in note.message]
+    if lists:
+        text += f". Not read: {'; '.join(lists[:3])}; write one row with plain values for each"
+    return text
 
 
-def _listed(header: Sequence[str], most: int = 30) -> str:
-    shown = ", ".join(short(h) for h in header[:most])
-    return shown + (f" and {len(header) - most} more" if len(header) > most else "")
+def listed(header: Sequence[str], most: int = 30) -> str:
+    """Show the names of columns inside a message."""
+    shown: list[str] = []
+    for name in header[:most]:
+        if sum(map(len, shown)) > _LISTED_CHARACTERS:
+            break
+        shown.append(short(name))
+    rest = len(header) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _check_distinct(header: Sequence[str]) -> None:
@@ -159,20 +207,20 @@ def _check_distinct(header: Sequence[str]) -> None:
 
 def _keys(name: str) -> tuple[str, ...]:
     """Keys to look up: the whole name, then the last part of a nested one."""
-    whole = _squash(name)
-    return (whole, _squash(name.rpartition(".")[2])) if "." in name else (whole,)
+    whole = squash(name)
+    return (whole, squash(name.rpartition(".")[2])) if "." in name else (whole,)
 
 
 def _map(roles: Roles, header: Sequence[str], axis: str, column: str) -> None:
     if not axis or clean(axis) != axis:
         raise InputError(f"columns: {short(axis)} is not a usable axis name")
     exact = [i for i, name in enumerate(header) if name == column]
-    loose = [i for i, name in enumerate(header) if _squash(name) == _squash(column)]
+    loose = [i for i, name in enumerate(header) if squash(name) == squash(column)]
     hits = exact or loose
     if len(hits) != 1:
         state = "is ambiguous" if hits else "is not there"
         raise InputError(
-            f"columns: {short(column)} (for {axis}) {state}; columns: {_listed(header)}"
+            f"columns: {short(column)} (for {axis}) {state}; columns: {listed(header)}"
         )
     if hits[0] in roles.axes.values() or hits[0] == roles.name:
         raise InputError(f"columns: {short(column)} is used twice; map it once")
@@ -185,11 +233,12 @@ def _map(roles: Roles, header: Sequence[str], axis: str, column: str) -> None:
 def _choose(roles: Roles, header: Sequence[str], axis: str, hits: list[int]) -> int | None:
     """Pick one of several columns that look like an axis, only where one bears its very name."""
     exact = [i for i in hits if header[i] == axis]
-    exact = exact or [i for i in hits if _squash(header[i]) == _squash(axis)]
+    exact = exact or [i for i in hits if squash(header[i]) == squash(axis)]
     listed = " and ".join(short(header[i]) for i in hits)
     if len(hits) == 1:
         return hits[0]
     if len(exact) == 1:
+        roles.rivals[axis] = [header[i] for i in hits if i != exact[0]]
         roles.notes.append(
             Note(
                 "AMBIGUOUS_COLUMNS",

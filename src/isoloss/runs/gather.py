@@ -14,12 +14,14 @@ from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 from isoloss.runs.columns import POSITIVE, RESOURCES, Roles
 from isoloss.runs.flops import FLOPS_PER_PARAMETER_TOKEN
-from isoloss.runs.notes import Note, configuration_ids
+from isoloss.runs.mixture import mixture_note, repeats
+from isoloss.runs.notes import Note
 from isoloss.runs.numbers import Cells, Problem, read_numbers
 from isoloss.runs.problems import Problems
 from isoloss.runs.rows import automatic_name, clean, clean_all, sharer, short, sort_rows
 from isoloss.runs.source import Source, check_refused
 from isoloss.runs.table import Refusal
+from isoloss.runs.words import Texts
 
 _PROBLEMS_KEPT = 1000
 """Of a column that may be left out: one is quoted, and a hostile file has millions."""
@@ -44,14 +46,15 @@ class Gathered:
         self._lettered = set(_SUFFIX_AXES) - set(units)
         self._share = sharer()
         self._text: dict[str, object] = {}
-        self._labels: set[str] = set()
-        self._groups: npt.NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
+        self._texts = Texts()
+        self._labels: dict[str, npt.NDArray[np.uint64]] = {}
         self._marks: npt.NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
 
     def read(self, source: Source) -> None:
         """Read every batch; text columns are only remembered as marks that tell rows apart."""
         parts: dict[str, list[Array]] = {axis: [] for axis in self._positions}
-        rows, marks, groups, names = [], [], [], []
+        rows, names = [], []
+        marks: list[npt.NDArray[np.uint64]] = []
         self.problems = {axis: Problems() for axis in self._positions}
         done = 0
         for batch in source.batches:
@@ -61,7 +64,7 @@ class Gathered:
             if not count:
                 continue
             rows.append(np.asarray(batch.rows, dtype=np.int64))
-            mark, group = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
+            mark = np.zeros(count, dtype=np.uint64)
             for axis, position in self._positions.items():
                 cells = batch.columns[position]
                 if axis not in self._text:
@@ -69,24 +72,21 @@ class Gathered:
                     if axis in self.roles.free and len(problems) == count:
                         self._text[axis] = _first_text(cells)
                         self.problems[axis] = Problems()
-                        # Values that repeat name a data set or a recipe; others only a run.
-                        if 1 < len(set(map(_hash, _listed(cells)))) <= count // 2:
-                            self._labels.add(axis)
                     else:
                         parts[axis].append(values)
                         self._collect(axis, problems, done, mark)
+                        if problems and axis in self.roles.free:
+                            found = (cells, values, problems)
+                            self._texts.add_some(axis, len(marks), *found)
                 if axis in self._text:
-                    _mix(mark, cells)
-                    if axis in self._labels:
-                        _mix(group, cells)
+                    _mix(mark, self._texts.add(axis, len(marks), cells))
             if self.roles.name is not None:
                 names.append(_labels(batch.columns[self.roles.name]))
             marks.append(mark)
-            groups.append(group)
             done += count
         if rows:
             self.rows, self._marks = np.concatenate(rows), np.concatenate(marks)
-            self._groups = np.concatenate(groups)
+        self._labels = self._texts.marks(parts, len(rows), len(self.rows))
         self.names = list(chain.from_iterable(names))
         for axis, arrays in parts.items():
             if axis not in self._text and arrays:
@@ -108,6 +108,11 @@ class Gathered:
             self.notes.append(
                 Note("COLUMN_IGNORED", "info", f"column {column} left out: it holds {what}")
             )
+
+        for axis, names in self.roles.rivals.items():
+            if all(name in self._text for name in names):  # text was never a rival
+                mark = f"look like {axis};"
+                self.notes = [n for n in self.notes if mark not in n.message]
 
     def finish(self, flops: str) -> npt.NDArray[np.bool_]:
         """Check and derive; return the mask of rows to keep, the others being in ``refused``."""
@@ -239,20 +244,22 @@ class Gathered:
             good[i] = False
             self._list(i, "DUPLICATE", f"repeats row {self.rows[first]} in every column")
 
-    def note_mixture(self, good: npt.NDArray[np.bool_]) -> None:
-        """Warn when text that was left out tells apart runs that the numbers cannot."""
-        ids = configuration_ids(self.columns(good))
-        pairs = np.unique(np.stack([ids.astype(np.uint64), self._groups[good]]), axis=1)
-        if self._labels and pairs.shape[1] > np.unique(ids).size:
-            header = ", ".join(short(axis) for axis in sorted(self._labels))
-            self.notes.append(
-                Note(
-                    "MIXED_TEXT",
-                    "warning",
-                    f"runs of one configuration differ in text that was left out ({header}); if it "
-                    "tells experiments apart, split the table: one law would take them for noise",
-                )
-            )
+    def note_mixture(self, good: npt.NDArray[np.bool_]) -> list[str]:
+        """Warn when text that was left out tells apart runs that the numbers cannot.
+
+        Returns the columns of text that repeat, and so may still name experiments.
+        """
+        columns = self.columns(good)
+        marks = {a: m[good] for a, m in self._labels.items() if a not in columns}
+        resources = [a for a in RESOURCES if a in columns] or sorted(
+            a for a in self.roles.mapped if a in columns and a in self.roles.axes
+        )
+        note = mixture_note(
+            columns, marks, self._texts.words, [a for a in resources if a != "loss"]
+        )
+        if note:
+            self.notes.append(note)
+        return [axis for axis in sorted(marks) if repeats(marks[axis])]
 
     def columns(self, good: npt.NDArray[np.bool_]) -> dict[str, Array]:
         """Columns of the kept rows: standard axes first, then the free ones in source order."""
@@ -309,15 +316,7 @@ def _label(cell: object) -> str:
         return ""
 
 
-def _mix(mark: npt.NDArray[np.uint64], cells: Cells) -> None:
+def _mix(mark: npt.NDArray[np.uint64], label: npt.NDArray[np.uint64]) -> None:
     """Fold a text column into the marks; only equality within one read matters."""
-    hashes = np.fromiter(map(_hash, _listed(cells)), dtype=np.int64, count=mark.size)
     mark *= np.uint64(1000003)
-    mark ^= hashes.view(np.uint64)
-
-
-def _hash(cell: object) -> int:
-    try:
-        return hash(cell)
-    except TypeError:
-        return hash(repr(cell))
+    mark ^= label

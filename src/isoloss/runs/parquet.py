@@ -61,6 +61,9 @@ def _readable(schema: Any) -> tuple[list[str], list[str], list[str]]:
     names, texts, skipped = [], [], []
     for item in schema:
         kind = item.type.value_type if types.is_dictionary(item.type) else item.type
+        if types.is_boolean(kind):
+            names.append(item.name)
+            continue
         if types.is_string(kind) or types.is_large_string(kind):
             texts.append(item.name)
         elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
@@ -92,6 +95,8 @@ def _cells(column: Any) -> Cells:
         values = [*column.dictionary.to_pylist(), None]
         codes = column.indices.fill_null(len(values) - 1).to_pylist()
         return [values[code] for code in codes]
+    if types.is_boolean(column.type):
+        return list(column.to_pylist())
     if types.is_decimal(column.type):
         column = column.cast("float64")
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)

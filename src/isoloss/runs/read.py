@@ -8,7 +8,7 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -22,10 +22,12 @@ from isoloss.runs.frames import from_mapping, from_object, from_objects
 from isoloss.runs.gather import Gathered
 from isoloss.runs.parquet import read_parquet
 from isoloss.runs.rows import short
+from isoloss.runs.selection import Selection, select_runs
 from isoloss.runs.sniff import HEAD, sniff
 from isoloss.runs.source import Limits, Source
 from isoloss.runs.table import Conventions, Runs
 from isoloss.runs.text import CappedStream, csv_fault, read_csv, read_json, read_jsonl
+from isoloss.runs.where import Condition, parse_where
 
 MAX_ROWS = 5_000_000
 MAX_BYTES = 2 * 2**30
@@ -36,6 +38,7 @@ def read_runs(
     *,
     columns: Mapping[str, str] | None = None,
     units: Mapping[str, float] | None = None,
+    where: Any = None,
     flops: str = "6ND",
     max_rows: int = MAX_ROWS,
     max_bytes: int = MAX_BYTES,
@@ -54,6 +57,12 @@ def read_runs(
         ``val_loss``, ...) do not say it. Names of axes are free. ``name`` maps the run ids.
     units
         Axis -> factor, for example ``{"N": 1e6}`` for parameters in millions.
+    where
+        Which rows to read: a dict from column to value, or list of values, such as
+        ``{"Model": "MiX/B/16", "Training": 1}``; or text, such as
+        ``"Model=MiX/B/16|ViT/B/16, D<1e9"`` (``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``), or a
+        list of texts. All conditions must hold. Text is compared trimmed, numbers as numbers,
+        after ``units``. How many rows were left out is said in ``notes`` and ``source``.
     flops
         ``"6ND"``: when exactly two of N, D and C are there, C = 6 N D gives the third.
         ``"given"``: C must be there, and nothing is derived.
@@ -70,7 +79,8 @@ def read_runs(
     Raises
     ------
     InputError
-        No table, no usable row, no loss, or two columns for one axis; says the remedy.
+        No table, no usable row, no loss, two columns for one axis, or a condition that no row
+        meets; says the remedy.
     MissingExtra
         Parquet without pyarrow.
 
@@ -82,21 +92,26 @@ def read_runs(
     [4.2e+17, 1.92e+18]
     >>> runs.refused[0].reason
     "N = 'oops': not a number"
+    >>> table = {"tokens": [1e9, 2e9, 1e9, 2e9], "loss": [4.1, 3.6, 3.9, 3.5],
+    ...          "optimizer": ["adam", "adam", "muon", "muon"]}
+    >>> read_runs(table, where={"optimizer": "muon"})["loss"].tolist()
+    [3.9, 3.5]
     """
     limits = Limits(_limit("max_rows", max_rows), _limit("max_bytes", max_bytes))
     mapping, factors, words = _options(columns, units, flops, conventions)
+    asked = parse_where(where)
     if isinstance(source, Runs):
         if mapping or factors or words:
             raise InputError("columns, units and conventions are for raw tables, not for Runs")
-        return source
+        return select_runs(source, asked) if asked else source
     with ExitStack() as stack:
         try:
             opened = _open(source, limits, stack)
             if isinstance(opened, Runs):
                 if mapping or factors or words:
                     raise InputError("columns, units and conventions are for raw tables, not Runs")
-                return opened
-            return _assemble(opened, mapping, factors, flops, words)
+                return select_runs(opened, asked) if asked else opened
+            return _assemble(opened, mapping, factors, flops, words, asked)
         except InputError:
             raise
         except UnicodeDecodeError as error:
@@ -115,22 +130,32 @@ def _assemble(
     units: Mapping[str, float],
     flops: str,
     words: Mapping[str, str],
+    asked: Sequence[Condition],
 ) -> Runs:
     if not source.header:
         rest = [refusal for batch in source.batches for refusal in batch.refused]
         shown = f": {len(rest)} rows refused; row {rest[0].row}: {rest[0].reason}" if rest else ""
         raise InputError(f"no columns in {source.label}{shown}")
-    roles = resolve(source.header, mapping)
+    roles = resolve(source.header, mapping, source.notes)
     roles.notes += source.notes
     if flops == "given" and "C" not in roles.axes:
         raise InputError("flops='given' needs a column of training FLOPs: --columns C=COLUMN")
     gathered = Gathered(roles, units)
+    selection = Selection(asked, source.header, roles, units, flops)
+    if selection:
+        source.batches = selection.batches(source.batches)
+        source.label = f"{source.label} where {selection}"
     gathered.read(source)
+    selection.check()
     good = gathered.finish(flops)
+    if selection:
+        selection.narrow(gathered.values, good)
     if not good.any():
         raise InputError(_nothing_left(source, gathered))
-    gathered.note_mixture(good)
-    check_usable(roles, source.header)
+    varying = gathered.note_mixture(good)
+    if selection:
+        gathered.notes.append(selection.note(varying))
+    check_usable(roles, source.header, source.notes)
     default = Conventions().C
     C = "training FLOPs as given" if "C" in roles.axes else default
     derived = {"DERIVED_N", "DERIVED_D"} & {note.code for note in gathered.notes}

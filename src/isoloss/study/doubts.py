@@ -13,6 +13,9 @@ _REMEDIES = {
     "CONFOUNDED_N_D": "add runs with other ratios of D to N",
     "CONSTANT_AXIS": "add runs at other values of the axis",
     "FEW_RUNS": "add cheap runs: twenty spread over size and data beat five large ones",
+    "MIXED_TEXT": "select one experiment, with --where or where=",
+    "STEPS": "keep the last row of each run, and say what a step is: --units D=TOKENS_PER_STEP",
+    "SELECTED": "loosen a condition",
     "NARROW_COMPUTE": "add runs a decade below or above",
 }
 
@@ -115,8 +118,8 @@ def doubts(
             )
     for note in runs.notes:
         if note.severity == "warning":
-            # Without N and D apart there is no split to speak of.
-            grave = note.code == "CONFOUNDED_N_D" and plan
+            # Without N and D apart there is no split to speak of; without one experiment, no law.
+            grave = (note.code == "CONFOUNDED_N_D" and plan) or note.code == "MIXED_TEXT"
             doubt(
                 "high" if grave else "medium",
                 note.code,

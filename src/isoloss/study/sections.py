@@ -208,7 +208,12 @@ def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any]
 
 def headline(answers: Mapping[str, Any]) -> list[str]:
     """Put the answer in a few sentences."""
-    lines = []
+    lines = [
+        f"Caution: several experiments may be taken as one here. {n['message'][0].upper()}"
+        f"{n['message'][1:]}."
+        for n in answers["input"]["notes"]
+        if n["code"] == "MIXED_TEXT"
+    ]
     if answers["forecasts"]:
         f = answers["forecasts"][0]
         i = f["interval"]
