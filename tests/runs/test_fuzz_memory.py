@@ -33,6 +33,14 @@ def wide(columns: int) -> bytes:
     return b"N,loss," + numbered(b"x%x", columns) + b"\n" + b"1," * (columns + 1) + b"1\n"
 
 
+def flags(columns: int) -> bytes:
+    """Two sizes with names, and columns that all tell the same two experiments apart."""
+    rows = (b"%d,%d,s%d" % (i % 2 + 1, i + 2, i % 2) for i in range(64))
+    cells = (b",a" * columns, b",b" * columns)
+    head = b"N,loss,size," + numbered(b"x%x", columns) + b"\n"
+    return head + b"".join(r + cells[i // 2 % 2] + b"\n" for i, r in enumerate(rows))
+
+
 # Each gives a file of a size in proportion to n.
 HOSTILE: dict[str, Callable[[int], bytes]] = {
     "one line of digits": lambda n: HEAD + b"1" * n,
@@ -51,6 +59,10 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "equal rows": lambda n: HEAD + b"1,2,3\n" * (n // 6),
     "different words": lambda n: HEAD + numbered(b"x%x,y%x,1\n".replace(b"y%x", b"y"), n // 9, b""),
     "a wide table": lambda n: wide(min(n // 8, 9000)),
+    "copies of a flag in many columns": lambda n: flags(n // 128),
+    "different words in two columns": lambda n: (
+        b"N,loss,p,q\n" + numbered(b"1,2,x%x,y\n", n // 12, b"")
+    ),
     "escapes": lambda n: b"N,loss,name\n1,2," + b"\x1b]" * 5000 + b"\n" + b"\x1b[0;" * (n // 5),
     "empty lists": lambda n: b"[" + b"[]," * (n // 3) + b"[]]",
     "empty objects": lambda n: b"[" + b"{}," * (n // 3) + b"{}]",

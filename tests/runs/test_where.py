@@ -296,6 +296,31 @@ def test_a_column_that_two_others_settle_together_is_dropped_again() -> None:
     assert "where={'q': 'b0', 'r': 'c0'}), which keeps 9 of 81 rows" in message
 
 
+def test_a_column_that_tells_no_more_apart_is_not_added() -> None:
+    pairs = [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
+    rows = [f"{n}e6,2e6,{3 - 0.01 * i},s{n},{a},{a},{a}" for i, (n, a) in enumerate(pairs * 8)]
+    message = note(read(None, "N,D,loss,size,p,q,r\n" + "\n".join(rows)), "MIXED_TEXT").message
+    assert "where={'p': 'a', 'size': 's1'}), which keeps 8 of 32 rows" in message
+
+
+def test_a_suggestion_names_few_columns() -> None:
+    rows = [
+        f"1e6,2e6,{3 - 0.001 * i}," + ",".join("ab"[i >> k & 1] for k in range(8))
+        for i in range(256 * 8)
+    ]
+    message = note(
+        read(None, "N,D,loss,f1,f2,f3,f4,f5,f6,f7,f8\n" + "\n".join(rows)), "MIXED_TEXT"
+    ).message
+    assert "which keeps 32 of 2,048 rows" in message  # six columns, of eight that each halve it
+
+
+def test_words_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"D": [1e6] * 16, "loss": [3 - 0.1 * i for i in range(16)], "p": [*"ab" * 8]}
+    assert "--where p=a " in note(read_runs(table), "MIXED_TEXT").message
+    monkeypatch.setattr("isoloss.runs.words._WORDS_IN_ALL", 0)
+    assert "--where p=VALUE " in note(read_runs(table), "MIXED_TEXT").message
+
+
 def test_a_shell_cannot_read_the_suggestion_as_anything_else() -> None:
     text = mixed().replace("c,t2", "$(reboot);'x,t2")
     message = note(read(None, text), "MIXED_TEXT").message

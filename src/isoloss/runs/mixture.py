@@ -18,6 +18,8 @@ _EXAMPLE_LIMIT = 80
 _SHOWN = 8
 _LEAST_ROWS = 8
 """An experiment of fewer rows is no example of what to select."""
+_MOST_CHOSEN = 6
+"""Columns in one suggestion; each costs a pass over all columns, which may be thousands."""
 
 
 def mixture_note(
@@ -124,14 +126,16 @@ def _telling(split: Mapping[str, Marks], labels: Mapping[str, Marks]) -> list[st
     usable = coarse or dict(split)
     whole = _count(list(usable.values()))
     chosen: list[str] = []
-    while not chosen or _count([labels[n] for n in chosen]) < whole:
-        rest = [n for n in usable if n not in chosen]
-        # What the warning is about goes first.
-        best = max(rest, key=lambda n: (n in split, _count([labels[m] for m in (*chosen, n)])))
-        groups = _ids([labels[n] for n in (*chosen, best)])
-        if chosen and np.bincount(groups).max() < _LEAST_ROWS:
+    groups, count = np.zeros_like(next(iter(usable.values()))), 1
+    while count < whole and len(chosen) < _MOST_CHOSEN:
+        counts = {n: _count([groups, c]) for n, c in usable.items() if n not in chosen}
+        # Of those that tell more apart, what the warning is about goes first.
+        best = max(counts, key=lambda n: (counts[n] > count, n in split, counts[n]))
+        finer = _ids([groups, labels[best]])
+        if chosen and np.bincount(finer).max() < _LEAST_ROWS:
             break
         chosen.append(best)
+        groups, count = finer.astype(np.uint64), counts[best]
     for name in list(chosen):
         if _is_redundant(name, chosen, labels):
             chosen.remove(name)

@@ -17,6 +17,8 @@ from isoloss.runs.where import cell_text
 Marks = npt.NDArray[np.uint64]
 _WORDS_KEPT = 10_000
 """Distinct texts of one column whose words are remembered."""
+_WORDS_IN_ALL = 200_000
+"""The same over all columns: words only serve messages, and columns may be thousands."""
 _WORDY = 0.1
 """Share of text from which a column of numbers may name experiments; less is a slip."""
 
@@ -28,6 +30,7 @@ class Texts:
         self.words: dict[str, dict[int, str]] = {}
         self._found: dict[str, dict[int, Marks]] = {}
         self._count = Counter[str]()
+        self._known = 0
 
     def add(self, axis: str, batch: int, cells: Cells) -> Marks:
         """Take in a batch of a column that holds text alone; return its marks."""
@@ -51,12 +54,20 @@ class Texts:
     def _mark(self, axis: str, cells: Cells) -> Marks:
         plain = cells.tolist() if isinstance(cells, np.ndarray) else list(cells)
         marks = np.fromiter(map(_hash, plain), dtype=np.int64, count=len(plain)).view(np.uint64)
-        words = self.words.setdefault(axis, {})
         for i in np.sort(np.unique(marks, return_index=True)[1]).tolist():
-            if len(words) >= _WORDS_KEPT:
+            if not self._know(axis, int(marks[i]), plain[i]):
                 break
-            words.setdefault(int(marks[i]), cell_text(plain[i])[:LABEL_LIMIT])
         return marks
+
+    def _know(self, axis: str, mark: int, cell: Any) -> bool:
+        """Remember the word of a mark; whether there is room for more."""
+        words = self.words.setdefault(axis, {})
+        if len(words) >= _WORDS_KEPT or self._known >= _WORDS_IN_ALL:
+            return False
+        if mark not in words:
+            words[mark] = cell_text(cell)[:LABEL_LIMIT]
+            self._known += 1
+        return True
 
     def marks(
         self, parts: Mapping[str, Sequence[Array]], batches: int, rows: int
@@ -76,9 +87,9 @@ class Texts:
         return joined
 
     def _know_numbers(self, axis: str, values: Array) -> None:
-        words = self.words[axis]
         for value in np.unique(values[np.isfinite(values)])[:_WORDS_KEPT]:
-            words.setdefault(int(_bits(value.reshape(1))[0]), cell_text(value))
+            if not self._know(axis, int(_bits(value.reshape(1))[0]), value):
+                break
 
 
 def _bits(values: Array) -> Marks:
