@@ -244,3 +244,15 @@ def test_blas_runs_in_one_thread_inside_and_as_before_after() -> None:
     with one_thread():
         assert set(threads()) <= {1}
     assert threads() == before
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(40)])
+def test_an_interval_of_draws_that_run_off_is_open(weights: Any) -> None:
+    draws = np.concatenate([np.linspace(1.0, 2.0, 30), np.full(10, np.inf)])
+    found = Interval.from_draws(draws, level=0.9, method="draws", weights=weights)
+    assert found.high == np.inf
+    assert 1.0 <= found.low < 1.1
+    below = Interval.from_draws(-draws, level=0.9, method="draws", weights=weights)
+    assert (below.low, below.high) == (-np.inf, pytest.approx(-found.low, abs=0.05))
+    few = np.concatenate([np.linspace(1.0, 2.0, 99), [np.inf]])
+    assert Interval.from_draws(few, level=0.9, method="draws").high < 2.0

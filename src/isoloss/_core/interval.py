@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_HUGE = 1e300
+"""Stands in for infinite draws while quantiles are taken."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -28,8 +31,11 @@ class Interval:
     def from_draws(
         cls, draws: npt.ArrayLike, *, level: float, method: str, weights: Any = None
     ) -> Interval:
-        """Equal-tailed interval of draws; weights need not sum to one."""
-        values = np.asarray(draws, dtype=np.float64)
+        """Equal-tailed interval of draws; weights need not sum to one.
+
+        Draws may be infinite: an end among them is infinite, not a number in between.
+        """
+        values = np.clip(np.asarray(draws, dtype=np.float64), -_HUGE, _HUGE)
         tail = (1 - level) / 2
         if weights is None:
             low, high = np.quantile(values, [tail, 1 - tail])
@@ -37,6 +43,7 @@ class Interval:
             order = np.argsort(values, kind="stable")
             mass = np.cumsum(np.asarray(weights, dtype=np.float64)[order])
             low, high = np.interp([tail, 1 - tail], mass / mass[-1], values[order])
+        low, high = (np.copysign(np.inf, v) if abs(v) > 1e-10 * _HUGE else v for v in (low, high))
         return cls(low=float(low), high=float(high), level=level, method=method)
 
     def __contains__(self, value: float) -> bool:
