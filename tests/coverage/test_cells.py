@@ -12,7 +12,7 @@ JOINT = [t for t in TRUTHS.values() if "N" in t.axes]
 RUNS = {"isoflop-20": 20, "isoflop-45": 45, "random-30": 30, "seeds-60": 60, "wide-200": 200,
         "points-12": 12, "points-24": 24, "points-40": 40}  # fmt: skip
 INSIDE = {"chinchilla", "coupled-1.15", "coupled-0.8", "additive", "kaplan", "curve-floor",
-          "curve-broken", "curve-saturating", "curve-sigmoid"}  # fmt: skip
+          "curve-saturating", "curve-sigmoid"}  # fmt: skip
 
 
 def test_sizes_hold_known_cells():

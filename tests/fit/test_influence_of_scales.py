@@ -177,7 +177,10 @@ def test_a_set_moves_by_the_weighted_mean_of_its_laws(wrong: Runs, of_wrong: Law
     error = 0.0
     for f, w in zip(of_wrong.fits, of_wrong.weights, strict=True):
         for k, level in enumerate(levels):
-            alone = fit(wrong.select(~level.rows), f.law, objective="lsq", draws=0)
+            rest = ~level.rows
+            alone = fit(
+                wrong.select(rest), f.law, objective="lsq", weights=f.weights[rest], draws=0
+            )
             logs[k] += w * np.log(alone.predict({a: [v] for a, v in TARGET.items()})[0])
         draws = np.log(f.predict_draws({a: [v] for a, v in TARGET.items()})[:, 0])
         error += w * np.subtract(*np.quantile(draws, [0.84, 0.16])) / 2

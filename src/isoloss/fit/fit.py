@@ -15,6 +15,7 @@ from isoloss.errors import FitError
 from isoloss.fit.absolute import solve_absolute
 from isoloss.fit.approach import descend
 from isoloss.fit.certificate import Certificate, Reason, certify
+from isoloss.fit.covariance import polish
 from isoloss.fit.design import design_reasons
 from isoloss.fit.draws import draw_parameters
 from isoloss.fit.engine import Solutions, minimise
@@ -202,6 +203,11 @@ def _solve(
             "NO_FINITE_START",
             f"{data.law.name} is not finite on these runs from any start; check units and bounds",
         )
+    if goal.delta > 0:
+        # In every unit the same point: the last steps are judged by the gradient, not by the
+        # rounded objective.
+        best = int(np.argmin(solutions.value))
+        solutions.q[best], _ = polish(kernel, solutions.q[best], data.weights)
     certificate, reasons = certify(kernel, solutions, starts, data.weights)
     if goal.delta == 0:
         solutions, reasons = solve_absolute(kernel, solutions, data.weights, goal, reasons)
