@@ -163,7 +163,8 @@ def _laws(residual: Any, n_runs: int) -> list[dict[str, Any]]:
             "objective": {"name": "huber:0.001", "value": 1.0e-3 * k},
             "status": status, "reasons": reasons,
             "certificate": certificate | {"n_agree": 7 - i},
-            "weight": weight, "backtest_error": 0.0041 * k, "rms_residual": 0.004 * k,
+            "weight": weight, "weight_by_extrapolation": weight, "weight_by_fit": weight,
+            "emphasis": 0.5 * i, "backtest_error": 0.0041 * k, "rms_residual": 0.004 * k,
             "residuals": (k * residual + 0.004 * i * np.linspace(-1, 1, n_runs)).tolist(),
             "n_rows": n_runs, "note": "weight from back-test error",
         }

@@ -116,19 +116,22 @@ class LawSet:
         """Farthest that a step forecast; ``None`` without any."""
         return max((s.reach for s in self.steps), default=None)
 
+    def shares(self, i: int) -> dict[str, float | None]:
+        """Weight of a law, what it is made of, its emphasis and its back-test error."""
+        return {
+            "weight": float(self.weights[i]),
+            "weight_by_extrapolation": float(self.record[i]),
+            "weight_by_fit": float(self.evidence[i]),
+            "emphasis": float(self.emphases[i]),
+            "backtest_error": self.backtest_error(self.fits[i].law.name),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""
         names = [f.law.name for f in self.fits]
         laws = []
         for i, f in enumerate(self.fits):
-            shares = {
-                "weight": float(self.weights[i]),
-                "weight_by_extrapolation": float(self.record[i]),
-                "weight_by_fit": float(self.evidence[i]),
-                "emphasis": float(self.emphases[i]),
-                "backtest_error": self.backtest_error(f.law.name),
-            }
-            laws.append(f.to_dict() | shares)
+            laws.append(f.to_dict() | self.shares(i))
         return {
             "objective": self.objective.name,
             "laws": laws,

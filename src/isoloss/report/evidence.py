@@ -96,13 +96,17 @@ def laws(study: Study) -> Markup:
             tag("b", text(law.get("law"))),
             tag("code", text(law.get("formula"))) if text(law.get("formula")) else None,
             value(law.get("weight"), lambda w: significant(w, 2)),
+            value(law.get("weight_by_extrapolation"), lambda w: significant(w, 2)),
+            value(law.get("weight_by_fit"), lambda w: significant(w, 2)),
+            value(law.get("emphasis"), lambda w: significant(w, 2)),
             status_badge(law.get("status")),
             value(100 * number(law.get("backtest_error")), percent),
             value(100 * number(law.get("rms_residual")), percent),
         ]
         for law in entries
     ]
-    head = ["Law", "Form", "Weight#", "Status", "Back-test#", "Residual#"]
+    head = ["Law", "Form", "Weight#", "by record#", "by fit#", "Emphasis#", "Status",
+            "Back-test#", "Residual#"]  # fmt: skip
     objectives: list[list[Entry]] = [
         [
             text(o.get("objective")),

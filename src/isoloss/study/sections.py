@@ -71,10 +71,9 @@ def runs_section(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
 def laws_section(runs: Runs, laws: LawSet, held: Mask) -> list[dict[str, Any]]:
     """Each law with its parameters, certificate, weight and residuals."""
     rows = []
-    for f, w in zip(laws.fits, laws.weights, strict=True):
+    for i, f in enumerate(laws.fits):
         row = f.to_dict() | {
-            "weight": float(w),
-            "backtest_error": laws.backtest_error(f.law.name),
+            **laws.shares(i),
             # Measured over fitted, for the runs that were not held out.
             "residuals": (-f.residuals[~held]).tolist(),
             "note": f.law.description,
