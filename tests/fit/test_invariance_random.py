@@ -214,7 +214,7 @@ def answers(laws: LawSet, units: Mapping[str, float]) -> dict[str, float]:
     values = [found.loss, found.interval.low, found.interval.high, found.mean.low, found.mean.high]
     numbers = {k: v * units.get("loss", 1.0) for k, v in zip(NUMBERS, values, strict=True)}
     weights = {f.law.name: float(w) for f, w in zip(laws.fits, laws.weights, strict=True)}
-    return numbers | weights | {"discrepancy": laws.discrepancy}
+    return numbers | weights | {"discrepancy": laws.discrepancy, "split": laws.split_discrepancy}
 
 
 def sure(laws: LawSet) -> bool:

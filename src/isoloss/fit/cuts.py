@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,34 @@ from isoloss.fit.engine import minimise
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Objective
 from isoloss.fit.prepare import Prepared
+from isoloss.fit.splits import best_sizes, splits_compute
 from isoloss.fit.starts import find_starts
 
 RUNS_A_PARAMETER = 2
 """Weights must leave at least this many effective runs for each parameter."""
 STEPS = 40
 """Forecasts hardly move after this many steps, also where a flat valley goes on for ever."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutFits:
+    """What the fits of one law and objective below every cut say; NaN where there is none.
+
+    Attributes
+    ----------
+    predicted
+        Losses of all runs, (emphases, cuts, n).
+    spreads
+        Standard error of the mean log prediction above each cut, (emphases, cuts).
+    splits, split_spreads
+        Logarithm of the best size at the compute of the largest runs, and its standard error,
+        (emphases, cuts); NaN also for laws that do not speak of both N and D.
+    """
+
+    predicted: Array
+    spreads: Array
+    splits: Array
+    split_spreads: Array
 
 
 def effective_runs(weights: Array) -> Array:
@@ -31,8 +54,8 @@ def fit_cuts(
     train: Array,
     scale: Array,
     emphases: Sequence[float],
-) -> list[tuple[Array, Array]]:
-    """Fit below every cut, and predict all runs.
+) -> list[CutFits]:
+    """Fit below every cut, and predict all runs and the best split of the largest.
 
     Starts are sought for the first objective with equal weights. Its answers are the starts of
     the other weightings, and of the other objectives.
@@ -48,8 +71,8 @@ def fit_cuts(
 
     Returns
     -------
-    list of (predictions, spreads)
-        For each objective, (emphases, cuts, n) and (emphases, cuts).
+    list of CutFits
+        One an objective.
     """
     weights = train * data.weights
     found = []
@@ -68,7 +91,7 @@ def fit_cuts(
 
 def _lean(
     kernel: Kernel, q: Array, weights: Array, scale: Array, emphases: Sequence[float]
-) -> tuple[Array, Array]:
+) -> CutFits:
     """Weight the runs by powers of scale, and predict."""
     cuts, n = weights.shape
     powers = np.array(emphases)[:, None, None]
@@ -80,7 +103,7 @@ def _lean(
     if use.size:
         all_q[use] = _best(kernel, all_q[use], np.arange(len(use)), leaning[use])
     predicted = np.full((len(all_q), n), np.nan)
-    spreads = np.full(len(all_q), np.nan)
+    spreads, splits, split_spreads = np.full((3, len(all_q)), np.nan)
     usable = np.flatnonzero(np.isfinite(all_q[:, 0]) & (enough | ~leans))
     if usable.size:
         losses = kernel.predict(all_q[usable])
@@ -88,12 +111,24 @@ def _lean(
         scaled = np.exp(losses) if kernel.objective.log else losses
         predicted[usable] = scaled * kernel.scales["L"]
         above = weights[usable % cuts] == 0
-        spreads[usable] = _spreads(kernel, all_q[usable], leaning[usable], above, losses)
+        use_q, use_w = all_q[usable], leaning[usable]
+        jac = kernel.jacobian(use_q, slice(0, kernel.n))
+        mean = _mean_slopes(kernel, jac, above)
+        spreads[usable] = standard_errors(kernel, jac, use_w, losses, mean)
+        if splits_compute(kernel.law):
+            splits[usable], slopes = best_sizes(kernel, use_q, scale)
+            split_spreads[usable] = standard_errors(kernel, jac, use_w, losses, slopes)
     # Where too few runs would be left, the fit leans as far as it can.
     for i in range(cuts, len(all_q)):
         if not enough[i]:
-            predicted[i], spreads[i] = predicted[i - cuts], spreads[i - cuts]
-    return predicted.reshape(-1, cuts, n), spreads.reshape(-1, cuts)
+            for found in (predicted, spreads, splits, split_spreads):
+                found[i] = found[i - cuts]
+    return CutFits(
+        predicted.reshape(-1, cuts, n),
+        spreads.reshape(-1, cuts),
+        splits.reshape(-1, cuts),
+        split_spreads.reshape(-1, cuts),
+    )
 
 
 def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: Array) -> Array:
@@ -118,25 +153,36 @@ def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: 
     return q
 
 
-def _spreads(
-    kernel: Kernel, q: Array, weights: Array, above: npt.NDArray[np.bool_], predicted: Array
+def _mean_slopes(kernel: Kernel, jac: Array, above: npt.NDArray[np.bool_]) -> Array:
+    """Differentiate the mean log prediction over the runs above by the parameters, (B, p)."""
+    share = above / np.sum(above, axis=1, keepdims=True)
+    if not kernel.objective.log:
+        share = share / np.sum(share * kernel.y, axis=1, keepdims=True)
+    return np.asarray((jac @ share[:, :, None])[:, :, 0])
+
+
+def standard_errors(
+    kernel: Kernel, jac: Array, weights: Array, predicted: Array, slopes: Array
 ) -> Array:
-    r"""Estimate the standard error of the mean log prediction over the runs above, (B,).
+    r"""Estimate the standard error of a function of the parameters of each fit, (B,).
 
     With J the derivatives of the predictions, W the weights and :math:`\sigma` the noise, the
     covariance of the parameters is :math:`\sigma^2 H^{-1} J^T W^2 J H^{-1}`, :math:`H = J^T W J`.
+
+    Parameters
+    ----------
+    jac, weights, predicted
+        Derivatives of the predictions by internal coordinates, (B, p, n), weights of the runs
+        and predictions, (B, n).
+    slopes
+        Derivatives of the function, (B, p).
     """
-    jac = kernel.jacobian(q, slice(0, kernel.n))
     weighted = jac * weights[:, None]
     information = weighted @ jac.transpose(0, 2, 1)
     fine = np.isfinite(information).all(axis=(1, 2))
     information[~fine] = np.eye(kernel.p)
     inverse = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
-    share = above / np.sum(above, axis=1, keepdims=True)
-    if not kernel.objective.log:
-        share = share / np.sum(share * kernel.y, axis=1, keepdims=True)
-    mean = (jac @ share[:, :, None])[:, :, 0]
-    lever = np.einsum("bp,bpq,bqn->bn", mean, inverse, weighted, optimize=True)
+    lever = np.einsum("bp,bpq,bqn->bn", slopes, inverse, weighted, optimize=True)
     size = np.where(weights > 0, np.abs(predicted - kernel.y), np.nan)
     count = np.sum(weights > 0, axis=1)
     noise = 1.4826 * np.nanmedian(size, axis=1)

@@ -14,11 +14,14 @@ from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError, IsolossError
 from isoloss.fit.backtest import EMPHASES, Backtest, backtest, run_scale
+from isoloss.fit.cuts import standard_errors
 from isoloss.fit.design import design_reasons
 from isoloss.fit.fit import fit
+from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
 from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
+from isoloss.fit.splits import best_sizes, splits_compute, weighted_split
 from isoloss.fit.weighting import (
     Choice,
     Step,
@@ -28,6 +31,7 @@ from isoloss.fit.weighting import (
     law_weights,
     roll,
     rough_noise,
+    split_discrepancy,
     verdict,
 )
 from isoloss.laws import Law
@@ -58,6 +62,9 @@ class LawSet:
     discrepancy
         Standard deviation, per root of a unit of log reach, by which those forecasts missed
         beyond what the noise of runs explains.
+    split_discrepancy
+        The same of log N_opt: by how much the best split of the largest compute was still to
+        move; 0 for laws that split nothing and without a back-test.
     dropped
         Laws that could not be fitted, and why.
     sentence
@@ -73,6 +80,7 @@ class LawSet:
     backtest: Backtest
     steps: tuple[Step, ...]
     discrepancy: float
+    split_discrepancy: float
     dropped: tuple[tuple[str, str], ...]
     level: float
     sentence: str
@@ -137,6 +145,7 @@ class LawSet:
             "laws": laws,
             "dropped": [{"law": n, "reason": r} for n, r in self.dropped],
             "discrepancy": self.discrepancy,
+            "split_discrepancy": self.split_discrepancy,
             "sentence": self.sentence,
             "backtest": self.backtest.to_dict()
             | {
@@ -286,6 +295,7 @@ def fit_laws(
         test,
         {c.name: c for c in candidates},
         found if emphasis == "auto" else replace(found, emphases=lean),
+        table=table,
         scale=scale,
         curve=len(axes) == 1,
         dropped=tuple(dropped),
@@ -299,6 +309,7 @@ def _weighted(
     objectives: Mapping[str, Objective],
     found: Choice,
     *,
+    table: Runs,
     scale: Array,
     curve: bool,
     dropped: tuple[tuple[str, str], ...],
@@ -341,10 +352,29 @@ def _weighted(
         backtest=test,
         steps=steps,
         discrepancy=discrepancy(test, steps, noise=noise),
+        split_discrepancy=split_discrepancy(
+            steps, *weighted_split(weights, *_splits(fitted, table, scale))
+        ),
         dropped=dropped,
         level=level,
         sentence=verdict(test, titles, weights, record, evidence),
     )
+
+
+def _splits(fitted: Sequence[Fit], table: Runs, scale: Array) -> tuple[Array, Array]:
+    """Each law's log N_opt at the N D of the largest runs, and its standard error; NaN if none."""
+    splits, spreads = np.full((2, len(fitted)), np.nan)
+    for i, f in enumerate(fitted):
+        if not splits_compute(f.law):
+            continue
+        data = prepare(table, f.law)
+        kernel = Kernel(f.law, data.x, data.loss, f.objective)
+        q, weights = kernel.internal(f.theta)[None], f.weights[data.order][None]
+        log_N, slopes = best_sizes(kernel, q, scale[data.order])
+        jac = kernel.jacobian(q, slice(0, kernel.n))
+        error = standard_errors(kernel, jac, weights, kernel.predict(q), slopes)
+        splits[i], spreads[i] = log_N[0], error[0]
+    return splits, spreads
 
 
 def _candidates(forms: Sequence[Law]) -> list[Objective]:

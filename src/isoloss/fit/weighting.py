@@ -20,6 +20,7 @@ import numpy as np
 from isoloss._core.arrays import Array, freeze
 from isoloss.fit.backtest import Backtest
 from isoloss.fit.cuts import RUNS_A_PARAMETER, effective_runs
+from isoloss.fit.splits import weighted_split
 
 EFFECTIVE_CUTS = 3.0
 """Cuts share runs, below and above: they count as at most this many independent observations."""
@@ -74,6 +75,9 @@ class Step:
         Median logarithm of scale above over largest below.
     predicted
         Losses forecast for all runs, (n,).
+    split, split_spread
+        Mean over the laws of log N_opt at the N D of the largest runs, and the standard error
+        that the noise of the runs below explains; NaN where no law has one.
     """
 
     cut: int
@@ -85,6 +89,8 @@ class Step:
     reach: float
     typical: float
     predicted: Array
+    split: float = np.nan
+    split_spread: float = np.nan
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", freeze(self.weights))
@@ -298,6 +304,11 @@ def roll(
         above = test.scale >= test.cuts[i].scale
         miss = mean[above] - np.log(test.loss[above])
         ahead = np.log(test.scale[above] / test.scale[~above].max())
+        split, split_spread = weighted_split(
+            weights,
+            np.array([test.split(law, goal, lean[law])[i] for law in laws]),
+            np.array([test.split_spread(law, goal, lean[law])[i] for law in laws]),
+        )
         steps.append(
             Step(
                 cut=i,
@@ -309,6 +320,8 @@ def roll(
                 reach=test.cuts[i].reach,
                 typical=float(np.median(ahead)),
                 predicted=np.exp(mean),
+                split=split,
+                split_spread=split_spread,
             )
         )
     return tuple(steps)
@@ -328,6 +341,34 @@ def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float
         for s in steps
     ]
     return float(np.sqrt(max(float(np.mean(rates)), 0.0)))
+
+
+def split_discrepancy(steps: Sequence[Step], final: float, final_spread: float) -> float:
+    r"""By how much log N_opt moves per root of log reach, beyond what noise explains.
+
+    Each step says what the runs below its cut make of the best split of the largest compute;
+    ``final`` is what all runs make of it. Were the laws right, the two would differ by noise
+    alone, and an estimate from part of the runs less that from all has the variance
+    :math:`V_{part} - V_{all}`.
+
+    Parameters
+    ----------
+    steps
+        From `roll`.
+    final, final_spread
+        log N_opt of the fits to all runs, and its standard error.
+
+    References
+    ----------
+    Hausman 1978, Econometrica 46, section 2, doi:10.2307/1913827.
+    """
+    rates = [
+        ((s.split - final) ** 2 - max(s.split_spread**2 - final_spread**2, 0.0))
+        / max(float(np.log(s.reach)), 0.2)
+        for s in steps
+    ]
+    rates = [r for r in rates if np.isfinite(r)]
+    return float(np.sqrt(max(float(np.mean(rates)), 0.0))) if rates else 0.0
 
 
 def freedom(steps: Sequence[Step]) -> int:

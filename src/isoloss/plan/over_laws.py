@@ -15,6 +15,7 @@ from isoloss._core.interval import Interval
 from isoloss.errors import FitError, InputError
 from isoloss.fit.forecast import forecast_many
 from isoloss.fit.lawset import LawSet
+from isoloss.fit.weighting import freedom
 from isoloss.plan.cost import Cost, SixND
 from isoloss.plan.optimum import NONE, solve
 from isoloss.plan.problem import Problem, make_problem
@@ -176,11 +177,13 @@ def allocate_over_laws(
         raise InputError("no law of the set splits compute between N and D; nothing to plan")
     _refuse_unidentified(members)
     warnings: list[str] = []
-    draws = _draws(members, budgets, warnings)
+    draws = _draws(members, budgets, warnings, laws)
     N, L = _best(members, budgets)
     D = _tokens(spend, N, budgets, _cap(members))
     plural = "s" if len(members) > 1 else ""
     method = f"{laws.best.method} over {len(members)} law{plural} weighted by back-test"
+    if laws.steps and len(laws.best.draws):
+        method += ", and back-test discrepancy of the split"
     w = draws["weights"]
     intervals = {}
     for name, point in (("N_opt", N), ("D_opt", D)):
@@ -248,13 +251,20 @@ def _tokens(cost: Cost, N: Array, C: Array, max_D: float | None) -> Array:
 
 
 def _draws(
-    members: Sequence[tuple[Any, float, Problem]], C: Array, warnings: list[str]
+    members: Sequence[tuple[Any, float, Problem]], C: Array, warnings: list[str], laws: LawSet
 ) -> dict[str, Array]:
-    """Each draw's own optimum under its own law, with weights."""
+    """Each draw's own optimum under its own law, moved by the back-test's discrepancy."""
+    rng = np.random.default_rng([0, 11])
+    reach = np.log(np.maximum(C / float(laws.backtest.scale.max()), 1.0))
+    spread = laws.split_discrepancy * np.sqrt(reach)
     parts: dict[str, list[Array]] = {"N_opt": [], "D_opt": [], "weights": []}
-    for f, w, problem in members:
+    # The chance numbers go to the laws by name, as in forecasts.
+    for f, w, problem in sorted(members, key=lambda m: m[0].law.name):
         theta = f.draws if len(f.draws) else f.theta[None]
         found = solve(problem, theta, C)
+        # One point alone cannot hold a spread.
+        width = spread if len(f.draws) else 0.0 * spread
+        moves = rng.standard_t(freedom(laws.steps), (len(theta), 1)) * width
         ok = (found.kind != NONE).all(axis=1)
         if ok.mean() < 0.95:
             warnings.append(
@@ -263,7 +273,11 @@ def _draws(
             )
         if not ok.any():
             continue
-        log_N = found.log_N[ok]
+        log_N = found.log_N[ok] + moves[ok]
+        least = problem.least_size(C)
+        if least is not None:
+            # Where the data bind, no smaller size can spend the budget.
+            log_N = np.maximum(log_N, least)
         N = np.exp(log_N)
         budgets = np.broadcast_to(C, N.shape)
         parts["N_opt"].append(N)

@@ -121,6 +121,7 @@ def backtest_section(laws: LawSet) -> dict[str, Any]:
         "entries": chosen,
         "points": points,
         "discrepancy": laws.discrepancy,
+        "split_discrepancy": laws.split_discrepancy,
         "error": laws.procedure_error,
         "reach": laws.procedure_reach,
         "steps": [s.to_dict([f.law.name for f in laws.fits]) for s in laws.steps],
