@@ -12,7 +12,7 @@ JOINT = [t for t in TRUTHS.values() if "N" in t.axes]
 RUNS = {"isoflop-20": 20, "isoflop-45": 45, "random-30": 30, "seeds-60": 60, "wide-200": 200,
         "points-12": 12, "points-24": 24, "points-40": 40}  # fmt: skip
 INSIDE = {"chinchilla", "coupled-1.15", "coupled-0.8", "additive", "kaplan", "curve-floor",
-          "curve-saturating", "curve-sigmoid"}  # fmt: skip
+          "curve-broken", "curve-saturating", "curve-sigmoid"}  # fmt: skip
 
 
 def test_sizes_hold_known_cells():
@@ -66,7 +66,12 @@ def test_inside_is_told_by_the_default_sets():
     for cell in ALL_CELLS.values():
         if cell.noise.name == "normal":
             laws = tuple(default_laws(cell.simulate(0, 0)[0]))
-            assert cell.truth.is_in(laws) == (cell.truth.name in INSIDE), cell.name
+            inside = cell.truth.name in INSIDE
+            # Too few points for a break: its law is not tried.
+            inside &= (cell.truth.name, cell.design.name) != ("curve-broken", "points-12") or (
+                "broken_power" in laws
+            )
+            assert cell.truth.is_in(laws) == inside, cell.name
 
 
 def test_a_special_case_is_inside_the_law_that_contains_it():

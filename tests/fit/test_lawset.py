@@ -237,7 +237,7 @@ def test_default_laws_suit_the_axes() -> None:
     assert joint.best.law.name.startswith("repetition")
     curve = fit_laws(table("power_floor", noise=0.003), draws=0, objective="lsq")
     names = {f.law.name for f in curve.fits}
-    assert names == {"power_floor", "shifted_power", "sigmoid_power"}
+    assert names == {"power_floor", "shifted_power", "sigmoid_power", "broken_power"}
 
 
 def test_without_a_back_test_the_fit_decides_and_it_is_said() -> None:

@@ -187,6 +187,8 @@ def default_laws(runs: Runs) -> list[str]:
     names = ["power_floor", "shifted_power"]
     if n >= 9:
         names.append("sigmoid_power")
+    if n >= 12:
+        names.append("broken_power")
     return names
 
 
