@@ -468,12 +468,22 @@ def test_the_procedure_is_scored_with_what_it_knew() -> None:
     # Law a led below the last cut, and so the procedure missed there.
     assert steps[1].weights[0] == pytest.approx(0.5 * 0.98 + 0.25, abs=0.03)
     assert steps[1].bias == pytest.approx(0.5 * steps[1].weights[0] + 0.01 * steps[1].weights[1])
-    assert discrepancy(test, steps, noise=0.0) > 0.1
-    assert discrepancy(test, steps, noise=10.0) == 0.0
+    seen = discrepancy(test, steps, noise=0.0)
+    assert seen > 0.1
     assert discrepancy(test, (), noise=0.0) == 0.0
-    # What the parameters' own uncertainty explains is not counted twice.
+    # What noise, or the parameters' own uncertainty, explains is not counted twice; what neither
+    # can rule out stays possible.
     wide = tuple(replace(s, spread=1.0) for s in steps)
-    assert discrepancy(test, wide, noise=0.0) == 0.0
+    for explained in (
+        discrepancy(test, steps, noise=10.0),
+        discrepancy(test, wide, noise=0.0),
+    ):
+        assert 0.0 < explained < 0.8 * seen
+    # No misses, no drift; twice the misses, twice the drift.
+    exact = tuple(replace(s, bias=0.0) for s in steps)
+    assert discrepancy(test, exact, noise=0.01) == 0.0
+    double = tuple(replace(s, bias=2 * s.bias) for s in steps)
+    assert discrepancy(test, double, noise=0.0) == pytest.approx(2 * seen)
 
 
 def test_thinning_keeps_the_ends_and_the_order() -> None:

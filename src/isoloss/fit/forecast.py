@@ -15,7 +15,6 @@ from isoloss.errors import InputError
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.lawset import LawSet
 from isoloss.fit.result import Fit
-from isoloss.fit.weighting import freedom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +141,7 @@ def mixture(
     # The miss that back-tests showed grows like a random walk in the logarithm of scale; below
     # the largest run there is none.
     spread = laws.discrepancy * np.sqrt(np.maximum(np.log(np.maximum(reach, 1.0)), 0.0))
-    mean = logs + rng.standard_t(freedom(laws.steps), (len(logs), 1)) * spread
+    mean = logs + rng.standard_normal((len(logs), 1)) * spread
     new = mean + np.concatenate(noise)[:, None] * rng.standard_normal(logs.shape)
     return np.exp(mean), np.exp(new), np.concatenate(weights)
 

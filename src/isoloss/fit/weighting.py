@@ -30,6 +30,8 @@ REJECTED = 0.05
 """Laws with an Akaike weight below this share of the best one's are rejected by the fit."""
 UNEVEN = 0.75
 """A one-sided objective must have a record this much better: it is biased if errors are even."""
+WORST_DRIFT = 2.0
+"""Drifts are considered up to this many times the largest miss of a step."""
 NEGLIGIBLE = 1e-3
 """Smaller weights are set to zero."""
 
@@ -328,19 +330,26 @@ def roll(
 
 
 def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float:
-    """Error of the procedure per root of log reach, beyond what the noise of runs explains.
+    r"""Error of the procedure per root of log reach, beyond what the noise of runs explains.
 
-    The runs above a cut share one systematic error, estimated by their mean signed error. What
-    the noise of the runs above and the parameters' own uncertainty explain is taken off, on
-    average over the steps: the parameters' part is drawn separately, and must not count twice.
+    The runs above a cut share one systematic error, estimated by their mean signed error b. It
+    is normal with variance :math:`v + \sigma^2 / t + \delta^2 \rho`: the parameters' own, which
+    is drawn separately and must not count twice, the noise of t runs, and the drift over a log
+    reach :math:`\rho`. Returned is the root of the mean of :math:`\delta^2` over its likelihood.
+    Steps share runs and count as at most three. Precise steps weigh more than vague ones.
     """
     if not steps:
         return 0.0
-    rates = [
-        (s.bias**2 - noise**2 / test.cuts[s.cut].n_test - s.spread**2) / max(s.typical, 0.2)
-        for s in steps
-    ]
-    return float(np.sqrt(max(float(np.mean(rates)), 0.0)))
+    bias = np.array([s.bias for s in steps])
+    reach = np.maximum([s.typical for s in steps], 0.2)
+    tests = np.array([test.cuts[s.cut].n_test for s in steps])
+    known = np.array([s.spread for s in steps]) ** 2 + noise**2 / tests + 1e-24
+    drift = np.linspace(0.0, WORST_DRIFT * np.max(np.abs(bias) / np.sqrt(reach)), 400)
+    variance = known + drift[:, None] ** 2 * reach
+    logs = -0.5 * np.sum(np.log(variance) + bias**2 / variance, axis=1)
+    share = min(1.0, EFFECTIVE_CUTS / len(steps))
+    likelihood = np.exp(share * (logs - logs.max()))
+    return float(np.sqrt(likelihood @ drift**2 / likelihood.sum()))
 
 
 def split_discrepancy(steps: Sequence[Step], final: float, final_spread: float) -> float:
@@ -372,7 +381,7 @@ def split_discrepancy(steps: Sequence[Step], final: float, final_spread: float) 
 
 
 def freedom(steps: Sequence[Step]) -> int:
-    """Degrees of freedom of the Student distribution that the discrepancy is drawn from.
+    """Degrees of freedom of the Student distribution that moves of the best split are drawn from.
 
     A standard deviation that was estimated from a handful of misses is itself uncertain, and a
     normal distribution would forget that.
