@@ -473,12 +473,14 @@ def test_the_procedure_is_scored_with_what_it_knew() -> None:
     assert discrepancy(test, (), noise=0.0) == 0.0
     # What noise, or the parameters' own uncertainty, explains is not counted twice; what neither
     # can rule out stays possible.
-    wide = tuple(replace(s, spread=1.0) for s in steps)
-    for explained in (
-        discrepancy(test, steps, noise=10.0),
-        discrepancy(test, wide, noise=0.0),
-    ):
-        assert 0.0 < explained < 0.8 * seen
+    alike = tuple(replace(s, bias=0.1, spread=1e-3) for s in steps)
+    wide = tuple(replace(s, spread=0.2) for s in alike)
+    clear = discrepancy(test, alike, noise=0.0)
+    assert 0.0 < discrepancy(test, wide, noise=0.0) < 0.95 * clear
+    assert 0.0 < discrepancy(test, alike, noise=0.2) < 0.95 * clear
+    # A precise step outweighs a vague one.
+    vague = (replace(alike[0], spread=0.2), replace(alike[1], bias=0.01))
+    assert discrepancy(test, vague, noise=0.0) < 0.6 * clear
     # No misses, no drift; twice the misses, twice the drift.
     exact = tuple(replace(s, bias=0.0) for s in steps)
     assert discrepancy(test, exact, noise=0.01) == 0.0
