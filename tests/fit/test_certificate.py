@@ -33,51 +33,105 @@ def codes(result: Any) -> set[str]:
     return {r.code for r in result.reasons}
 
 
-def spoil_tape(monkeypatch: pytest.MonkeyPatch, slot: int, factor: float) -> None:
-    """Multiply one output of the second-order tape: value, gradient, then second derivatives."""
+def spoil_tape(
+    monkeypatch: pytest.MonkeyPatch, slot: int, factor: float, tape: str = "_full"
+) -> None:
+    """Multiply one output of a tape: value, gradient, then second derivatives."""
     original = Kernel.__init__
 
     def broken(self: Kernel, *args: Any, **options: Any) -> None:
         original(self, *args, **options)
-        run = self._full.run
+        bound = getattr(self, tape)
+        run = bound.run
 
         def wrong(theta: Any, rows: Any, n: int, outs: Any) -> None:
             run(theta, rows, n, outs)
             outs[slot][...] *= factor
 
-        self._full.run = wrong  # type: ignore[method-assign]
+        bound.run = wrong
 
     monkeypatch.setattr(Kernel, "__init__", broken)
 
 
+def is_failed(found: Any) -> bool:
+    return found.status == "failed" and "DERIVATIVE" in codes(found)
+
+
+@pytest.mark.parametrize("tape", ["_full", "_first"])
 @pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
 @pytest.mark.parametrize("column", range(5))
 def test_a_wrong_derivative_is_noticed(
-    factor: float, column: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+    factor: float, column: int, tape: str, noisy: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil_tape(monkeypatch, 1 + column, factor)
+    spoil_tape(monkeypatch, 1 + column, factor, tape)
     found = fit(noisy, draws=0)
-    assert found.status == "failed"
-    assert "DERIVATIVE" in codes(found)
+    assert is_failed(found)
     with pytest.raises(FitError):
         found.require()
 
 
+@pytest.mark.parametrize("tape", ["_full", "_first", "_value"])
+def test_a_wrong_prediction_is_noticed(
+    tape: str, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_tape(monkeypatch, 0, 1.01, tape)
+    assert is_failed(fit(noisy, draws=0))
+
+
+# A sum, whose logarithm the kernel takes, and a product, whose logarithm the tape takes.
+LAWS = {"chinchilla": 4, "kaplan": 10}
+SECOND = [(law, pair) for law, count in LAWS.items() for pair in range(count)]
+
+
+@pytest.mark.parametrize("objective", ["huber:1e-3", "lsq"])
 @pytest.mark.parametrize("factor", [-1.0, 1.01, np.nan, 0.0])
-@pytest.mark.parametrize("pair", range(9))
+@pytest.mark.parametrize(("law", "pair"), SECOND)
 def test_a_wrong_second_derivative_is_noticed(
-    factor: float, pair: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+    law: str, pair: int, factor: float, objective: str, noisy: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The optimum may be right all the same: what led to it is not, so it is not called good."""
-    spoil_tape(monkeypatch, 6 + pair, factor)
-    found = fit(noisy, draws=0)
-    assert found.status == "failed"
-    assert "DERIVATIVE" in codes(found)
+    spoil_tape(monkeypatch, 1 + len(law_of(law).names) + pair, factor)
+    assert is_failed(fit(noisy, law, objective=objective, draws=0))
 
 
-def test_all_second_derivatives_of_the_test_law_were_spoiled(noisy: Runs) -> None:
-    data = prepare(noisy, law_of("chinchilla"))
-    assert len(Kernel(data.law, data.x, data.loss, Huber(1e-3)).pairs) >= 9
+@pytest.mark.parametrize("law", LAWS)
+def test_all_second_derivatives_of_the_test_laws_were_spoiled(law: str, noisy: Runs) -> None:
+    data = prepare(noisy, law_of(law))
+    kernel = Kernel(data.law, data.x, data.loss, Huber(1e-3))
+    assert kernel._outer == (law == "chinchilla")
+    assert len(kernel.pairs) == LAWS[law]
+
+
+@pytest.mark.parametrize("objective", ["huber:1e-3", "lsq"])
+@pytest.mark.parametrize("entry", [(0, 0), (0, 2), (1, 3), (2, 4), (4, 4)])
+def test_a_hessian_put_together_wrongly_is_noticed(
+    entry: tuple[int, int], objective: str, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's own sum is examined, not only what goes into it."""
+    block = Kernel._block
+
+    def wrong(self: Kernel, *args: Any, **options: Any) -> Any:
+        terms = block(self, *args, **options)
+        terms.hessian[:, entry[0], entry[1]] *= 1.0001
+        return terms
+
+    monkeypatch.setattr(Kernel, "_block", wrong)
+    assert is_failed(fit(noisy, objective=objective, draws=0))
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_a_second_derivative_in_the_wrong_place_is_noticed(
+    column: int, noisy: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Kernel.__init__
+
+    def moved(self: Kernel, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self._spread = self._spread.copy()
+        self._spread[column] = np.roll(self._spread[column], 1)
+
+    monkeypatch.setattr(Kernel, "__init__", moved)
+    assert is_failed(fit(noisy, draws=0))
 
 
 def test_a_wrong_derivative_at_large_scale_alone_is_noticed(
@@ -224,6 +278,46 @@ def test_a_floor_that_is_not_there_is_reported() -> None:
     assert found.certificate.at_bound == ("E",)
     assert "BOUND_HIT" in codes(found)
     assert found.status == "suspect"
+
+
+def test_an_exponent_that_no_run_feels_is_excused_by_an_amplitude_at_its_bound() -> None:
+    n = np.tile(np.geomspace(1e7, 1e10, 6), 4)
+    d = np.repeat(np.geomspace(1e9, 1e12, 4), 6)
+    wiggle = 0.003 * np.cos(np.arange(24))
+    loss = 1.7 + 400 * n**-0.34 + 0.01 * np.log(d)
+    found = fit(
+        Runs(columns={"N": n, "D": d, "loss": loss * (1 + wiggle)}), objective="lsq", draws=0
+    )
+    assert found.parameters["B"] == 0.0
+    assert found.certificate.at_bound == ("B",)
+    assert found.certificate.condition < 1e4
+    assert codes(found) == {"BOUND_HIT"}
+
+
+def test_a_parameter_that_no_run_feels_is_flat_where_no_bound_explains_it() -> None:
+    size = np.geomspace(1e7, 1e10, 16)
+    runs = Runs(columns={"N": size, "loss": 1.7 + 0.9 * np.exp(-3e-9 * size)})
+    found = fit(runs, "E + A*exp(-k*N)", draws=0)
+    assert "FLAT" in codes(found)
+    assert np.isinf(found.certificate.condition)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.4])
+def test_a_term_that_can_stand_for_the_floor_is_flat_wherever_it_ends(constant: float) -> None:
+    """``B D^-0`` and E are one number: the share of B may be anything, its bound included."""
+    data = prepare(table("chinchilla", noise=0.01), law_of("chinchilla"))
+    loss = np.exp(
+        np.log(1.7 + 400 * data.x["N"] ** -0.34) + 0.003 * np.cos(np.arange(len(data.loss)))
+    )
+    kernel = Kernel(data.law.bound(beta=(0.0, 1e-9)), data.x, loss, Huber(1e-3))
+    weights = np.ones(kernel.n)
+    near = kernel.internal(np.array([1.7 - constant, 400.0, constant, 0.34, 0.0]))
+    held = minimise(kernel, near[None], weights=weights)
+    q = held.q.copy()
+    q[0, 0], q[0, 2] = q[0, 0] + q[0, 2] - constant, constant
+    ends = Solutions(q, kernel.terms(q, weights[None]).value, held.status, held.iterations)
+    _, reasons = certificate_module.certify(kernel, ends, q, weights)
+    assert "FLAT" in {r.code for r in reasons}
 
 
 def test_weights_that_hide_runs_do_not_hide_that() -> None:

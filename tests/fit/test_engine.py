@@ -10,7 +10,7 @@ import pytest
 
 from fit.designs import law_of, table
 from isoloss.fit import Huber, LeastSquares, OneSided
-from isoloss.fit.engine import minimise
+from isoloss.fit.engine import CONVERGED, minimise
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.prepare import prepare
 from isoloss.fit.starts import find_starts, lattice
@@ -159,3 +159,22 @@ def test_lattice_is_even(dimension: int) -> None:
     for column in points.T:
         shares = np.bincount((column * 4).astype(int), minlength=4) / len(points)
         assert np.max(np.abs(shares - 0.25)) < 0.05
+
+
+@pytest.mark.parametrize("exponent", [3.2, 10.0, 15.0])
+def test_an_amplitude_of_zero_that_should_grow_is_no_end(exponent: float) -> None:
+    """Its exponent has no curvature there: Newton's step moves that alone, and promises nothing."""
+    x = np.geomspace(1, 1e4, 12)
+    y = 1 + 2 * x**-0.4 + 0.01 * np.cos(np.arange(12))
+    kernel = Kernel(law_of("power_floor"), {"D": x}, y, LeastSquares())
+    start = np.array([[1.0, 0.0, exponent]])
+    weights = np.ones((1, kernel.n))
+    before = kernel.terms(start, weights)
+    assert before.gradient[0, 1] < 0
+    found = minimise(kernel, start)
+    after = kernel.terms(found.q, weights)
+    assert after.value[0] < 0.7 * before.value[0]
+    assert found.q[0, 1] > 0
+    curvature = np.diagonal(after.major[0])
+    gain = after.gradient[0] ** 2 / curvature
+    assert found.status[0] != CONVERGED or gain.max() < 1e-6 * after.value[0]

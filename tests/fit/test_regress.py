@@ -16,6 +16,8 @@ from fit.exact import CASES, Case
 from isoloss.errors import FitError, InputError, LawError
 from isoloss.fit import Huber, regress
 from isoloss.fit.engine import Solutions, minimise
+from isoloss.fit.exchange import exchanges
+from isoloss.laws import law_from_expression
 
 # The package exports a function of the module's name.
 REGRESS = sys.modules["isoloss.fit.regress"]
@@ -143,6 +145,50 @@ def test_mirror_images_are_told_apart_by_the_start() -> None:
     )
     free = regress(case.data(), case.formula)
     assert free.parameters["a"] > free.parameters["b"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "orders"),
+    [
+        ("a*exp(-k*x) + b*exp(-m*x) + c", [[0, 1, 2, 3, 4], [1, 0, 2, 4, 3]]),
+        ("a*exp(-k*x) + b*exp(-k*x)", [[0, 1, 2]]),
+        ("a*cos(k*x) + b*sin(k*x) + c*cos(m*x) + d*sin(m*x)",
+         [[0, 1, 2, 3, 4, 5], [2, 3, 0, 1, 5, 4]]),
+        ("a*exp(-k*x) + b*exp(-m*x**2)", [[0, 1, 2, 3]]),
+        ("a*exp(-k*x) + b*exp(m*x)", [[0, 1, 2, 3]]),
+        ("a*exp(-k*x)", [[0, 1]]),
+    ],
+)  # fmt: skip
+def test_terms_that_may_change_places_are_found(formula: str, orders: list[list[int]]) -> None:
+    law = law_from_expression(formula)
+    assert sorted(exchanges(law)) == orders
+    x, theta = np.linspace(0.1, 2, 5), np.linspace(0.3, 1.7, len(law.names))
+    for order in exchanges(law):
+        np.testing.assert_allclose(law(theta[order], {"x": x}), law(theta, {"x": x}), rtol=1e-14)
+
+
+def test_terms_with_bounds_of_their_own_do_not_change_places() -> None:
+    formula = "a*exp(-k*x) + b*exp(-m*x)"
+    assert len(exchanges(law_from_expression(formula))) == 2
+    assert len(exchanges(law_from_expression(formula, bounds={"k": (0.0, 1.0)}))) == 1
+
+
+def test_the_start_names_alike_terms_even_if_no_end_comes_out_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = CASES["two decays"]
+    descend = REGRESS._descend
+
+    def exchanged(*args: Any) -> Any:
+        """Every end, its smaller amplitude first; parameters are in the order a, b, k, m."""
+        starts, ends = descend(*args)
+        wrong = (ends[:, 0] > ends[:, 1])[:, None]
+        return starts, np.where(wrong, ends[:, [1, 0, 3, 2]], ends)
+
+    monkeypatch.setattr(REGRESS, "_descend", exchanged)
+    found = regress(case.data(), case.formula, start=case.starts())
+    assert found.status == "ok"
+    assert digits(of(found.parameters, case), list(case.theta.values())) > 6
 
 
 def test_a_rounding_residual_gives_parameters_but_no_errors() -> None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.approach import restored
-from isoloss.fit.derivatives import second_derivative_error
+from isoloss.fit.derivatives import derivative_error
 from isoloss.fit.engine import CONVERGED, Solutions, minimise
 from isoloss.fit.kernel import Kernel
-from isoloss.laws.tape import evaluate
 
 SCALED_GRADIENT = 1e-6
 CONDITION = 1e10
@@ -20,6 +20,9 @@ AGREEMENT = 1e-7
 DERIVATIVE = 1e-9
 DEAD = 1e-24
 """Share of the largest curvature below which a parameter does not reach the predictions."""
+
+NUDGE = 1e-2
+"""Step off a bound, in coordinates of order one, to see what is felt there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +62,16 @@ class Certificate:
     min_eigenvalue
         Smallest eigenvalue of the Hessian scaled to a unit diagonal; positive at a minimum.
     condition
-        Condition number of the same matrix.
+        Condition number of the same matrix; infinite where a parameter does not reach the
+        predictions and no parameter at its bound is the cause.
     n_starts, n_agree
         Starts tried, and those that ended within 1e-7 of the best objective.
     second_engine_gap
         (Objective of an engine without second derivatives, from other starts, minus ours)
         relative to ours. Negative: it found a better point.
     derivative_error
-        Largest relative difference of the symbolic derivatives, first and second, and
-        complex-step ones.
+        Largest relative difference of what the engine computes (predictions, first and second
+        derivatives) from the law and its derivatives by complex steps.
     at_bound
         Parameters at a bound.
     """
@@ -112,21 +116,25 @@ def certify(
     # The exponent of a term whose amplitude is zero is felt by no run and may be anything: it
     # says nothing on the minimum in the others.
     dead = major <= DEAD * np.max(major)
+    lost = dead & ~_silenced(kernel, q[0], dead)
     free = np.flatnonzero(~held & ~dead)
     gradient = float(np.max(np.abs(g[free]) / np.sqrt(major[free] * scale), initial=0.0))
     # Curvature of a robust loss rests on the few runs inside delta; the majorising matrix says
     # whether the design identifies the parameters, the Hessian whether this is a minimum.
     smallest, condition, edm = _spectrum(terms.hessian[0][np.ix_(free, free)], g[free])
-    _, design_condition, _ = _spectrum(terms.major[0][np.ix_(free, free)], g[free])
+    # What is at its bound with no multiplier may leave it along a flat direction.
+    loose = np.flatnonzero(~(held & (np.abs(g) > still)) & ~dead)
+    _, of_design, _ = _spectrum(terms.major[0][np.ix_(loose, loose)], g[loose])
+    condition = max(condition, of_design) if smallest > 0 else of_design
     agree = int(np.sum(solutions.value <= value + AGREEMENT * scale))
     gap = _second_engine(kernel, solutions, starts, w, value, scale)
-    error = float(np.max([_derivative_error(kernel, q[0]), _second_error(kernel, q[0])]))
+    error = derivative_error(kernel, q[0], _rows(kernel))
     names = kernel.law.names
     certificate = Certificate(
         scaled_gradient=gradient,
         edm=edm / scale,
         min_eigenvalue=smallest,
-        condition=max(condition, design_condition) if smallest > 0 else design_condition,
+        condition=float("inf") if lost.any() else condition,
         n_starts=len(solutions.value),
         n_agree=agree,
         second_engine_gap=gap,
@@ -138,6 +146,17 @@ def certify(
         ),
     )
     return certificate, _reasons(certificate, bool(solutions.status[best] == CONVERGED))
+
+
+def _silenced(kernel: Kernel, q: Array, dead: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which parameters runs would feel if those that they do feel were not at their bounds."""
+    if not dead.any():
+        return dead
+    nudge = np.where(q <= kernel.lower, NUDGE, np.where(q >= kernel.upper, -NUDGE, 0.0))
+    moved = kernel.clip(q + np.where(dead, 0.0, nudge))
+    jac = kernel.jacobian(moved[None], _rows(kernel))[0]
+    size = np.sum(jac**2, axis=1)
+    return np.asarray(size > DEAD * np.max(size))
 
 
 def _spectrum(matrix: Array, g: Array) -> tuple[float, float, float]:
@@ -184,32 +203,9 @@ def _second_engine(
     return float((other.value.min() - value) / scale)
 
 
-def _rows(kernel: Kernel) -> Any:
+def _rows(kernel: Kernel) -> npt.NDArray[np.int64]:
     """At most 32 runs. They are sorted by their axes: take them from the whole range."""
     return np.linspace(0, kernel.n - 1, min(kernel.n, 32)).astype(int)
-
-
-def _second_error(kernel: Kernel, q: Array) -> float:
-    return second_derivative_error(kernel, q, _rows(kernel))
-
-
-def _derivative_error(kernel: Kernel, q: Array) -> float:
-    """Compare the engine's derivatives with complex steps of the law, on at most 32 runs."""
-    law, rows = kernel.law, _rows(kernel)
-    jac = kernel.jacobian(q[None], rows)[0]
-    step = 1e-30 * np.maximum(np.abs(q), 1e-3)
-    theta = kernel.scaled(q + 1j * np.diag(step))
-    leaves: dict[str, Any] = {a: kernel.x[a][rows] for a in law.axes}
-    leaves |= {n: theta[:, j, None] for j, n in enumerate(law.names)}
-    value = evaluate([kernel.root], leaves)[0]
-    if kernel.objective.log:
-        value = np.log(value)
-    exact = np.imag(np.broadcast_to(value, jac.shape)) / step[:, None]
-    # A derivative this far below the others is rounding, in both ways of computing it.
-    floor = 1e-12 * max(float(np.max(np.abs(jac))), 1e-280)
-    scale = np.maximum(np.max(np.abs(exact), axis=1), np.max(np.abs(jac), axis=1))
-    errors = np.max(np.abs(jac - exact), axis=1) / np.maximum(scale, floor)
-    return float(np.max(errors))  # NaN if any is
 
 
 def _reasons(c: Certificate, converged: bool) -> list[Reason]:

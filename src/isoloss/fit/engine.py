@@ -17,6 +17,8 @@ from isoloss.fit.kernel import Kernel, Terms
 
 MAX_ITERATIONS = 200
 CONVERGED, MAX_ITER, STALLED = 0, 1, 2
+STILL = 1e6
+"""Times the tolerance: what one parameter may still gain alone where a problem has converged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +113,14 @@ def minimise(
         # An indefinite Hessian points uphill or promises no decrease; the majorising matrix
         # never does.
         uphill = ~(predicted > 0)
+        scale = np.maximum(state.value, floor)
+        limit = tolerance * scale
+        idle = _idle(g, step, damping, limit)
+        if idle.any():
+            # Nor does a step to a saddle promise any, as where an amplitude is zero and its
+            # exponent takes the blame; that is no end while a parameter alone would gain.
+            idle &= _alone(state, q, kernel) > STILL * limit
+            uphill |= idle
         if uphill.any():
             u = np.flatnonzero(uphill)
             m = state.major[u]
@@ -119,9 +129,8 @@ def minimise(
         step = trial - q
         slope = np.add.reduce(g * step, axis=1)
         new = kernel.terms(trial, weights, y, second=newton)
-        scale = np.maximum(state.value, floor)
         gain = state.value - new.value
-        small = np.abs(slope) * (1 + damping) <= tolerance * scale
+        small = _idle(g, step, damping, limit) & ~idle
         # A step this small cannot be judged by the rounded objective: take it unless it hurts.
         better = np.where(small, gain >= -1e-12 * scale, (slope < 0) & (gain > 0))
         ratio = gain / np.maximum(predicted, 1e-300)
@@ -187,6 +196,19 @@ def _step(
         low, high = (q <= kernel.lower) & (pull < 0), (q >= kernel.upper) & (pull > 0)
         downhill &= ~((low | high) & fixed & ~held).any(axis=1)
     return step, np.where(downhill, -(slope + 0.5 * curved), -1.0)
+
+
+def _idle(g: Array, step: Array, damping: Array, limit: Array) -> npt.NDArray[np.bool_]:
+    """Whether steps, and those without damping, change the objective by less than the limits."""
+    return np.asarray(np.abs(np.add.reduce(g * step, axis=1)) * (1 + damping) <= limit)
+
+
+def _alone(state: Terms, q: Array, kernel: Kernel) -> Array:
+    """Twice the largest decrease that one parameter alone promises under the majorising matrix."""
+    g = state.gradient
+    held = ((q <= kernel.lower) & (g > 0)) | ((q >= kernel.upper) & (g < 0))
+    promised = np.where(held, 0.0, g / np.sqrt(np.maximum(_diagonal(state.major), 1e-300))) ** 2
+    return np.asarray(np.max(promised, axis=1, initial=0.0))
 
 
 def _diagonal(matrices: Array) -> Array:

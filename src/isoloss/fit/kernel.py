@@ -162,20 +162,21 @@ class Kernel:
             q = np.where(self.logs, np.log(np.maximum(scaled, 1e-300)), scaled)
         return np.clip(q, self.lower, self.upper)
 
-    def predict(self, q: Array, rows: slice | None = None) -> Array:
+    def predict(self, q: Array, rows: slice | npt.NDArray[np.int64] | None = None) -> Array:
         """Predictions (log or scaled loss) of shape (B, n)."""
         rows = slice(0, self.n) if rows is None else rows
-        out = np.empty((len(q), rows.stop - rows.start))
+        n = _count(rows)
+        out = np.empty((len(q), n))
         with np.errstate(all="ignore"):
-            self._value.run(q, rows, rows.stop - rows.start, [out])
+            self._value.run(q, rows, n, [out])
             return np.log(out, out=out) if self._outer else out
 
     def jacobian(self, q: Array, rows: slice | npt.NDArray[np.int64]) -> Array:
         """Differentiate the predictions by internal coordinates, (B, p, n).
 
-        Uses the tape of the second-order engine, so that a check of it is a check of that.
+        Uses the tape of the second-order engine.
         """
-        n = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        n = _count(rows)
         with np.errstate(all="ignore"):
             _, slopes, inverse = self._outputs(q, rows, n, second=True)
             jac = slopes[:, : self.p]
@@ -255,7 +256,10 @@ class Kernel:
         y = self.y[None] if y is None else y
         blocks = self._blocks(len(q))
         with np.errstate(all="ignore"):
-            parts = [self._block(q, weights, y, second, *block) for block in blocks]
+            parts = [
+                self._block(q[b], _part(weights, b, r), _part(y, b, r), r, second=second)
+                for b, r in blocks
+            ]
         if len(parts) == 1:
             return parts[0]
         size, p = len(q), self.p
@@ -268,15 +272,29 @@ class Kernel:
             hessian[batch] += part.hessian
         return Terms(value, gradient, major, hessian)
 
+    def terms_of_runs(self, q: Array, rows: npt.NDArray[np.int64], y: Array) -> Terms:
+        """`terms` of single runs of weight one at one vector, (p,), by the engine's own way.
+
+        The entries of the batch are the rows; ``y`` are measurements of theirs, (len(rows),).
+        """
+        each = np.repeat(q[None], len(rows), axis=0)
+        with np.errstate(all="ignore"):
+            return self._block(each, np.eye(len(rows)), y[None], rows, second=True)
+
     def _block(
-        self, q: Array, weights: Array, y: Array, second: bool, batch: slice, rows: slice
+        self,
+        q: Array,
+        w: Array,
+        y: Array,
+        rows: slice | npt.NDArray[np.int64],
+        *,
+        second: bool,
     ) -> Terms:
-        """Terms of some vectors and some runs."""
-        n, p = rows.stop - rows.start, self.p
-        out, slopes, inverse = self._outputs(q[batch], rows, n, second=second, scratch=True)
-        out -= _part(y, batch, rows)
+        """Terms of some vectors and some runs, whose weights and measurements are given."""
+        n, p = w.shape[-1], self.p
+        out, slopes, inverse = self._outputs(q, rows, n, second=second, scratch=True)
+        out -= y
         rho, psi, curve, omega = self.objective.terms(out)
-        w = _part(weights, batch, rows)
         value = np.add.reduce(rho * w, axis=-1)
         value[~np.isfinite(value)] = np.inf
         psi = psi * w
@@ -308,6 +326,10 @@ class Kernel:
             for b in range(0, size, height)
             for r in range(0, self.n, width)
         ]
+
+
+def _count(rows: slice | npt.NDArray[np.int64]) -> int:
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
 
 def _part(a: Array, batch: slice, rows: slice) -> Array:

@@ -31,8 +31,9 @@ def choose(kernel: Kernel, solutions: Solutions, given: list[Array], weights: Ar
     near, wave = np.arange(len(equal)), waves(kernel.law)
     if given:
         gap = np.abs(theta - given[0]) / np.maximum(np.abs(theta) + np.abs(given[0]), 1e-300)
-        near = _largest(near, -np.sum(gap[:, wave], axis=1))
-        near = _largest(near, -np.sum(gap, axis=1))
+        # Squares: of the ways to match two rates with two, they favour the one that keeps order.
+        near = _largest(near, -np.sum(gap[:, wave] ** 2, axis=1))
+        near = _largest(near, -np.sum(gap**2, axis=1))
     else:
         power = exponents(kernel.law)[:, :-1].sum(axis=1)
         for i in wave:

@@ -71,7 +71,7 @@ def compile_law(
         first=Tape([value, *gradient(value, [parameter(n) for n in names])], names),
         full=Tape([value, *slopes, *second], names),
         pairs=pairs,
-        spread=spread.reshape(len(pairs), -1),
+        spread=spread.reshape(len(pairs), len(names) ** 2),
         outer=outer,
     )
 

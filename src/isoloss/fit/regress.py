@@ -14,6 +14,7 @@ from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import AGREEMENT, Certificate, Reason, certify
 from isoloss.fit.covariance import accuracy_reasons, covariance, next_step, squares
 from isoloss.fit.engine import CONVERGED, MAX_ITERATIONS, Solutions, minimise
+from isoloss.fit.exchange import nearest_images
 from isoloss.fit.guess import Guesser
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.mirror import choose
@@ -159,6 +160,8 @@ def _solve(
         own = search.best([*near, search.spread()], keep=4 if given else 8)
         starts = np.vstack([starts, own])
     starts, ends = _descend(data, goal, _distinct(starts), max_iterations)
+    if given:
+        ends = nearest_images(data.law, ends, given[0])
     kernel, solutions = _finish(data, goal, ends, max_iterations)
     if search and data.nonlinear and _agreeing(solutions) < 2:
         # Nothing else came here: look again, around the best end.
@@ -167,6 +170,7 @@ def _solve(
         more = search.best([search.around(best, f) for f in (1.5, 4.0)], keep=4)
         more, ends = _descend(data, goal, more, max_iterations)
         starts = np.vstack([starts, more])
+        ends = nearest_images(data.law, ends, given[0]) if given else ends
         kernel, solutions = _finish(data, goal, np.vstack([theta, ends]), max_iterations)
     return kernel, choose(kernel, solutions, given, data.w), starts
 
