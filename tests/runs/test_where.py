@@ -339,6 +339,12 @@ def test_curves_that_interleave_without_meeting_are_mixed() -> None:
     assert note(read(None, "machine,D,loss\n" + "\n".join(apart)), "MIXED_TEXT") is None
 
 
+def test_an_axis_the_caller_named_tells_configurations_apart() -> None:
+    rows = [f"{'ab'[d // 12]},{d + 1},{3 - 0.1 * d}" for d in range(24)]
+    runs = read(None, "machine,hours,loss\n" + "\n".join(rows), columns={"hours": "hours"})
+    assert note(runs, "MIXED_TEXT") is None
+
+
 def test_a_column_of_numbers_and_words_tells_experiments_apart() -> None:
     rows = [
         f"{m},{d}e6,{3 - 0.1 * d - k}" for k, m in enumerate(("12", "6 Enc")) for d in range(1, 13)

@@ -91,6 +91,11 @@ class Roles:
     rivals: dict[str, list[str]] = field(default_factory=dict)
 
     @property
+    def named(self) -> set[str]:
+        """Axes that a law may be of because the caller said so."""
+        return set(self.mapped) - {"loss", "seed", "lr", "name"}
+
+    @property
     def optional(self) -> dict[str, int]:
         """Columns that may be left out when they have gaps: nothing depends on them."""
         chance = {
@@ -155,10 +160,9 @@ def resolve(
 
 def check_usable(roles: Roles, header: Sequence[str], left_out: Sequence[Note] = ()) -> None:
     """Refuse a source without a loss, or without anything the loss could depend on."""
-    free_axes = roles.mapped - {"loss", "seed", "lr", "name"}
     if "loss" not in roles.axes:
         raise InputError(_lacking("no loss column", "loss", header, left_out))
-    if not free_axes and not set(RESOURCES) & set(roles.axes):
+    if not roles.named and not set(RESOURCES) & set(roles.axes):
         raise InputError(_lacking("no column of N, D, C or U", "N", header, left_out))
 
 

@@ -251,12 +251,9 @@ class Gathered:
         """
         columns = self.columns(good)
         marks = {a: m[good] for a, m in self._labels.items() if a not in columns}
-        resources = [a for a in RESOURCES if a in columns] or sorted(
-            a for a in self.roles.mapped if a in columns and a in self.roles.axes
-        )
-        note = mixture_note(
-            columns, marks, self._texts.words, [a for a in resources if a != "loss"]
-        )
+        named = sorted(self.roles.named & set(columns))
+        resources = [a for a in RESOURCES if a in columns] or named
+        note = mixture_note(columns, marks, self._texts.words, resources, named)
         if note:
             self.notes.append(note)
         return [axis for axis in sorted(marks) if repeats(marks[axis])]

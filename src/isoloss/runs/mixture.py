@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ def mixture_note(
     marks: Mapping[str, Marks],
     words: Mapping[str, Mapping[int, str]],
     resources: Sequence[str],
+    settings: Iterable[str] = (),
 ) -> Note | None:
     """Warn of a table that may hold several experiments, with the condition that picks one.
 
@@ -40,11 +41,13 @@ def mixture_note(
         Column of text -> mark -> text, as far as known.
     resources
         Axes among the columns that a law is of.
+    settings
+        Columns that were chosen before the run, whatever they are called.
     """
     labels = {name: column for name in sorted(marks) if repeats(column := marks[name])}
     if not labels:
         return None
-    ids = configuration_ids(columns).astype(np.uint64)
+    ids = configuration_ids(columns, settings).astype(np.uint64)
     split = {n: c for n, c in labels.items() if _count([ids, c]) > _count([ids])}
     what = "runs of one configuration differ in text that was left out"
     if not split:
