@@ -24,7 +24,8 @@ from isoloss.fit import (
 )
 from isoloss.fit.backtest import Backtest, Cut, Entry, choose_cuts, run_scale, thin
 from isoloss.fit.cuts import effective_runs
-from isoloss.fit.weighting import akaike, choose, discrepancy, law_weights, roll
+from isoloss.fit.rolling import discrepancy, roll
+from isoloss.fit.weighting import akaike, choose, law_weights
 from isoloss.laws import get_law, law_from_expression
 from isoloss.runs import Runs
 

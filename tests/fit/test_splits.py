@@ -12,8 +12,8 @@ from isoloss.fit import Huber, LeastSquares, backtest, fit_laws
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.prepare import prepare
+from isoloss.fit.rolling import Step, split_discrepancy
 from isoloss.fit.splits import best_sizes, top_product, weighted_split
-from isoloss.fit.weighting import Step, split_discrepancy
 from isoloss.laws import Law, get_law, law_from_expression
 from isoloss.plan.over_laws import allocate_over_laws
 from isoloss.runs import Runs

@@ -21,17 +21,14 @@ from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
 from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
+from isoloss.fit.rolling import Step, discrepancy, roll, split_discrepancy
 from isoloss.fit.splits import best_sizes, splits_compute, weighted_split
 from isoloss.fit.weighting import (
     Choice,
-    Step,
     akaike,
     choose,
-    discrepancy,
     law_weights,
-    roll,
     rough_noise,
-    split_discrepancy,
     verdict,
 )
 from isoloss.laws import Law

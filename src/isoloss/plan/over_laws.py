@@ -15,7 +15,7 @@ from isoloss._core.interval import Interval
 from isoloss.errors import FitError, InputError
 from isoloss.fit.forecast import forecast_many
 from isoloss.fit.lawset import LawSet
-from isoloss.fit.weighting import freedom
+from isoloss.fit.rolling import freedom
 from isoloss.plan.cost import Cost, SixND
 from isoloss.plan.optimum import NONE, solve
 from isoloss.plan.problem import Problem, make_problem

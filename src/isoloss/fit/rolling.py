@@ -1,0 +1,199 @@
+"""What the procedure would have forecast at each cut, and by how much it errs beyond noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoloss._core.arrays import Array, freeze
+from isoloss.fit.backtest import Backtest
+from isoloss.fit.splits import weighted_split
+from isoloss.fit.weighting import EFFECTIVE_CUTS, akaike, choose, law_weights
+
+WORST_DRIFT = 2.0
+"""Drifts are considered up to this many times the largest miss of a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """One forecast of the procedure from below a cut, with choices made from below it too.
+
+    Attributes
+    ----------
+    cut
+        Index of the cut.
+    objective
+        Chosen by scores below the cut.
+    weights
+        Of the laws, likewise.
+    error, bias
+        Mean absolute and mean signed log error of the runs above.
+    spread
+        Standard error of the mean prediction above that the noise of the runs below explains.
+    reach
+        Largest scale above over largest below.
+    typical
+        Median logarithm of scale above over largest below.
+    predicted
+        Losses forecast for all runs, (n,).
+    split, split_spread
+        Mean over the laws of log N_opt at the N D of the largest runs, and the standard error
+        that the noise of the runs below explains; NaN where no law has one.
+    """
+
+    cut: int
+    objective: str
+    weights: Array
+    error: float
+    bias: float
+    spread: float
+    reach: float
+    typical: float
+    predicted: Array
+    split: float = np.nan
+    split_spread: float = np.nan
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", freeze(self.weights))
+        object.__setattr__(self, "predicted", freeze(self.predicted))
+
+    def to_dict(self, laws: Sequence[str]) -> dict[str, Any]:
+        """Plain types."""
+        return {
+            "cut": self.cut,
+            "objective": self.objective,
+            "weights": dict(zip(laws, self.weights.tolist(), strict=True)),
+            "error": self.error,
+            "bias": self.bias,
+            "reach": self.reach,
+        }
+
+
+def roll(
+    test: Backtest,
+    laws: Sequence[str],
+    objectives: Sequence[str],
+    *,
+    parameters: Sequence[int],
+    squares: Mapping[str, bool],
+    alive: Array,
+    noise: float,
+    curve: bool = False,
+) -> tuple[Step, ...]:
+    """Run the whole procedure at each cut with what was known below it.
+
+    The first cut has no history to choose from, and is used only when there are fewer than
+    three cuts.
+
+    Two things are taken from the fits to all runs: which laws failed altogether, and the size of
+    the noise below which errors do not rank laws.
+    """
+    steps = []
+    order = np.argsort(test.scale, kind="stable")
+    for i in range(1 if len(test.cuts) > 2 else 0, len(test.cuts)):
+        found = choose(
+            test, laws, objectives, parameters=parameters, noise=noise, curve=curve, below=i
+        )
+        goal, lean = found.objective, found.emphases
+        logs = np.array([np.log(test.predicted(law, goal, lean[law])[i]) for law in laws])
+        spread = np.array([test.spread(law, goal, lean[law])[i] for law in laws])
+        known = order[test.scale[order] < test.cuts[i].scale]
+        powers = np.array([lean[law] for law in laws])
+        ranked = (test.scale[known] / test.scale[known].max()) ** powers[:, None]
+        fitted = akaike(
+            logs[:, known] - np.log(test.loss[known]), ranked, parameters, squares=squares[goal]
+        )
+        usable = alive * np.isfinite(logs).all(axis=1)
+        if not usable.any():
+            continue
+        history = np.array([found.record[law] for law in laws])
+        weights = law_weights(history, fitted, usable, curve=curve)
+        used = weights > 0
+        mean = weights[used] @ logs[used]
+        above = test.scale >= test.cuts[i].scale
+        miss = mean[above] - np.log(test.loss[above])
+        ahead = np.log(test.scale[above] / test.scale[~above].max())
+        split, split_spread = weighted_split(
+            weights,
+            np.array([test.split(law, goal, lean[law])[i] for law in laws]),
+            np.array([test.split_spread(law, goal, lean[law])[i] for law in laws]),
+        )
+        steps.append(
+            Step(
+                cut=i,
+                objective=goal,
+                weights=weights,
+                error=float(np.mean(np.abs(miss))),
+                bias=float(np.mean(miss)),
+                spread=float(np.sqrt(weights[used] @ np.nan_to_num(spread[used]) ** 2)),
+                reach=test.cuts[i].reach,
+                typical=float(np.median(ahead)),
+                predicted=np.exp(mean),
+                split=split,
+                split_spread=split_spread,
+            )
+        )
+    return tuple(steps)
+
+
+def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float:
+    r"""Error of the procedure per root of log reach, beyond what the noise of runs explains.
+
+    The runs above a cut share one systematic error, estimated by their mean signed error b. It
+    is normal with variance :math:`v + \sigma^2 / t + \delta^2 \rho`: the parameters' own, which
+    is drawn separately and must not count twice, the noise of t runs, and the drift over a log
+    reach :math:`\rho`. Returned is the root of the mean of :math:`\delta^2` over its likelihood.
+    Steps share runs and count as at most three. Precise steps weigh more than vague ones.
+    """
+    if not steps:
+        return 0.0
+    bias = np.array([s.bias for s in steps])
+    reach = np.maximum([s.typical for s in steps], 0.2)
+    tests = np.array([test.cuts[s.cut].n_test for s in steps])
+    known = np.array([s.spread for s in steps]) ** 2 + noise**2 / tests + 1e-24
+    drift = np.linspace(0.0, WORST_DRIFT * np.max(np.abs(bias) / np.sqrt(reach)), 400)
+    variance = known + drift[:, None] ** 2 * reach
+    logs = -0.5 * np.sum(np.log(variance) + bias**2 / variance, axis=1)
+    share = min(1.0, EFFECTIVE_CUTS / len(steps))
+    likelihood = np.exp(share * (logs - logs.max()))
+    return float(np.sqrt(likelihood @ drift**2 / likelihood.sum()))
+
+
+def split_discrepancy(steps: Sequence[Step], final: float, final_spread: float) -> float:
+    r"""By how much log N_opt moves per root of log reach, beyond what noise explains.
+
+    Each step says what the runs below its cut make of the best split of the largest compute;
+    ``final`` is what all runs make of it. Were the laws right, the two would differ by noise
+    alone, and an estimate from part of the runs less that from all has the variance
+    :math:`V_{part} - V_{all}`.
+
+    Parameters
+    ----------
+    steps
+        From `roll`.
+    final, final_spread
+        log N_opt of the fits to all runs, and its standard error.
+
+    References
+    ----------
+    Hausman 1978, Econometrica 46, section 2, doi:10.2307/1913827.
+    """
+    rates = [
+        ((s.split - final) ** 2 - max(s.split_spread**2 - final_spread**2, 0.0))
+        / max(float(np.log(s.reach)), 0.2)
+        for s in steps
+    ]
+    rates = [r for r in rates if np.isfinite(r)]
+    return float(np.sqrt(max(float(np.mean(rates)), 0.0))) if rates else 0.0
+
+
+def freedom(steps: Sequence[Step]) -> int:
+    """Degrees of freedom of the Student distribution that moves of the best split are drawn from.
+
+    A standard deviation that was estimated from a handful of misses is itself uncertain, and a
+    normal distribution would forget that.
+    """
+    return max(3, len(steps))
