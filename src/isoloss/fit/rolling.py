@@ -13,7 +13,7 @@ from isoloss.fit.backtest import Backtest
 from isoloss.fit.splits import weighted_split
 from isoloss.fit.weighting import EFFECTIVE_CUTS, akaike, choose, law_weights
 
-WORST_DRIFT = 2.0
+WORST_DRIFT = 1.0
 """Drifts are considered up to this many times the largest miss of a step."""
 
 
