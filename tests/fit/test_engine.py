@@ -178,3 +178,19 @@ def test_an_amplitude_of_zero_that_should_grow_is_no_end(exponent: float) -> Non
     curvature = np.diagonal(after.major[0])
     gain = after.gradient[0] ** 2 / curvature
     assert found.status[0] != CONVERGED or gain.max() < 1e-6 * after.value[0]
+
+
+def test_steps_that_rounding_hides_are_taken_all_the_same() -> None:
+    """They promise 3e-13 of the objective, of which 1e-13 is noise: the gradient knows better."""
+    kernel = kernel_of(noise=0.0003, objective=OneSided(1e-2))
+    weights = np.ones((1, kernel.n))
+    best = minimise(kernel, kernel.internal(np.array([1.7, 400.0, 400.0, 0.34, 0.28]))[None]).q
+    terms = kernel.terms(best, weights)
+    root = np.linalg.inv(np.linalg.cholesky(terms.hessian[0]).T)
+    along = np.random.default_rng(0).standard_normal((200, kernel.p))
+    along *= np.sqrt(3e-13 * terms.value) / np.linalg.norm(along, axis=1)[:, None]
+    found = minimise(kernel, best + along @ root.T)
+    after = kernel.terms(found.q, weights)
+    steps = np.linalg.solve(after.hessian, after.gradient[:, :, None])[:, :, 0]
+    assert (found.status == CONVERGED).all()
+    assert np.max(np.sum(after.gradient * steps, axis=1) / after.value) < 1e-18

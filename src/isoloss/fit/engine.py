@@ -17,6 +17,8 @@ from isoloss.fit.kernel import Kernel, Terms
 
 MAX_ITERATIONS = 200
 CONVERGED, MAX_ITER, STALLED = 0, 1, 2
+ROUNDING = 1e-12
+"""Share of the objective that rounding may make of a step that changes nothing."""
 STILL = 1e6
 """Times the tolerance: what one parameter may still gain alone where a problem has converged."""
 
@@ -132,9 +134,10 @@ def minimise(
         gain = state.value - new.value
         small = _idle(g, step, damping, limit) & ~idle
         # A step this small cannot be judged by the rounded objective: take it unless it hurts.
-        better = np.where(small, gain >= -1e-12 * scale, (slope < 0) & (gain > 0))
+        fine = small | _idle(g, step, damping, ROUNDING * scale)
+        better = np.where(fine, gain >= -ROUNDING * scale, (slope < 0) & (gain > 0))
         ratio = gain / np.maximum(predicted, 1e-300)
-        good = better & ((ratio > 0.75) | small)
+        good = better & ((ratio > 0.75) | fine)
         poor = ~better | (ratio < 0.1)
         fresh = damping * np.where(good, 0.2, np.where(poor, 10.0, 1.0))
         damping = np.where(good & (fresh < 1e-8), 0.0, fresh)
