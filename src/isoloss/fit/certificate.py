@@ -226,7 +226,8 @@ def _reasons(c: Certificate, converged: bool) -> list[Reason]:
     if not c.derivative_error < DERIVATIVE:
         doubt(
             "DERIVATIVE",
-            f"derivatives disagree with complex steps by {c.derivative_error:.1e}: do not use",
+            "predictions or derivatives disagree with the law and complex steps of it by "
+            f"{c.derivative_error:.1e}: do not use",
             True,
         )
     if not c.min_eigenvalue > 0:
