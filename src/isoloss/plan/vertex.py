@@ -86,8 +86,7 @@ def find_vertex(curve: Curve) -> Vertex:
     """
     _, a1, a2, a3 = curve.coefficients
     square = a2**2 - 3 * a1 * a3
-    parabola = a3 == 0
-    if square <= 0 or (parabola and a2 <= 0):
+    if square <= 0 or (a3 == 0 and a2 <= 0):
         return Vertex(
             float("nan"), 2 * float(a2), np.full(4, np.nan), np.array([0.0, 0.0, 2.0, 0.0])
         )
@@ -95,6 +94,4 @@ def find_vertex(curve: Curve) -> Vertex:
     x = -a1 / (a2 + s) if a2 > 0 else (s - a2) / (3 * a3)
     by_x = -np.array([0.0, 1.0, 2 * x, 3 * x**2]) / (2 * s)
     by_curvature = np.array([0.0, -3 * a3, 2 * a2, -3 * a1]) / s
-    if parabola:
-        by_x[3], by_curvature[3] = 0.0, 0.0
     return Vertex(float(x), 2 * s, by_x, by_curvature)
