@@ -22,7 +22,8 @@ FORECAST_KEYS = {
     "backtest_reach", "sentence",
 }  # fmt: skip
 SHARED_KEYS = {
-    "backtest", "laws_sentence", "n_rows", "refused", "influence", "telling_runs", "notes",
+    "backtest", "laws_sentence", "n_rows", "left_out", "refused", "influence", "telling_runs",
+    "notes",
 }  # fmt: skip
 PLAN_KEYS = {
     "budget", "N_opt", "D_opt", "L_opt", "tokens_per_parameter", "intervals", "near_optimal",
@@ -93,7 +94,7 @@ def test_plan_json_has_the_agreed_keys_and_types(runs):
     result = call("plan", runs, "--budget", "1e20", "--json", *ONE_LAW)
     answer = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert set(answer) == PLAN_KEYS | {"laws_sentence", "refused", "notes"}
+    assert set(answer) == PLAN_KEYS | {"laws_sentence", "left_out", "refused", "notes"}
     assert set(answer["intervals"]) == {"N_opt", "D_opt", "L_opt"}
     assert all(is_interval(v) for v in answer["intervals"].values())
     assert {"tolerance_percent", "N_low", "N_high", "compute_price_percent"} == set(

@@ -155,6 +155,13 @@ emphasis_option = click.option(
     show_default=True,
     help="Power of scale that runs are weighted by; 0 for equal weights, 'auto' by back-test.",
 )
+outliers_option = click.option(
+    "--outliers",
+    type=click.Choice(["auto", "keep"]),
+    default="auto",
+    show_default=True,
+    help="'auto' leaves out, and lists, runs that every law puts ten times its noise away.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -195,6 +202,8 @@ def read_and_fit(
         fitted = fit_laws(table, list(laws) or None, on_step=step, **options)
     if not (laws or quiet):
         say(laws_taken(table, fitted))
+    if quiet and fitted.left_out_sentence:
+        say(f"warning UNEXPLAINED_RUNS: {fitted.left_out_sentence}")
     return table, fitted
 
 
@@ -236,6 +245,15 @@ def notes(table: Any) -> list[dict[str, str]]:
         {"code": n.code, "severity": n.severity, "message": n.message}
         for n in table.notes
         if n.severity == "warning" or n.code == "SELECTED"
+    ]
+
+
+def left_out(table: Any, laws: Any) -> list[dict[str, Any]]:
+    """List the runs that a law set leaves out, in plain types."""
+    return [
+        {"row": table.rows[i], "name": table.names[i]}
+        for i, gone in enumerate(laws.left_out)
+        if gone
     ]
 
 

@@ -16,7 +16,9 @@ from isoloss.cli.common import (
     guarded,
     is_mixed,
     json_option,
+    left_out,
     notes,
+    outliers_option,
     positive,
     print_json,
     read_and_fit,
@@ -41,6 +43,7 @@ from isoloss.cli.common import (
     help="'auto' lets the back-test choose; else as in fit.",
 )
 @emphasis_option
+@outliers_option
 @fitting_options
 @reading_options
 @json_option
@@ -81,6 +84,7 @@ def command(
             "influence": examined,
             "telling_runs": telling.to_dict(),
             "n_rows": len(table),
+            "left_out": left_out(table, fitted),
             "refused": refusals(table),
             "notes": notes(table),
         }
@@ -97,4 +101,5 @@ def command(
         say(telling.summary())
     tested = all(is_tested(a) for a in answers)
     good = tested and fitted.best.status == "ok" and not is_mixed(table)
+    good = good and not fitted.left_out.any()
     return OK if good else DOUBT

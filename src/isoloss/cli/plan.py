@@ -15,7 +15,9 @@ from isoloss.cli.common import (
     guarded,
     is_mixed,
     json_option,
+    left_out,
     notes,
+    outliers_option,
     print_json,
     read_and_fit,
     reading_options,
@@ -44,6 +46,7 @@ from isoloss.cli.common import (
     help="Relative excess loss that is still near-optimal.",
 )
 @emphasis_option
+@outliers_option
 @fitting_options
 @reading_options
 @json_option
@@ -78,12 +81,16 @@ def command(
         rows = [plan.to_dict(i) for i in range(len(budget))]
         shared = {
             "laws_sentence": fitted.sentence,
+            "left_out": left_out(table, fitted),
             "refused": refusals(table),
             "notes": notes(table),
         }
         print_json(rows[0] | shared if len(rows) == 1 else {"plans": rows} | shared)
     else:
         say(plan.summary())
+        if fitted.left_out_sentence:
+            say(fitted.left_out_sentence)
         say(fitted.sentence)
     good = not plan.warnings and fitted.best.status == "ok" and not is_mixed(table)
+    good = good and not fitted.left_out.any()
     return OK if good else DOUBT

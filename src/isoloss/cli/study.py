@@ -18,6 +18,7 @@ from isoloss.cli.common import (
     guarded,
     json_option,
     laws_taken,
+    outliers_option,
     positive,
     print_json,
     progress,
@@ -45,6 +46,7 @@ from isoloss.cli.common import (
     help="Folder for the report.",
 )
 @emphasis_option
+@outliers_option
 @fitting_options
 @reading_options
 @json_option
@@ -56,6 +58,7 @@ def command(
     laws: tuple[str, ...],
     objective: str,
     emphasis: str,
+    outliers: str,
     out: Path,
     seed: int,
     draws: int,
@@ -87,6 +90,7 @@ def command(
             laws=list(laws) or None,
             objective=objective,
             emphasis=emphasis,
+            outliers=outliers,
             draws=draws,
             level=level,
             rng=seed,

@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from isoloss._core.arrays import Array
 from isoloss.errors import IsolossError
+from isoloss.fit.backtest import run_scale
 from isoloss.fit.fit import fit
-from isoloss.fit.lawset import LawSet
+from isoloss.fit.lawset import LawSet, emphasised
 from isoloss.fit.leave_out import Masks, Measured, Quantity, members, standard_error
 from isoloss.fit.result import Fit
 from isoloss.runs import Runs
@@ -41,20 +43,34 @@ def refit(laws: LawSet | Fit, runs: Runs, left_out: Masks) -> LawSet | Fit:
     """
     kept = runs.select(~left_out)
     if isinstance(laws, Fit):
-        return _again(laws, kept, left_out)
+        return _again(laws, kept, laws.weights[~left_out])
     fits = [
-        _again(f, kept, left_out) if w > 0 else f
+        _again(f, kept, f.weights[~left_out]) if w > 0 else f
         for f, w in zip(laws.fits, laws.weights, strict=True)
     ]
-    return replace(laws, fits=tuple(fits))
+    return replace(laws, fits=tuple(fits), left_out=laws.left_out[~left_out])
 
 
-def _again(f: Fit, kept: Runs, left_out: Masks) -> Fit:
+def with_all_runs(laws: LawSet, runs: Runs) -> LawSet:
+    """Fit and resample every law again with the runs that the set leaves out.
+
+    Each law keeps its emphasis, and the set its weights.
+    """
+    scale = run_scale(runs, laws.axes)
+    nothing = np.zeros(len(runs), dtype=bool)
+    fits = [
+        _again(f, runs, emphasised(scale, float(p), nothing)) if w > 0 else f
+        for f, w, p in zip(laws.fits, laws.weights, laws.emphases, strict=True)
+    ]
+    return replace(laws, fits=tuple(fits), left_out=nothing, left_out_sentence="")
+
+
+def _again(f: Fit, kept: Runs, weights: Array | None) -> Fit:
     return fit(
         kept,
         f.law,
         objective=f.objective,
-        weights=f.weights[~left_out],
+        weights=weights,
         draws=min(len(f.draws), DRAWS),
         level=f.level,
         rng=f.seed or 0,

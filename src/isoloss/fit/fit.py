@@ -162,6 +162,7 @@ def fit(
     predicted = data.law(theta, data.x)
     log_residuals = np.log(predicted) - np.log(data.loss)
     value = float(goal.total(log_residuals if goal.log else predicted - data.loss, data.weights))
+    used = data.weights > 0
     fatal = any(r.fatal for r in reasons) or not np.isfinite(theta).all()
     return Fit(
         law=data.law,
@@ -172,7 +173,7 @@ def fit(
         draws=drawn,
         method=method,
         level=level,
-        seed_noise=seed_noise(log_residuals, data.groups, kernel.p),
+        seed_noise=seed_noise(log_residuals[used], data.groups[used], kernel.p),
         status="failed" if fatal else "suspect" if reasons else "ok",
         reasons=tuple(reasons),
         certificate=certificate,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
@@ -23,6 +24,7 @@ from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
 from isoloss.fit.rolling import Step, discrepancy, roll, split_discrepancy
 from isoloss.fit.splits import best_sizes, splits_compute, weighted_split
+from isoloss.fit.unexplained import MOST_SHARE, left_out_sentence, unexplained
 from isoloss.fit.weighting import (
     Choice,
     akaike,
@@ -33,6 +35,9 @@ from isoloss.fit.weighting import (
 )
 from isoloss.laws import Law
 from isoloss.runs import Runs, read_runs
+
+ROUNDS = 3
+"""Times that runs without explanation are looked for: large ones hide smaller ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +69,11 @@ class LawSet:
         move; 0 for laws that split nothing and without a back-test.
     dropped
         Laws that could not be fitted, and why.
+    left_out
+        Runs that no law explains and that the fits do without, (n,) of bool; see
+        `isoloss.fit.unexplained`.
+    left_out_sentence
+        Which they are; empty where there are none.
     sentence
         Whether the runs tell the laws apart.
     """
@@ -81,6 +91,8 @@ class LawSet:
     dropped: tuple[tuple[str, str], ...]
     level: float
     sentence: str
+    left_out: npt.NDArray[np.bool_]
+    left_out_sentence: str
 
     def __post_init__(self) -> None:
         for name in ("weights", "record", "evidence", "emphases"):
@@ -143,6 +155,8 @@ class LawSet:
             "dropped": [{"law": n, "reason": r} for n, r in self.dropped],
             "discrepancy": self.discrepancy,
             "split_discrepancy": self.split_discrepancy,
+            "left_out": np.flatnonzero(self.left_out).tolist(),
+            "left_out_sentence": self.left_out_sentence,
             "sentence": self.sentence,
             "backtest": self.backtest.to_dict()
             | {
@@ -161,6 +175,7 @@ class LawSet:
             lean = f"emphasis {p:.2g}"
             lines.append(f"  {f.law.name:<14} weight {w:.3f}  {lean:<13} {text}  {f.status}")
         lines += [f"  {n}: left out, {r}" for n, r in self.dropped]
+        lines += [self.left_out_sentence] if self.left_out_sentence else []
         return "\n".join([*lines, self.sentence])
 
     def __repr__(self) -> str:
@@ -195,6 +210,7 @@ def fit_laws(
     *,
     objective: str | Objective = "auto",
     emphasis: str | float = "auto",
+    outliers: str = "auto",
     draws: int = 1000,
     resample: str = "auto",
     level: float = 0.9,
@@ -223,6 +239,10 @@ def fit_laws(
         several resources, a one-sided Huber, which must err a quarter less than the others.
     emphasis
         ``"auto"``, or one power for all laws; 0 weights all runs equally.
+    outliers
+        ``"auto"`` leaves out runs of laws of several resources that every law puts more than ten
+        times its noise away (see `isoloss.fit.unexplained`), says which, and fits again;
+        ``"keep"`` keeps them.
     draws, resample, level, rng, axis, journal
         As in `fit`.
     on_step
@@ -235,71 +255,108 @@ def fit_laws(
     """
     as_level(level)
     as_seed(rng)
+    if outliers not in ("auto", "keep"):
+        raise InputError(f"outliers = {outliers!r}: write 'auto' or 'keep'")
     say = on_step or (lambda text: None)
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     names = tuple(table.columns)
     forms = _distinct([as_law(law, axis=axis, axes=names) for law in laws or default_laws(table)])
     auto = isinstance(objective, str) and objective.strip().lower() == "auto"
-    candidates = _candidates(forms) if auto else [parse_objective(objective)]
-    powers = EMPHASES if emphasis == "auto" else (0.0, _as_emphasis(emphasis))
+    task = _Task(
+        table=table,
+        forms=forms,
+        candidates=_candidates(forms) if auto else [parse_objective(objective)],
+        emphasis=None if emphasis == "auto" else _as_emphasis(emphasis),
+        say=say,
+        options={
+            "draws": draws, "resample": resample, "level": level, "rng": rng, "journal": journal,
+        },
+    )  # fmt: skip
+    with one_thread():
+        left_out = np.zeros(len(table), dtype=bool)
+        found = _fit_set(task, left_out)
+        # The first points of a curve are off because it bends, which its laws are to learn.
+        rounds = ROUNDS if outliers == "auto" and len(found.axes) > 1 else 0
+        for _ in range(rounds):
+            more = left_out | unexplained(found.fits, found.weights)
+            if more.sum() == left_out.sum() or more.sum() > max(1, MOST_SHARE * len(table)):
+                break
+            left_out = more
+            say(f"fitting again without {int(left_out.sum())} runs that no law explains")
+            found = _fit_set(task, left_out)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Task:
+    """What `fit_laws` was asked for, checked; ``emphasis`` is ``None`` for one by back-test."""
+
+    table: Runs
+    forms: Sequence[Law]
+    candidates: Sequence[Objective]
+    emphasis: float | None
+    say: Callable[[str], None]
+    options: Mapping[str, Any]
+
+
+def _fit_set(task: _Task, left_out: npt.NDArray[np.bool_]) -> LawSet:
+    """Back-test, choose, fit and weight, without some runs."""
+    table, kept = task.table, task.table.select(~left_out) if left_out.any() else task.table
+    powers = EMPHASES if task.emphasis is None else (0.0, task.emphasis)
     fitted: list[Fit] = []
     dropped: list[tuple[str, str]] = []
-    with one_thread():
-        say("back-testing laws and objectives")
-        usable = []
-        for form in forms:
-            try:
-                design_reasons(prepare(table, form))
-                usable.append(form)
-            except IsolossError as error:
-                dropped.append((form.name, str(error)))
-        if not usable:
-            raise _no_law(dropped)
-        axes = tuple(dict.fromkeys(a for form in usable for a in form.axes))
-        test = backtest(table, usable, candidates, emphases=sorted(set(powers)))
-        found = choose(
-            test,
-            [form.name for form in usable],
-            [c.name for c in candidates],
-            parameters=[len(form.names) for form in usable],
-            noise=rough_noise(test),
-            curve=len(axes) == 1,
-        )
-        goal = next(c for c in candidates if c.name == found.objective)
-        lean = found.emphases if emphasis == "auto" else dict.fromkeys(found.emphases, powers[1])
-        scale = run_scale(table, axes)
-        for form in usable:
-            say(f"fitting {form.name}")
-            power = lean[form.name]
-            try:
-                fitted.append(
-                    fit(
-                        table,
-                        form,
-                        objective=goal,
-                        weights=(scale / scale.max()) ** power if power > 0 else None,
-                        draws=draws,
-                        resample=resample,
-                        level=level,
-                        rng=rng,
-                        journal=journal,
-                    )
-                )
-            except FitError as error:
-                dropped.append((form.name, str(error)))
+    task.say("back-testing laws and objectives")
+    usable = []
+    for form in task.forms:
+        try:
+            design_reasons(prepare(kept, form))
+            usable.append(form)
+        except IsolossError as error:
+            dropped.append((form.name, str(error)))
+    if not usable:
+        raise _no_law(dropped)
+    axes = tuple(dict.fromkeys(a for form in usable for a in form.axes))
+    test = backtest(kept, usable, task.candidates, emphases=sorted(set(powers)))
+    found = choose(
+        test,
+        [form.name for form in usable],
+        [c.name for c in task.candidates],
+        parameters=[len(form.names) for form in usable],
+        noise=rough_noise(test),
+        curve=len(axes) == 1,
+    )
+    if task.emphasis is not None:
+        found = replace(found, emphases=dict.fromkeys(found.emphases, task.emphasis))
+    goal = next(c for c in task.candidates if c.name == found.objective)
+    scale = run_scale(table, axes)
+    for form in usable:
+        task.say(f"fitting {form.name}")
+        weights = emphasised(scale, found.emphases[form.name], left_out)
+        try:
+            fitted.append(fit(table, form, objective=goal, weights=weights, **task.options))
+        except FitError as error:
+            dropped.append((form.name, str(error)))
     if not fitted:
         raise _no_law(dropped)
     return _weighted(
         fitted,
         test,
-        {c.name: c for c in candidates},
-        found if emphasis == "auto" else replace(found, emphases=lean),
+        {c.name: c for c in task.candidates},
+        found,
         table=table,
         scale=scale,
         curve=len(axes) == 1,
         dropped=tuple(dropped),
-        level=level,
+        level=task.options["level"],
+        left_out=left_out,
     )
+
+
+def emphasised(scale: Array, power: float, left_out: npt.NDArray[np.bool_]) -> Array | None:
+    """Weights of runs: a power of their scale, zero for those left out; ``None`` for equal ones."""
+    if not power > 0 and not left_out.any():
+        return None
+    return np.asarray((scale / scale.max()) ** max(power, 0.0) * ~left_out)
 
 
 def _weighted(
@@ -313,6 +370,7 @@ def _weighted(
     curve: bool,
     dropped: tuple[tuple[str, str], ...],
     level: float,
+    left_out: npt.NDArray[np.bool_],
 ) -> LawSet:
     """Put fits, their record and their evidence together."""
     titles = [f.law.name for f in fitted]
@@ -322,6 +380,7 @@ def _weighted(
     noise = float(np.median([f.seed_noise for f in fitted]))
     squares = {name: bool(np.isinf(goal.delta)) for name, goal in objectives.items()}
     order = np.argsort(scale, kind="stable")
+    order = order[~left_out[order]]
     parameters = [len(f.law.names) for f in fitted]
     evidence = akaike(
         np.array([f.residuals[order] for f in fitted]),
@@ -357,6 +416,10 @@ def _weighted(
         dropped=dropped,
         level=level,
         sentence=verdict(test, titles, weights, record, evidence),
+        left_out=left_out,
+        left_out_sentence=left_out_sentence(
+            [table.names[i] for i in np.flatnonzero(left_out)], len(table)
+        ),
     )
 
 

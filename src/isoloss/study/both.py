@@ -11,7 +11,7 @@ from isoloss._core.interval import Interval
 from isoloss.errors import IsolossError
 from isoloss.fit import Fit, LawSet, forecast
 from isoloss.fit.backtest import run_scale
-from isoloss.fit.disagree import refit
+from isoloss.fit.disagree import refit, with_all_runs
 from isoloss.fit.levels import Mask
 from isoloss.plan.optimum import solve
 from isoloss.plan.over_laws import allocate_over_laws
@@ -28,9 +28,10 @@ def both_answers(
     targets: Sequence[Mapping[str, float]],
     groups: Sequence[Group],
 ) -> list[dict[str, Any]]:
-    """Parameters, forecasts and N_opt with all runs, then without each group of them.
+    """Parameters, forecasts and N_opt as they are, then without each group of runs.
 
     Every law is fitted and resampled again without the group; the weights of a law set are held.
+    Where a set leaves out runs that no law explains, the answer with them comes second.
 
     Parameters
     ----------
@@ -42,18 +43,27 @@ def both_answers(
     Returns
     -------
     list of dict
-        Empty without groups. ``answer`` is the title; an answer that is not possible has a
-        ``reason`` and no numbers.
+        Empty without groups and runs left out. ``answer`` is the title; an answer that is not
+        possible has a ``reason`` and no numbers.
     """
-    if not groups:
+    beyond = laws.left_out if isinstance(laws, LawSet) else np.zeros(len(runs), dtype=bool)
+    if not groups and not beyond.any():
         return []
-    rows = [_row("all runs", laws, runs, 0, targets)]
+    count = int(beyond.sum())
+    named = f"the {count} run{'s' if count > 1 else ''} that no law explains"
+    rows = [_row(f"without {named}" if count else "all runs", laws, runs, count, targets)]
+    if isinstance(laws, LawSet) and count:
+        try:
+            rows.append(_row(f"with {named}", with_all_runs(laws, runs), runs, 0, targets))
+        except IsolossError as error:
+            rows.append({"answer": f"with {named}", "n_left_out": 0, "reason": str(error)})
     for title, left_out in groups:
         try:
             other = refit(laws, runs, left_out)
-            row = _row(title, other, runs, int(left_out.sum()), targets)
+            row = _row(title, other, runs, int((left_out | beyond).sum()), targets)
         except IsolossError as error:
-            row = {"answer": title, "n_left_out": int(left_out.sum()), "reason": str(error)}
+            gone = int((left_out | beyond).sum())
+            row = {"answer": title, "n_left_out": gone, "reason": str(error)}
         rows.append(row)
     return rows
 

@@ -69,7 +69,8 @@ def checklist(runs: Runs, laws: LawSet, answers: Mapping[str, Any]) -> list[dict
     )
     item(
         "Excluded points",
-        f"{len(runs.refused)} rows refused, each listed with its reason; none dropped otherwise",
+        f"{len(runs.refused)} rows refused, each listed with its reason; "
+        + (laws.left_out_sentence or "none dropped otherwise"),
         "yes",
     )
     held = answers["held_out"]["rows"]

@@ -70,6 +70,14 @@ def doubts(
             f"{abs(sum(errors)) / len(errors):.2g} % on average",
             f"expect the truth in the {'upper' if side == 'low' else 'lower'} part of the interval",
         )
+    if laws.left_out_sentence:
+        doubt(
+            "high",
+            "UNEXPLAINED_RUNS",
+            laws.left_out_sentence,
+            "look for typing errors, failed runs or corners where laws break; compare the answer "
+            "with them, or keep them: --outliers keep",
+        )
     moved = answers["influence"]
     if moved and moved["without_flagged"]:
         names = [r["name"] for r in moved["rows"] if r["flagged"]]

@@ -107,6 +107,7 @@ def study(
     laws: Sequence[str | Law] | None = None,
     objective: str = "auto",
     emphasis: str | float = "auto",
+    outliers: str = "auto",
     draws: int = 1000,
     level: float = 0.9,
     rng: int = 0,
@@ -129,7 +130,7 @@ def study(
         Compute to plan, in the convention of the runs; ten times the largest run by default.
     at
         Further targets to forecast.
-    laws, objective, emphasis, draws, level, rng, axis
+    laws, objective, emphasis, outliers, draws, level, rng, axis
         As in `fit_laws`.
     journal
         Folder where finished resampling blocks are kept, so that a killed study continues.
@@ -148,6 +149,7 @@ def study(
         "laws": laws,
         "objective": objective,
         "emphasis": emphasis,
+        "outliers": outliers,
         "draws": draws,
         "level": level,
         "rng": rng,
@@ -193,6 +195,7 @@ def study(
         "headline": [],
         "input": sections.input_section(table, held),
         "runs": sections.runs_section(table, held, full),
+        "left_out": sections.left_out_section(table, full),
         "default_law": full.best.law.name,
         "laws": sections.laws_section(table, full, held),
         "objectives": sections.objectives_section(full),

@@ -51,6 +51,17 @@ def input_section(runs: Runs, held: Mask) -> dict[str, Any]:
     }
 
 
+def left_out_section(runs: Runs, laws: LawSet) -> dict[str, Any]:
+    """List the runs that no law explains and that the answer does without."""
+    return {
+        "sentence": laws.left_out_sentence,
+        "rows": [
+            {"row": runs.rows[i], "name": runs.names[i], "loss": float(runs["loss"][i])}
+            for i in np.flatnonzero(laws.left_out)
+        ],
+    }
+
+
 def runs_section(runs: Runs, held: Mask, laws: LawSet) -> dict[str, Any]:
     """List the runs, with the combined prediction."""
     nothing = [None] * len(runs)
@@ -224,6 +235,8 @@ def headline(answers: Mapping[str, Any]) -> list[str]:
         )
     if answers["plan"]:
         lines.append(answers["plan"]["sentence"])
+    if answers["left_out"]["sentence"]:
+        lines.append(answers["left_out"]["sentence"])
     lines.append(answers["held_out"]["sentence"])
     lines.append(answers["backtest"]["sentence"])
     weights = [law["weight"] for law in answers["laws"]]
