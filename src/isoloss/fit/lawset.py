@@ -15,15 +15,13 @@ from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError, IsolossError
 from isoloss.fit.backtest import EMPHASES, Backtest, backtest, run_scale
-from isoloss.fit.cuts import standard_errors
 from isoloss.fit.design import design_reasons
+from isoloss.fit.drift import Drift, find_drifts, split_discrepancy
 from isoloss.fit.fit import fit
-from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
 from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
-from isoloss.fit.rolling import Step, discrepancy, roll, split_discrepancy
-from isoloss.fit.splits import best_sizes, splits_compute, weighted_split
+from isoloss.fit.rolling import Step, discrepancy, roll
 from isoloss.fit.unexplained import MOST_SHARE, left_out_sentence, unexplained
 from isoloss.fit.weighting import (
     Choice,
@@ -64,9 +62,12 @@ class LawSet:
     discrepancy
         Standard deviation, per root of a unit of log reach, by which those forecasts missed
         beyond what the noise of runs explains.
+    drifts
+        What the runs say about the drift of each law's exponents, one a law; ``None`` for laws
+        that do not split compute.
     split_discrepancy
-        The same of log N_opt: by how much the best split of the largest compute was still to
-        move; 0 for laws that split nothing and without a back-test.
+        Standard deviation of log N_opt, per root of a unit of log reach, that follows from them
+        a thousand times ahead; 0 for laws that split nothing.
     dropped
         Laws that could not be fitted, and why.
     left_out
@@ -87,6 +88,7 @@ class LawSet:
     backtest: Backtest
     steps: tuple[Step, ...]
     discrepancy: float
+    drifts: tuple[Drift | None, ...]
     split_discrepancy: float
     dropped: tuple[tuple[str, str], ...]
     level: float
@@ -134,13 +136,15 @@ class LawSet:
         return max((s.reach for s in self.steps), default=None)
 
     def shares(self, i: int) -> dict[str, float | None]:
-        """Weight of a law, what it is made of, its emphasis and its back-test error."""
+        """Weight of a law, what it is made of, its emphasis, its record, whether it drifts."""
+        drift = self.drifts[i]
         return {
             "weight": float(self.weights[i]),
             "weight_by_extrapolation": float(self.record[i]),
             "weight_by_fit": float(self.evidence[i]),
             "emphasis": float(self.emphases[i]),
             "backtest_error": self.backtest_error(self.fits[i].law.name),
+            "drift_chance": None if drift is None else drift.chance,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -400,6 +404,7 @@ def _weighted(
         noise=noise,
         curve=curve,
     )
+    drifts = find_drifts(fitted, table)
     return LawSet(
         fits=tuple(fitted),
         weights=weights,
@@ -410,9 +415,8 @@ def _weighted(
         backtest=test,
         steps=steps,
         discrepancy=discrepancy(test, steps, noise=noise),
-        split_discrepancy=split_discrepancy(
-            steps, *weighted_split(weights, *_splits(fitted, table, scale))
-        ),
+        drifts=drifts,
+        split_discrepancy=split_discrepancy(drifts, weights),
         dropped=dropped,
         level=level,
         sentence=verdict(test, titles, weights, record, evidence),
@@ -421,22 +425,6 @@ def _weighted(
             [table.names[i] for i in np.flatnonzero(left_out)], len(table)
         ),
     )
-
-
-def _splits(fitted: Sequence[Fit], table: Runs, scale: Array) -> tuple[Array, Array]:
-    """Each law's log N_opt at the N D of the largest runs, and its standard error; NaN if none."""
-    splits, spreads = np.full((2, len(fitted)), np.nan)
-    for i, f in enumerate(fitted):
-        if not splits_compute(f.law):
-            continue
-        data = prepare(table, f.law)
-        kernel = Kernel(f.law, data.x, data.loss, f.objective)
-        q, weights = kernel.internal(f.theta)[None], f.weights[data.order][None]
-        log_N, slopes = best_sizes(kernel, q, scale[data.order])
-        jac = kernel.jacobian(q, slice(0, kernel.n))
-        error = standard_errors(kernel, jac, weights, kernel.predict(q), slopes)
-        splits[i], spreads[i] = log_N[0], error[0]
-    return splits, spreads
 
 
 def _candidates(forms: Sequence[Law]) -> list[Objective]:

@@ -31,7 +31,9 @@ def top_product(x: Mapping[str, Array], scale: Array) -> float:
     return float(np.max((np.asarray(x["N"]) * np.asarray(x["D"]))[top]))
 
 
-def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
+def best_sizes(
+    kernel: Kernel, q: Array, scale: Array, *, ahead: float = 1.0
+) -> tuple[Array, Array]:
     r"""Logarithm of the best size at the N D of the largest runs, and how parameters move it.
 
     Along :math:`N D = \text{const}` the loss is least where
@@ -48,6 +50,8 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
         Internal coordinates of the fits, (B, p).
     scale
         Of the kernel's runs, (n,).
+    ahead
+        Multiplies that N D.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
     leaves = {name: theta[:, i, None] for i, name in enumerate(kernel.law.names)}
     top = scale >= scale.max()
     leaves |= {a: np.asarray(np.median(v[top])) for a, v in kernel.x.items() if a not in ("N", "D")}
-    product = top_product(kernel.x, scale)
+    product = ahead * top_product(kernel.x, scale)
 
     def at(nodes: list[Node], n: Array) -> list[Array]:
         """Values at log sizes (B, m)."""
@@ -71,7 +75,7 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
 
     edge = np.log(BEYOND)
     sizes = np.log(kernel.x["N"])
-    grid = np.linspace(sizes.min() - edge, sizes.max() + edge, _POINTS)
+    grid = np.linspace(sizes.min() - edge, sizes.max() + edge + np.log(ahead), _POINTS)
     h, loss = at([slope, kernel.root], np.broadcast_to(grid, (len(q), _POINTS)))
     with np.errstate(invalid="ignore"):
         turns = (h[:, :-1] < 0) & (h[:, 1:] >= 0)
@@ -95,19 +99,6 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
     found = turns.any(axis=1) & np.isfinite(slopes).all(axis=1) & np.isfinite(n)
     log_N = np.where(found, n + np.log(kernel.scales["N"]), np.nan)
     return log_N, np.where(found[:, None], slopes, np.nan)
-
-
-def weighted_split(weights: Array, splits: Array, spreads: Array) -> tuple[float, float]:
-    """Mean of log N_opt over the laws that have one, and its standard error; NaN without any.
-
-    The laws are fitted to the same runs and err together: their variances are averaged.
-    """
-    used = (weights > 0) & np.isfinite(splits)
-    if not used.any():
-        return float("nan"), float("nan")
-    share = weights[used] / weights[used].sum()
-    spread = np.sqrt(share @ np.nan_to_num(spreads[used]) ** 2)
-    return float(share @ splits[used]), float(spread)
 
 
 @lru_cache(maxsize=128)
