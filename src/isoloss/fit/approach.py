@@ -251,8 +251,8 @@ def _walk(
             left = min(left, patience) - 1
         here, old, eased = q[moving], value[moving], damping[moving]
         step = _step(kernel, here, gradient[moving], matrix[moving], eased)
-        trial = seen.restored(kernel.clip(here + step), aim)
-        new, new_gradient, new_matrix = seen.terms(*seen.residuals(trial), aim)
+        trial, r, jac = seen.projected(kernel.clip(here + step), aim)
+        new, new_gradient, new_matrix = seen.terms(r, jac, aim)
         better = np.asarray(new < old)
         steps[moving] += 1
         took = moving[better]

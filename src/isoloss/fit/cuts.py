@@ -16,7 +16,7 @@ from isoloss.fit.objective import Objective, Objectives
 from isoloss.fit.prepare import Prepared
 from isoloss.fit.projection import median
 from isoloss.fit.splits import best_sizes, splits_compute
-from isoloss.fit.starts import find_starts
+from isoloss.fit.starts import find_starts_for
 
 RUNS_A_PARAMETER = 2
 """Weights must leave at least this many effective runs for each parameter."""
@@ -117,7 +117,7 @@ def _solve(
     rows = len(weights)
     q = np.full((len(goals), rows, kernel.p), np.nan)
     weights = weights / np.mean(weights, axis=1, keepdims=True)
-    starts = [find_starts(kernel, row, keep=STARTS) for row in weights[:cuts]]
+    starts = find_starts_for(kernel, list(weights[:cuts]), keep=STARTS)
     owner = np.repeat(np.arange(cuts), [len(s) for s in starts])
     begin = np.concatenate(starts)
     if not len(begin):

@@ -241,20 +241,19 @@ def _diagonal(matrices: Array) -> Array:
 def _solve(
     matrix: Array, g: Array, fixed: npt.NDArray[np.bool_] | None, values: Array | None
 ) -> Array:
-    """Solve ``matrix @ step = -g`` with some components of the steps given."""
+    """Solve ``matrix @ step = -g`` with some components fixed, at ``values`` or at zero."""
     rhs = -g
-    if fixed is not None:
-        if values is not None:
-            rhs = rhs - (matrix @ values[:, :, None])[:, :, 0]
-        rhs = np.where(fixed, 0.0, rhs)
-        free = ~fixed
-        matrix = matrix * (free[:, :, None] & free[:, None, :])
-        diagonal = _diagonal(matrix)
-        diagonal += fixed
+    if values is not None:
+        rhs -= (matrix @ values[:, :, None])[:, :, 0]
     # Scale rows and columns by the root of the diagonal: amplitudes and exponents differ widely.
     d = 1.0 / np.sqrt(np.maximum(np.abs(_diagonal(matrix)), 1e-300))
+    if fixed is not None:
+        d = np.where(fixed, 0.0, d)
     scaled = matrix * d[:, :, None]
     scaled *= d[:, None, :]
+    if fixed is not None:
+        diagonal = _diagonal(scaled)
+        diagonal += fixed
     bad = None
     if not math.isfinite(np.add.reduce(scaled, axis=None)):
         bad = ~np.isfinite(scaled).all(axis=(1, 2))
@@ -264,10 +263,10 @@ def _solve(
     except np.linalg.LinAlgError:
         step = (np.linalg.pinv(scaled) @ (d * rhs)[:, :, None])[:, :, 0]
     step *= d
-    if bad is not None:
-        step[bad] = 0.0
     if values is not None:
         step += values
+    if bad is not None:
+        step[bad] = 0.0
     return np.asarray(step)
 
 

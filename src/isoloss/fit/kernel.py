@@ -107,6 +107,8 @@ class Kernel:
         self.pairs, self._spread, self._outer = program.pairs, program.spread, program.outer
         self._value, self._basis = program.value.bind(self.x), program.basis.bind(self.x)
         self._first, self._full = program.first.bind(self.x), program.full.bind(self.x)
+        self._shapes = None if program.shapes is None else program.shapes.bind(self.x)
+        self.owners = list(program.owners)
 
     def _is_log(self, i: int) -> bool:
         """Whether a parameter is fitted in its logarithm.
@@ -188,6 +190,17 @@ class Kernel:
         with np.errstate(all="ignore"):
             self._basis.run(q, rows, n, [*columns.transpose(1, 0, 2), rest])
         return columns, rest
+
+    def shapes(self, q: Array, rows: slice | npt.NDArray[np.int64], n: int) -> Array | None:
+        """By parameter, what its amplitude multiplies in a first derivative, (B, p, n), or None.
+
+        See `isoloss.fit.program.Program`.
+        """
+        if self._shapes is None:
+            return None
+        out = np.empty((len(q), self.p, n))
+        self._shapes.run(q, rows, n, list(out.transpose(1, 0, 2)))
+        return out
 
     def residuals(
         self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, y: Array

@@ -41,6 +41,7 @@ class View:
         self.floor = kernel.floor(self.weights)
         self.inverse = np.exp(-self.y)
         self.linear = list(kernel.amplitudes)
+        self.bent = [i for i in range(kernel.p) if i not in kernel.amplitudes]
 
     def part(self, which: npt.NDArray[np.int64]) -> View:
         """See some of the problems."""
@@ -51,6 +52,7 @@ class View:
         return found
 
     def residuals(self, q: Array) -> tuple[Array, Array]:
+        """Residuals, (B, n), and their first derivatives, (B, p, n)."""
         return self.kernel.residuals(q, self.rows, self.n, self.y)
 
     def typical(self, q: Array) -> Array:
@@ -61,21 +63,42 @@ class View:
     def terms(
         self, r: Array, jac: Array, goal: Objective | Objectives
     ) -> tuple[Array, Array, Array]:
+        """Objective, gradient and Gauss-Newton matrix."""
         rho, psi, _, omega = goal.terms(r)
         value = np.add.reduce(rho * self.weights, axis=1)
         gradient = (jac @ (psi * self.weights)[:, :, None])[:, :, 0]
         matrix = (jac * (omega * self.weights)[:, None]) @ jac.transpose(0, 2, 1)
         return np.where(np.isfinite(value), value, np.inf), gradient, matrix
 
+    def projected(self, q: Array, goal: Objective | Objectives) -> tuple[Array, Array, Array]:
+        """Trials with the amplitudes that suit them, their residuals and first derivatives."""
+        jac = self.kernel.shapes(q, self.rows, self.n) if self.linear else None
+        if jac is None:
+            q = self.restored(q, goal)
+            return q, *self.residuals(q)
+        columns = jac[:, self.linear]
+        q = self._fitted(q, goal, columns, 0.0)
+        predicted = (q[:, None, self.linear] @ columns)[:, 0]
+        jac[:, self.bent] *= q[:, self.kernel.owners, None]
+        if not self.kernel.objective.log:
+            return q, predicted - self.y, jac
+        jac *= np.reciprocal(predicted)[:, None]
+        return q, np.log(predicted) - self.y, jac
+
     def restored(self, q: Array, goal: Objective | Objectives) -> Array:
-        """Give each trial its best amplitudes, within their bounds, by least squares.
+        """Give each trial its best amplitudes, within their bounds, by least squares."""
+        if not self.linear:
+            return q
+        return self._fitted(q, goal, *self.kernel.basis(q, self.rows, self.n))
+
+    def _fitted(
+        self, q: Array, goal: Objective | Objectives, columns: Array, rest: Array | float
+    ) -> Array:
+        """Amplitudes of ``columns``, (B, m, n), whose sum with ``rest`` is the scaled loss.
 
         In relative residuals, which are linear in the amplitudes and near the logarithmic ones,
         with the weights that the objective gives to the residuals as they are.
         """
-        if not self.linear:
-            return q
-        columns, rest = self.kernel.basis(q, self.rows, self.n)
         predicted = rest + (q[:, None, self.linear] @ columns)[:, 0]
         r = (np.log(predicted) if self.kernel.objective.log else predicted) - self.y
         omega = goal.terms(r)[3]
@@ -84,7 +107,7 @@ class View:
             omega = np.where(np.isfinite(omega), omega, 1.0)
         omega = omega * self.weights
         if self.kernel.objective.log:
-            columns *= self.inverse
+            columns = columns * self.inverse
             r = predicted * self.inverse - 1.0
         weighted = columns * omega[:, None]
         gram = weighted @ columns.transpose(0, 2, 1)
