@@ -19,6 +19,7 @@ from isoloss.fit.program import _affine_part
 from isoloss.fit.projection import View, median
 from isoloss.fit.starts import find_starts, find_starts_for
 from isoloss.laws import law_from_expression
+from isoloss.laws.tape import log_logistic
 
 GOALS = [Huber(1e-3), LeastSquares(), OneSided(2e-3)]
 
@@ -157,3 +158,19 @@ def test_parameters_that_act_as_one_share_their_derivatives() -> None:
     assert set(factors) == {"B", "k"}
     assert _affine_part(law_from_expression("E + A*exp(B + D*k) + k*D").expression) == (None, {})
     assert _affine_part(law_from_expression("E + A*exp(B*k + D)").expression) == (None, {})
+
+
+def test_derivatives_are_finite_where_a_share_underflows() -> None:
+    """With a sharpness of 0.001, 1 - u of M4 is e^-3000 at small x."""
+    kernel, _ = kernel_of("sigmoid_power")
+    q = find_starts(kernel)[:1]
+    names = kernel.law.names
+    q[0, names.index("a")] = np.log(1e-3)
+    q[0, names.index("K")] += 3.0
+    terms = kernel.terms(q, np.ones((1, kernel.n)))
+    assert np.isfinite(terms.gradient).all()
+    assert np.isfinite(terms.hessian).all()
+    values = np.array([-800.0, -3.0, 0.0, 3.0, 800.0])
+    expected = [-800.0, np.log(1 / (1 + np.exp(3.0))), -np.log(2), -np.log1p(np.exp(-3.0)), 0.0]
+    np.testing.assert_allclose(log_logistic(values), expected, rtol=1e-14)
+    np.testing.assert_allclose(np.real(log_logistic(values + 0j)), expected, rtol=1e-14)

@@ -36,8 +36,6 @@ MEET = 0.02
 """Starts are one when going from one to the other would change the objective by this share."""
 FIRST = 10
 """Newton steps after which a group is given up that is still above the best."""
-LAST = 50
-"""Newton steps for the starts left behind where the best has no end."""
 GROUPS = 3
 """Groups of starts that are followed to the end."""
 
@@ -106,23 +104,17 @@ def _ask(
 ) -> None:
     """Follow the starts left behind, until one agrees with the best.
 
-    Where the best is still on its way down an endless valley nobody can agree with it, and only
-    those that get below it go on.
+    Where the best is still on its way nobody can agree with it, and all go on, that one too.
     """
-    if answer.status[best] == CONVERGED:
-        near = answer.value[best] + 1e-7 * scale
-        _follow(kernel, weights, answer, left.tolist(), enough=near)
-        lowest = float(np.min(answer.value))
-        if lowest < answer.value[best] - 1e-7 * scale:
-            # The one that ended the batch went on to a better point: once more, for that one.
-            left = left[answer.status[left] == MAX_ITER]
-            _follow(kernel, weights, answer, left.tolist(), enough=lowest + 1e-7 * scale)
+    if answer.status[best] != CONVERGED:
+        _follow(kernel, weights, answer, left.tolist())
         return
-    left = left[left != best]
-    lowest = answer.value[best]
-    _follow(kernel, weights, answer, left.tolist(), LAST)
-    below = left[(answer.value[left] < lowest) & (answer.status[left] == MAX_ITER)]
-    _follow(kernel, weights, answer, below.tolist())
+    _follow(kernel, weights, answer, left.tolist(), enough=answer.value[best] + 1e-7 * scale)
+    lowest = float(np.min(answer.value))
+    if lowest < answer.value[best] - 1e-7 * scale:
+        # The one that ended the batch went on to a better point: once more, for that one.
+        left = left[answer.status[left] == MAX_ITER]
+        _follow(kernel, weights, answer, left.tolist(), enough=lowest + 1e-7 * scale)
 
 
 def _follow(

@@ -44,6 +44,13 @@ def logistic(s: Any) -> Any:
     return 1 / (1 + np.exp(-s))
 
 
+def log_logistic(s: Any) -> Any:
+    """Logarithm of `logistic`, also where that underflows."""
+    if np.iscomplexobj(s):
+        return -_softplus(-s)
+    return np.minimum(s, 0) - np.log1p(np.exp(-np.abs(s)))
+
+
 def log_odds(kappa: Any, alpha: Any) -> Any:
     r"""Solve :math:`u / (1-u)^\alpha = e^\kappa` for ``s = log(u / (1 - u))``, real or complex.
 
@@ -127,6 +134,7 @@ _SPECIAL = {
     "erf": _erf,
     "less": _filled(_less),
     "logistic": _filled(logistic),
+    "log_logistic": _filled(log_logistic),
     "log_odds": _filled(log_odds),
 }
 _POWERS: dict[float, np.ufunc] = {-1.0: np.reciprocal, 2.0: np.square, 0.5: np.sqrt}
