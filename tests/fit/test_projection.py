@@ -11,6 +11,7 @@ from fit.designs import law_of, table
 from isoloss.fit import Huber, LeastSquares, OneSided
 from isoloss.fit.approach import settle
 from isoloss.fit.cuts import fit_cuts
+from isoloss.fit.derivatives import derivative_error
 from isoloss.fit.engine import minimise
 from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Objectives
@@ -170,6 +171,7 @@ def test_derivatives_are_finite_where_a_share_underflows() -> None:
     terms = kernel.terms(q, np.ones((1, kernel.n)))
     assert np.isfinite(terms.gradient).all()
     assert np.isfinite(terms.hessian).all()
+    assert derivative_error(kernel, q[0], np.arange(kernel.n)) < 1e-9
     values = np.array([-800.0, -3.0, 0.0, 3.0, 800.0])
     expected = [-800.0, np.log(1 / (1 + np.exp(3.0))), -np.log(2), -np.log1p(np.exp(-3.0)), 0.0]
     np.testing.assert_allclose(log_logistic(values), expected, rtol=1e-14)

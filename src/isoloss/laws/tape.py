@@ -41,6 +41,11 @@ _BINARY: dict[str, np.ufunc] = {
 
 def logistic(s: Any) -> Any:
     """``1 / (1 + e^-s)``; of ``-s``, it is 1 minus that of ``s`` without the cancellation."""
+    if np.iscomplexobj(s):
+        # A complex exponential that overflows is not a number.
+        right = np.real(s) > 0
+        tail = np.exp(np.where(right, -s, s))
+        return np.where(right, 1.0, tail) / (1 + tail)
     return 1 / (1 + np.exp(-s))
 
 
