@@ -90,6 +90,8 @@ class Backtest:
     splits: dict[tuple[str, str], Array] = field(default_factory=dict)
     split_spreads: dict[tuple[str, str], Array] = field(default_factory=dict)
 
+    _misses: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", freeze(self.scale))
         object.__setattr__(self, "loss", freeze(self.loss))
@@ -101,6 +103,13 @@ class Backtest:
         """
         tried = np.log(self.predictions[law, objective])
         return np.asarray(np.exp(_between(self.emphases, tried, emphasis)))
+
+    def misses(self, law: str, objective: str) -> Array:
+        """Absolute log errors of `predictions`, (emphases, cuts, n); computed once."""
+        key = law, objective
+        if key not in self._misses:
+            self._misses[key] = np.abs(np.log(self.predictions[key]) - np.log(self.loss))
+        return self._misses[key]
 
     def spread(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
         """Look up the standard errors that belong to `predicted`, (cuts,)."""

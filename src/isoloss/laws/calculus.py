@@ -15,7 +15,6 @@ from isoloss.laws.expression import (
     call,
     const,
     exp,
-    log,
     mul,
     power,
     sub,
@@ -127,7 +126,9 @@ def _rule(n: Node, d: list[Node]) -> Node:
             # dn = (dkappa + log(1 - u) dalpha) / (1 - u + alpha u).
             u, rest = call("logistic", n), call("logistic", mul(MINUS_ONE, n))
             slope = power(add(rest, mul(n.args[1], u)), MINUS_ONE)
-            return mul(slope, add(d[0], mul(log(rest), d[1])))
+            return mul(slope, add(d[0], mul(call("log_logistic", mul(MINUS_ONE, n)), d[1])))
+        case "log_logistic":
+            return mul(call("logistic", mul(MINUS_ONE, a)), d[0])
     raise LawError(f"no derivative is known for {n.op!r}")
 
 
