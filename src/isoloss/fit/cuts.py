@@ -15,7 +15,6 @@ from isoloss.fit.kernel import Kernel
 from isoloss.fit.objective import Objective, Objectives
 from isoloss.fit.prepare import Prepared
 from isoloss.fit.projection import median
-from isoloss.fit.splits import best_sizes, splits_compute
 from isoloss.fit.starts import find_starts_for
 
 RUNS_A_PARAMETER = 2
@@ -38,15 +37,10 @@ class CutFits:
         Losses of all runs, (emphases, cuts, n).
     spreads
         Standard error of the mean log prediction above each cut, (emphases, cuts).
-    splits, split_spreads
-        Logarithm of the best size at the compute of the largest runs, and its standard error,
-        (emphases, cuts); NaN also for laws that do not speak of both N and D.
     """
 
     predicted: Array
     spreads: Array
-    splits: Array
-    split_spreads: Array
 
 
 def effective_runs(weights: Array) -> Array:
@@ -61,7 +55,7 @@ def fit_cuts(
     scale: Array,
     emphases: Sequence[float],
 ) -> list[CutFits]:
-    """Fit below every cut, and predict all runs and the best split of the largest.
+    """Fit below every cut, and predict all runs.
 
     Starts are sought with equal weights and brought near a minimum of a robust objective that
     suits all of the others. From the best of each cut, equal weights and the other weightings
@@ -94,7 +88,7 @@ def fit_cuts(
         goals = [kernels[i].objective for i in which]
         solved = _solve(kernels[which[0]], goals, leaning, cuts, np.flatnonzero(enough))
         for i, q in zip(which, solved, strict=True):
-            found[i] = _predict(kernels[i], q, leaning, scale, cuts)
+            found[i] = _predict(kernels[i], q, leaning, cuts)
     return [f for f in found if f is not None]
 
 
@@ -155,11 +149,11 @@ def _solve(
     return q
 
 
-def _predict(kernel: Kernel, q: Array, weights: Array, scale: Array, cuts: int) -> CutFits:
-    """Predict all runs and the best split, with standard errors."""
+def _predict(kernel: Kernel, q: Array, weights: Array, cuts: int) -> CutFits:
+    """Predict all runs, with standard errors of the mean above each cut."""
     n = kernel.n
     predicted = np.full((len(q), n), np.nan)
-    spreads, splits, split_spreads = np.full((3, len(q)), np.nan)
+    spreads = np.full(len(q), np.nan)
     usable = np.flatnonzero(np.isfinite(q[:, 0]))
     if usable.size:
         use_q, use_w = q[usable], weights[usable]
@@ -171,20 +165,11 @@ def _predict(kernel: Kernel, q: Array, weights: Array, scale: Array, cuts: int) 
         jac = kernel.jacobian(use_q, slice(0, n))
         mean = _mean_slopes(kernel, jac, above)
         spreads[usable] = standard_errors(kernel, jac, use_w, losses, mean)
-        if splits_compute(kernel.law):
-            splits[usable], slopes = best_sizes(kernel, use_q, scale)
-            split_spreads[usable] = standard_errors(kernel, jac, use_w, losses, slopes)
     # Where too few runs would be left, the fit leans as far as it can.
     for i in range(cuts, len(q)):
         if np.isnan(q[i, 0]):
-            for found in (predicted, spreads, splits, split_spreads):
-                found[i] = found[i - cuts]
-    return CutFits(
-        predicted.reshape(-1, cuts, n),
-        spreads.reshape(-1, cuts),
-        splits.reshape(-1, cuts),
-        split_spreads.reshape(-1, cuts),
-    )
+            predicted[i], spreads[i] = predicted[i - cuts], spreads[i - cuts]
+    return CutFits(predicted.reshape(-1, cuts, n), spreads.reshape(-1, cuts))
 
 
 def _mean_slopes(kernel: Kernel, jac: Array, above: npt.NDArray[np.bool_]) -> Array:

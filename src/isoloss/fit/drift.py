@@ -199,7 +199,7 @@ def split_discrepancy(drifts: Sequence[Drift | None], weights: Array) -> float:
             continue
         kernel = drift.kernel
         scale = run_scale(kernel.x_user, kernel.law.axes)
-        log_N, _ = best_sizes(kernel, drift.q[None], scale, ahead=_AHEAD)
+        log_N = best_sizes(kernel, drift.q[None], scale, ahead=_AHEAD)
         if not np.isfinite(log_N[0]):
             continue
         N = np.exp(log_N)

@@ -1,4 +1,4 @@
-"""The best split of the largest runs' compute, as fits of a law see it, with standard errors."""
+"""The best split of the compute of the largest runs, as fits of a law see it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.fit.kernel import Kernel
-from isoloss.laws.calculus import derivative, gradient
-from isoloss.laws.expression import MINUS_ONE, Node, add, axis, mul, parameter
+from isoloss.laws.calculus import derivative
+from isoloss.laws.expression import MINUS_ONE, Node, add, axis, mul
 from isoloss.laws.law import Law
 from isoloss.laws.tape import evaluate
 
@@ -31,15 +31,12 @@ def top_product(x: Mapping[str, Array], scale: Array) -> float:
     return float(np.max((np.asarray(x["N"]) * np.asarray(x["D"]))[top]))
 
 
-def best_sizes(
-    kernel: Kernel, q: Array, scale: Array, *, ahead: float = 1.0
-) -> tuple[Array, Array]:
-    r"""Logarithm of the best size at the N D of the largest runs, and how parameters move it.
+def best_sizes(kernel: Kernel, q: Array, scale: Array, *, ahead: float = 1.0) -> Array:
+    r"""Logarithm of the best size at the N D of the largest runs, in the user's unit, (B,).
 
     Along :math:`N D = \text{const}` the loss is least where
-    :math:`h = N L_N - D L_D` turns from negative to positive. With :math:`n = \log N`,
-
-    .. math:: \frac{dn^*}{d\theta} = -\frac{h_\theta}{N h_N - D h_D}.
+    :math:`h = N L_N - D L_D` turns from negative to positive. NaN where no size within the range
+    searched is a minimum.
 
     Parameters
     ----------
@@ -52,15 +49,8 @@ def best_sizes(
         Of the kernel's runs, (n,).
     ahead
         Multiplies that N D.
-
-    Returns
-    -------
-    log_N : ndarray of shape (B,)
-        In the user's unit of N; NaN where no size within the range searched is a minimum.
-    slopes : ndarray of shape (B, p)
-        Derivatives by internal coordinates.
     """
-    slope, bend, by_theta = _line(kernel.root, kernel.law.names)
+    slope, bend = _line(kernel.root)
     theta = kernel.scaled(q)
     leaves = {name: theta[:, i, None] for i, name in enumerate(kernel.law.names)}
     top = scale >= scale.max()
@@ -93,19 +83,15 @@ def best_sizes(
             moved, n = np.abs(new - n), new
             if not (moved > 1e-14 * (1 + np.abs(n))).any():
                 break
-        values = at([bend, *by_theta], n[:, None])
-        slopes = -np.stack([v[:, 0] for v in values[1:]], axis=1) / values[0]
-        slopes = np.where(kernel.logs, slopes * theta, slopes)
-    found = turns.any(axis=1) & np.isfinite(slopes).all(axis=1) & np.isfinite(n)
-    log_N = np.where(found, n + np.log(kernel.scales["N"]), np.nan)
-    return log_N, np.where(found[:, None], slopes, np.nan)
+    found = turns.any(axis=1) & np.isfinite(n)
+    return np.where(found, n + np.log(kernel.scales["N"]), np.nan)
 
 
 @lru_cache(maxsize=128)
-def _line(root: Node, names: tuple[str, ...]) -> tuple[Node, Node, list[Node]]:
-    """Build h along constant N D, its derivative by log N, and those by the parameters."""
+def _line(root: Node) -> tuple[Node, Node]:
+    """Build h along constant N D, and its derivative by log N."""
     h = _along(root)
-    return h, _along(h), gradient(h, [parameter(n) for n in names])
+    return h, _along(h)
 
 
 def _along(node: Node) -> Node:
