@@ -173,7 +173,7 @@ def power_law(
     Examples
     --------
     >>> power_law(b=2, M=1000, iid=True)
-    Spectrum(1000 modes in 82 nodes, trace 1.64393, power 0.00164393)
+    Spectrum(1000 modes in 144 nodes, trace 1.64393, power 0.00164393)
     """
     b, scale, power = as_amount("b", b), as_above_zero("scale", scale), as_amount("power", power)
     if iid == (a is not None):
