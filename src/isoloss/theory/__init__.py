@@ -1,5 +1,12 @@
 """Solvable models of scaling laws: exact curves, their simulation, and where they agree."""
 
+from isoloss.theory.agreement import (
+    Agreement,
+    agree_gradient_descent,
+    agree_gradient_flow,
+    agree_random_features,
+    agree_sgd,
+)
 from isoloss.theory.compute_optimal import ComputeOptimal, compute_optimal
 from isoloss.theory.exponents import (
     Asymptote,
@@ -27,10 +34,18 @@ from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
 from isoloss.theory.sgd import SgdRisk, one_pass_sgd, sgd_spectrum
+from isoloss.theory.simulate import (
+    Simulated,
+    simulate_gradient_descent,
+    simulate_gradient_flow,
+    simulate_random_features,
+    simulate_sgd,
+)
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
 
 __all__ = [
+    "Agreement",
     "Asymptote",
     "ComputeExponents",
     "ComputeOptimal",
@@ -41,10 +56,15 @@ __all__ = [
     "Phase",
     "RidgeLoss",
     "SgdRisk",
+    "Simulated",
     "Spectrum",
     "Split",
     "Terms",
     "TimeLoss",
+    "agree_gradient_descent",
+    "agree_gradient_flow",
+    "agree_random_features",
+    "agree_sgd",
     "best_split",
     "chaos_spectrum",
     "compute_exponents",
@@ -68,6 +88,10 @@ __all__ = [
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",
+    "simulate_gradient_descent",
+    "simulate_gradient_flow",
+    "simulate_random_features",
+    "simulate_sgd",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.errors import FitError
-from isoloss.theory.kappa import point, solve
+from isoloss.theory.kappa import Point, point, solve
 from isoloss.theory.moments import degrees
 from isoloss.theory.spectrum import Spectrum
 
@@ -47,12 +47,12 @@ def solve_complex(spectrum: Spectrum, N: Array, T: Array, s: ComplexArray) -> Co
     # The function takes conjugates to conjugates, so the upper half plane is enough.
     lower = s.imag < 0
     up = np.where(lower, s.conj(), s)
-    a, b = 1 / N, 1 / T
-    kappa = solve(spectrum, point(N, T, np.log(np.abs(up)))).kappa.astype(complex)
+    at = point(N, T, np.log(np.abs(up)))
+    kappa = solve(spectrum, at).kappa.astype(complex)
     start = kappa.copy()
     todo = np.flatnonzero(up.imag != 0)
     for turns in _TURNS:
-        kappa[todo], good = _turn(spectrum, a[todo], b[todo], up[todo], start[todo], turns)
+        kappa[todo], good = _turn(spectrum, at[todo], up[todo], start[todo], turns)
         todo = todo[~good]
         if not todo.size:
             break
@@ -63,72 +63,72 @@ def solve_complex(spectrum: Spectrum, N: Array, T: Array, s: ComplexArray) -> Co
             "isolated eigenvalues that the contour touches",
         )
     z, _, _ = degrees(spectrum, kappa)
-    u, w = _refined(N, T, z, up / kappa)
+    x = _nearest(at, z, up / kappa)
+    y = at.gap + at.r * x
+    fewer = N <= T
+    u, w = np.where(fewer, x, y), np.where(fewer, y, x)
     return ComplexKappa(*(np.where(lower, v.conj(), v) for v in (kappa, u, w)))
 
 
 def _turn(
-    spectrum: Spectrum, a: Array, b: Array, s: ComplexArray, kappa: ComplexArray, turns: int
+    spectrum: Spectrum, at: Point, s: ComplexArray, kappa: ComplexArray, turns: int
 ) -> tuple[ComplexArray, npt.NDArray[np.bool_]]:
     """Follow the solution while s turns from |s|; tell which ends can be trusted."""
     size, angle = np.abs(s), np.angle(s)
-    extra = 1 if turns == _TURNS[0] else 3
+    repeats = 1 if turns == _TURNS[0] else 3
+    active: npt.NDArray[np.intp] = np.arange(s.size)
     with np.errstate(all="ignore"):
         for j in range(turns + 1):
-            at = size * np.exp(1j * angle * j / turns)
-            repeats = extra if j else 1
-            move: Any = 0.0
-            for i in range(repeats):
-                z, e, _ = degrees(spectrum, kappa)
-                x, y = 1 - a * z, 1 - b * z
-                d = x * y + e * (a * y + b * x)
+            place = size * np.exp(1j * angle * j / turns)
+            for i in range(repeats if j else 1):
+                step, ahead = _newton(spectrum, at, place, kappa)
                 # Newton's correction, then the tangent towards the next place.
-                move = (at / kappa - x * y) / d
-                if i == repeats - 1 and j < turns:
-                    move = move + 1j * angle / turns * x * y / d
-                kappa = kappa * np.exp(move)
-        active: npt.NDArray[np.intp] = np.arange(s.size)
+                if i == (repeats if j else 1) - 1 and j < turns:
+                    step = step + 1j * angle / turns * ahead
+                kappa = kappa * np.exp(step)
         for _ in range(12):
-            k = kappa[active]
-            z, e, _ = degrees(spectrum, k)
-            x, y = 1 - a[active] * z, 1 - b[active] * z
-            step = (s[active] / k - x * y) / (x * y + e * (a[active] * y + b[active] * x))
-            kappa[active] = k * np.exp(step)
+            step, _ = _newton(spectrum, at[active], s[active], kappa[active])
+            kappa[active] *= np.exp(step)
             active = active[~(np.abs(step) < 1e-8)]
             if not active.size:
                 break
         z, _, _ = degrees(spectrum, kappa)
-        x, y = 1 - a * z, 1 - b * z
-        # Next to zero a factor is a small difference; the other one is trusted in its place.
-        least = np.minimum(np.abs(x), np.abs(y))
-        error = np.abs(kappa * x * y - s) / np.abs(s)
-        close = error < 1e-9 + 1e-13 / least
-        tied = np.abs(z) * 1e-13 / np.maximum(np.abs(z), 1)
-        signs = (kappa.imag > 0) & ((kappa * x).imag > -tied * np.abs(kappa))
-        signs &= (kappa * y).imag > -tied * np.abs(kappa)
+        x = _nearest(at, z, s / kappa)
+        y = at.gap + at.r * x
+        error = np.abs(x - (1 - z / at.n)) / (1 + np.abs(z / at.n))
+        # Imaginary parts may be rounding where s is tiny.
+        least = -1e-12 * np.abs(kappa)
+        signs = (kappa.imag >= least) & ((kappa * x).imag >= least)
+        signs &= (kappa * y).imag >= least
     settled = np.ones(s.size, dtype=bool)
     settled[active] = False
-    return kappa, close & signs & settled & np.isfinite(kappa)
+    return kappa, (error < 1e-9) & signs & settled & np.isfinite(kappa)
 
 
-def _refined(
-    N: Array, T: Array, z: ComplexArray, share: ComplexArray
+def _newton(
+    spectrum: Spectrum, at: Point, s: ComplexArray, kappa: ComplexArray
 ) -> tuple[ComplexArray, ComplexArray]:
-    """1 - z/N and 1 - z/T with their digits: ``share = s/kappa`` is their product.
+    """Newton's step in log kappa, and d log kappa / d log s."""
+    z, e, _ = degrees(spectrum, kappa)
+    x = _nearest(at, z, s / kappa)
+    y = at.gap + at.r * x
+    slope = x * y / (y + at.r * x)
+    steep = e / at.n + slope
+    return (x - (1 - z / at.n)) / steep, slope / steep
 
-    With x the smaller factor, the product is a quadratic in x; of its two roots the one beside
-    the plain difference is taken.
+
+def _nearest(at: Point, z: ComplexArray, share: ComplexArray) -> ComplexArray:
+    """1 - z/n with its digits: ``share = s/kappa`` is its product with 1 - z/n'.
+
+    The product is a quadratic in 1 - z/n; of its two roots the one beside the plain difference is
+    taken.
     """
-    at = point(N, T, np.zeros(N.shape))
-    x = 1 - z / at.n
+    plain = 1 - z / at.n
     root = np.sqrt(at.gap**2 + 4 * at.r * share)
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = 2 * share / (at.gap + root), 2 * share / (at.gap - root)
-    nearer = np.abs(second - x) < np.abs(first - x)
-    x = np.where(nearer & np.isfinite(second), second, first)
-    y = at.gap + at.r * x
-    fewer = N <= T
-    return np.where(fewer, x, y), np.where(fewer, y, x)
+    nearer = (np.abs(second - plain) < np.abs(first - plain)) & np.isfinite(second)
+    return np.asarray(np.where(nearer, second, first))
 
 
 def edge(spectrum: Spectrum, N: float, T: float) -> float:

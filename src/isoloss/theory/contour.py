@@ -76,5 +76,9 @@ def two_ended(length: float, steps: float, eta: float) -> Contour:
 def descent(s: ComplexArray, steps: Array, eta: float) -> ComplexArray:
     """Filter ``(1 + eta s)**steps`` for each whole number of steps, (steps, nodes)."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = np.exp(steps[:, None] * np.log(1 + eta * s))
+        x, y = (eta * s).real, (eta * s).imag
+        # numpy's own log1p forgets what is small beside one when it is complex.
+        modulus = np.where(np.abs(eta * s) < 0.5, np.log1p(x * (2 + x) + y**2) / 2, 0.0)
+        modulus = np.where(modulus == 0, np.log(np.abs(1 + eta * s)), modulus)
+        found = np.exp(steps[:, None] * (modulus + 1j * np.arctan2(y, 1 + x)))
     return np.asarray(found, dtype=np.complex128)

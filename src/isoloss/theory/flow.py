@@ -16,6 +16,7 @@ from isoloss.theory.ridge import random_features
 from isoloss.theory.spectrum import Spectrum
 from isoloss.theory.two_time import Pair, Shared, two_time
 
+_LONGEST = 1e280
 _RATE = 1000.0
 _STEPS = 500.0
 """Beyond both, contours around the ends of the spectrum take the place of an ellipse."""
@@ -104,6 +105,8 @@ def gradient_flow(
     """
     N, T, noise = _grid(N, T, noise, shared)
     times = as_amounts("t", t, infinite=True)
+    if ((times > _LONGEST) & np.isfinite(times)).any():
+        raise InputError(f"t = {times.max()!r}: must be below {_LONGEST}, or inf for the end")
     flat_t = times.ravel()
     points = np.repeat(np.arange(N.size), flat_t.size)
     at = np.tile(flat_t, N.size)
@@ -116,7 +119,7 @@ def flow_at(
     spectrum: Spectrum, N: Array, T: Array, noise: Array, t: Array, shared: Shared = "both"
 ) -> tuple[Array, Array]:
     """Test and training loss at checked vectors of points, each with its own time."""
-    start, end = t == 0, np.isinf(t)
+    start, end = t < 1 / _LONGEST, np.isinf(t)
     free = np.isinf(N) & np.isinf(T)
     test, train = _start_of(spectrum, noise)
     if (free & ~start).any():
@@ -194,7 +197,7 @@ def _descend(
             test = _free(
                 spectrum,
                 lambda lam: np.where(
-                    steps[:, None] == 0, 0.0, 2 * steps[:, None] * np.log(np.abs(1 - eta * lam))
+                    steps[:, None] == 0, 0.0, steps[:, None] * _log_square(eta * lam)
                 ),
             )
         return test, test + noise
@@ -305,6 +308,12 @@ def flow_ensemble(
         N=first.N, T=first.T, noise=first.noise, time=first.time, test_excess=np.asarray(test),
         train=None, resolution=first.resolution,
     )  # fmt: skip
+
+
+def _log_square(x: Array) -> Array:
+    """Logarithm of (1-x)^2."""
+    small = np.minimum(x, 0.5)
+    return np.where(x < 0.5, 2 * np.log1p(-small), np.log((1 - x) ** 2))
 
 
 def _grid(N: Any, T: Any, noise: Any, shared: Shared) -> tuple[Array, ...]:

@@ -163,12 +163,14 @@ def _scan_losses(
     u, w = np.maximum(u, 1e-300), np.maximum(w, 1e-300)
     spread = a * sums.e
     d = u * w + sums.e * b * u + spread * w
-    open_N = u + spread
+    above = b * (sums.q * u + spread * sums.z) / d
+    B = sums.S2 + spread / (u + spread) * sums.d
+    # The excess, not the total: much noise would hide everything else.
     with np.errstate(over="ignore"):
-        total = open_N / d * (sums.S2 + spread / open_N * sums.d + (spectrum.v0 + noise)[:, None])
-    total = np.where(allowed, total, np.inf)
-    least = np.minimum(np.argmax(allowed, axis=1), total.shape[1] - 1)
-    return np.argmin(total, axis=1), least
+        excess = B + (B + (spectrum.v0 + noise)[:, None]) * above
+    excess = np.where(allowed, excess, np.inf)
+    least = np.minimum(np.argmax(allowed, axis=1), excess.shape[1] - 1)
+    return np.argmin(excess, axis=1), least
 
 
 def _root(
@@ -199,10 +201,10 @@ def _root(
         f = value(np.exp(middle), i)
         answer[i] = np.exp(middle)
         rising = f > 0
-        f_left[i] = np.where(rising, np.where(f_right[i] * f > 0, f_left[i] / 2, f_left[i]), f)
+        f_left[i] = np.where(rising, f_left[i] / 2, f)
         f_right[i] = np.where(rising, f, f_right[i] / 2)
         moved = np.where(rising, right[i], left[i]) - middle
         left[i], right[i] = np.where(rising, left[i], middle), np.where(rising, middle, right[i])
-        ends = (np.abs(moved) < 1e-11) | (right[i] - left[i] < 1e-11) | (np.abs(f) < 1e-14)
+        ends = (np.abs(moved) < 1e-11) | (right[i] - left[i] < 1e-11) | (f == 0)
         active = active[~ends]
     return answer

@@ -131,6 +131,8 @@ def one_pass_sgd(
         raise InputError("N: expected one number; call once for each")
     size = float(n)
     lr, batch = as_above_zero("lr", lr), as_above_zero("batch", batch)
+    if not 1e-100 <= lr * batch <= 1e100:
+        raise InputError(f"lr = {lr!r}: lr times batch must lie between 1e-100 and 1e100")
     noise = as_amount("noise", noise)
     counts = as_whole("steps", steps)
     flat = counts.ravel()

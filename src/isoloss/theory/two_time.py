@@ -42,12 +42,12 @@ def two_time(spectrum: Spectrum, pair: Pair, shared: Shared = "both") -> tuple[A
     With kappa_i = kappa(s_i), Q, V and W the sums of lam^2, v2 lam and lam over
     ``(lam+kappa_i)(lam+kappa_j)``, and k_i = kappa_i (1 - z_i/N):
 
-        num = S1_i - k_i V/(1 - Q/N),   gam = (z_i - k_j W/(1 - Q/N))/T,
-        test = (num + noise)/(1 - gam) - noise,   train = (1 - z_i/T)(1 - z_j/T)(test + noise).
+        num = S1_i - k_i V/(1 - Q/N),   left = 1 - z_i/T + k_j W/(1 - Q/N)/T,
+        test = (num + noise)/left - noise,   train = (1 - z_i/T)(1 - z_j/T)(test + noise).
 
     Written with these sums no difference of neighbouring kappas is ever divided by another. Two
-    models that share only data have num = sum of v2 kappa_i kappa_j/(...), gam = Q/T; with other
-    data gam = 0 and no noise.
+    models that share only data have num = sum of v2 kappa_i kappa_j/(...), left = 1 - Q/T; with
+    other data left = 1 and there is no noise.
 
     References
     ----------
@@ -83,31 +83,30 @@ def _sum(
 
     k_j = np.concatenate([kappa, kappa.conj()], axis=1)[:, None, :]
     k_i = kappa[..., None]
-    # A tail adds tail/kappa to z, hence tail/(kappa_i kappa_j) to W and nothing to Q.
-    z = inverse @ (m * lam) + spectrum.tail / kappa
+    # A tail adds tail/(kappa_i kappa_j) to W and nothing to Q.
     Q, V = sums(m * lam**2), sums(m * spectrum.v2 * lam)
     if shared in ("data", "nothing"):
         num = k_i * k_j * sums(m * spectrum.v2)
-        gam = b * Q
+        left_over = 1 - b * Q
     else:
         W = sums(m * lam) + spectrum.tail / (k_i * k_j)
         open_N = 1 - a * Q
         one_j = k_j * np.concatenate([u, u.conj()], axis=1)[:, None, :]
         S1 = kappa * (inverse @ (m * spectrum.v2))
         num = S1[..., None] - k_i * u[..., None] * V / open_N
-        gam = b * (z[..., None] - one_j * W / open_N)
+        left_over = w[..., None] + b * one_j * W / open_N
     if shared in ("features", "nothing"):
-        gam, noise = np.zeros_like(gam), np.zeros_like(noise)
+        left_over, noise = np.ones_like(left_over), np.zeros_like(noise)
         lost = 0.0
     else:
         lost = spectrum.v0
     # Loss above v0: what is added to the noise is amplified and taken off again.
-    inner = (num + gam * (noise + lost)) / (1 - gam)
+    inner = (num + (1 - left_over) * (noise + lost)) / left_over
 
     def transform(values: ComplexArray, weight: ComplexArray) -> Array:
         everywhere = np.concatenate([weight, weight.conj()], axis=2)
         return np.asarray(2 * np.sum((weight @ values) * everywhere, axis=2).real)
 
     test = transform(inner, pair.weight) + spectrum.v0
-    train = transform((num + noise + lost) / (1 - gam), pair.weight * w[:, None, :])
+    train = transform((num + noise + lost) / left_over, pair.weight * w[:, None, :])
     return test, train
