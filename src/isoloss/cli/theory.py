@@ -175,6 +175,8 @@ def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False)
     if grid.simulate:
         with progress(quiet=as_json) as step:
             answer |= grid.simulated(drawn, step)
+    if grid.plot:
+        grid.picture(answer)
     return _print(grid, answer, as_json)
 
 

@@ -64,6 +64,7 @@ def spectrum_options(function: Any) -> Any:
 def draw_options(function: Any) -> Any:
     """Add the options of simulation."""
     for option in (
+        click.option("--plot", type=click.Path(path_type=str), help="Write a picture, SVG."),
         click.option("--seed", type=click.IntRange(0), default=0, help="Of the simulation; 0."),
         click.option(
             "--simulate",
@@ -99,6 +100,7 @@ class Grid:
     ) -> None:  # fmt: skip
         if ridge is not None:
             options = options | {"ridge": ridge}
+        self.plot = options.get("plot")
         self.simulate, self.seed = options.get("simulate"), options.get("seed", 0)
         self.iid, self.sgd, self.last = options.get("iid", False), sgd, last
         self.names, self.options = names, options
@@ -190,6 +192,20 @@ class Grid:
         }
         first = next(iter(shaped))
         return {"z": shaped[first]["z"], "simulation": {"draws": self.simulate} | shaped}
+
+    def picture(self, answer: dict[str, Any]) -> None:
+        """Write losses against the longest list of numbers."""
+        from pathlib import Path
+
+        from isoloss._core.serial import write_atomic
+        from isoloss.errors import InputError
+        from isoloss.plot import svg_bytes
+        from isoloss.plot.theory import draw_theory
+
+        if not self.axes:
+            raise InputError("plot: a single point makes no curve; give a list, as --N 10,30,100")
+        axes = {_SHOWN.get(k, k): self.options[k] for k in self.axes}
+        write_atomic(Path(str(self.plot)), svg_bytes(draw_theory(answer, axes)))
 
     def table(self, answer: dict[str, Any]) -> str:
         """Rows for people: one a point."""

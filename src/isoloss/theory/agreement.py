@@ -56,7 +56,7 @@ class Agreement:
         """(mean - theory)/sem by quantity; zero where both are zero.
 
         The theory is that of infinite systems, so with enough draws every z grows: its error is
-        about one over the size, and 1/|N - T| without a ridge.
+        about one over the size, and ``1/|N - T|`` without a ridge.
         """
         found = {}
         for name, exact in self.theory.items():

@@ -14,11 +14,6 @@ from isoloss.theory.kappa import Solution, log_ridge, point, residual, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.spectrum import Spectrum
 
-COLUMNS = (
-    "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
-    "ridge", "ridge_per_sample",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class PerSample:
@@ -104,7 +99,8 @@ class RidgeLoss:
     def status(self) -> str:
         """``failed`` where kappa was not found, ``suspect`` near N = T without a ridge, or ``ok``.
 
-        Finite systems depart from the theory by about 1/|N-T| without a ridge, and by 1/min(N,T).
+        Finite systems depart from the theory by about ``1/|N-T|`` without a ridge, and by
+        ``1/min(N,T)``.
         """
         if np.isnan(self.kappa).any():
             return "failed"
@@ -145,11 +141,11 @@ class RidgeLoss:
 
     def to_columns(self) -> dict[str, Array]:
         """Columns of a table, one row a point of the grid."""
-        return {name: getattr(self, name).ravel() for name in ("N", "T", "noise", *COLUMNS)}
+        return {name: getattr(self, name).ravel() for name in self.__slots__}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, nested lists in the shape of the grid."""
-        return {name: getattr(self, name).tolist() for name in ("N", "T", "noise", *COLUMNS)}
+        return {name: getattr(self, name).tolist() for name in self.__slots__}
 
 
 def random_features(
@@ -216,19 +212,22 @@ def random_features(
             logs = np.log(given)
     else:
         logs = log_ridge(N, T, given)
-    return losses(spectrum, N, T, logs, noise, ghat=None if per_sample else given)
+    if per_sample:
+        return losses(spectrum, N, T, logs, noise, s=given)
+    return losses(spectrum, N, T, logs, noise, ghat=given)
 
 
 def losses(
-    spectrum: Spectrum, N: Array, T: Array, log_s: Array, noise: Array, ghat: Array | None = None
-) -> RidgeLoss:
+    spectrum: Spectrum, N: Array, T: Array, log_s: Array, noise: Array, *,
+    ghat: Array | None = None, s: Array | None = None,
+) -> RidgeLoss:  # fmt: skip
     """Solve and assemble at checked arrays of one shape."""
     at = point(N, T, log_s)
     found = solve(spectrum, at)
     # Zero kappa: the sums are the limits there, but for a tail, which then fills every sample.
     sums = moments(spectrum, np.where(found.kappa == 0, 1e-300, found.kappa))
     parts = assemble(spectrum, N, T, found, sums, noise)
-    s = np.exp(log_s)
+    s = np.exp(log_s) if s is None else s
     if ghat is None:
         with np.errstate(invalid="ignore"):
             ghat = np.where(s == 0, 0.0, s * N * T)

@@ -80,7 +80,7 @@ def simulate_random_features(
     Returns
     -------
     Simulated
-        ``test_excess`` and ``train``, (draws, *ridge.shape).
+        ``test_excess`` and ``train``, one row a draw and the axes of the ridge.
 
     Raises
     ------
