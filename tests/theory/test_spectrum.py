@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from isoloss.errors import InputError
 from isoloss.theory import from_binned, from_modes, power_law, solve_kappa
 from isoloss.theory.moments import moments
-from isoloss.theory.power_law import compress, gauss_rule
+from isoloss.theory.power import compress, gauss_rule
 from theory.given import GOLDEN, ridges, sizes, spectra
 
 

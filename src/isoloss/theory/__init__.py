@@ -26,13 +26,13 @@ from isoloss.theory.flow import (
     gradient_flow,
     transfer,
 )
-from isoloss.theory.gradients import Gradients, gradients
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
 from isoloss.theory.nonlinear import chaos_spectrum, gaussian_equivalent, sphere_spectrum
 from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
+from isoloss.theory.sensitivity import Gradients, gradients
 from isoloss.theory.sgd import SgdRisk, one_pass_sgd, sgd_spectrum
 from isoloss.theory.simulate import (
     Simulated,

@@ -9,6 +9,9 @@ import numpy as np
 from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 
+_LARGEST = 1e290
+"""Larger amounts overflow as soon as two of them meet."""
+
 
 def as_numbers(name: str, value: Any) -> Array:
     """Read numbers of any shape."""
@@ -21,6 +24,17 @@ def as_numbers(name: str, value: Any) -> Array:
     return array
 
 
+def as_resources(name: str, value: Any) -> Array:
+    """Read numbers of features or samples: real, and infinite ones too, of any shape."""
+    array = as_counts(name, value)
+    bad = (array < 1e-3) | ((array > 1e200) & np.isfinite(array))
+    if bad.any():
+        raise InputError(
+            f"{name} = {float(array[bad].flat[0])!r}: must lie between 1e-3 and 1e200, or be inf"
+        )
+    return array
+
+
 def as_counts(name: str, value: Any) -> Array:
     """Read numbers above zero, of any shape; infinity counts."""
     return _obey(name, as_numbers(name, value), 0.0, True, "positive; inf is allowed")
@@ -28,8 +42,11 @@ def as_counts(name: str, value: Any) -> Array:
 
 def as_amounts(name: str, value: Any, *, infinite: bool = False) -> Array:
     """Read numbers that are zero or more, of any shape."""
-    rule = "zero or more" + ("; inf is allowed" if infinite else " and finite")
-    return _obey(name, as_numbers(name, value), -1.0, infinite, rule)
+    rule = "zero or more" + ("; inf is allowed" if infinite else f" and at most {_LARGEST:g}")
+    array = _obey(name, as_numbers(name, value), -1.0, infinite, rule)
+    if not infinite and (array > _LARGEST).any():
+        raise InputError(f"{name} = {float(array.max())!r}: must be {rule}")
+    return array
 
 
 def as_amount(name: str, value: Any) -> float:

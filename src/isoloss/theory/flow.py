@@ -9,7 +9,14 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amounts, as_counts, as_whole, broadcast
+from isoloss.theory.checks import (
+    as_above_zero,
+    as_amounts,
+    as_counts,
+    as_resources,
+    as_whole,
+    broadcast,
+)
 from isoloss.theory.complex_kappa import edge, solve_complex
 from isoloss.theory.contour import descent, ellipse, talbot, two_ended
 from isoloss.theory.ridge import random_features
@@ -253,7 +260,7 @@ def transfer(spectrum: Spectrum, N: float, T: float, t: Any, lam: Any) -> Array:
     [0.951692, 0.118718]
     """
     times, modes = as_counts("t", t), as_amounts("lam", lam)
-    n, m = as_counts("N", N), as_counts("T", T)
+    n, m = as_resources("N", N), as_resources("T", T)
     if n.ndim or m.ndim or not np.isfinite(times).all():
         raise InputError("N, T, t: expected one N, one T and finite times")
     base = talbot()
@@ -319,7 +326,9 @@ def _log_square(x: Array) -> Array:
 def _grid(N: Any, T: Any, noise: Any, shared: Shared) -> tuple[Array, ...]:
     if shared not in get_args(Shared):
         raise InputError(f"shared = {shared!r}: write one of {', '.join(get_args(Shared))}")
-    return broadcast(N=as_counts("N", N), T=as_counts("T", T), noise=as_amounts("noise", noise))
+    return broadcast(
+        N=as_resources("N", N), T=as_resources("T", T), noise=as_amounts("noise", noise)
+    )
 
 
 def _start_of(spectrum: Spectrum, noise: Array) -> tuple[Array, Array]:

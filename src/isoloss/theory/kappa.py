@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.errors import FitError, InputError
-from isoloss.theory.checks import as_amounts, as_counts, broadcast
+from isoloss.theory.checks import as_amounts, as_resources, broadcast
 from isoloss.theory.moments import degrees
 from isoloss.theory.spectrum import Spectrum
 
@@ -127,7 +127,7 @@ def solve_kappa(spectrum: Spectrum, N: Any, T: Any, *, ridge: Any = 0.0) -> Kapp
     ((2,), True)
     """
     N, T, ghat = broadcast(
-        N=as_counts("N", N), T=as_counts("T", T), ridge=as_amounts("ridge", ridge)
+        N=as_resources("N", N), T=as_resources("T", T), ridge=as_amounts("ridge", ridge)
     )
     at = point(N, T, log_ridge(N, T, ghat))
     found = solve(spectrum, at)

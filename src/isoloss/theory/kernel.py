@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.theory.checks import as_amounts, as_counts, broadcast
+from isoloss.theory.checks import as_amounts, as_resources, broadcast
 from isoloss.theory.ridge import PerSample, random_features
 from isoloss.theory.spectrum import Spectrum
 
@@ -78,7 +78,7 @@ def kernel_regression(
     >>> round(learned + 0.25 / float(found.kappa), 9)
     250.0
     """
-    T = as_counts("T", T)
+    T = as_resources("T", T)
     if isinstance(ridge, PerSample):
         s, T = broadcast(ridge=as_amounts("ridge", ridge.s), T=T)
     else:

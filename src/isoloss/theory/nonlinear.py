@@ -11,7 +11,7 @@ import numpy as np
 from isoloss._core.arrays import Array, as_vector
 from isoloss.errors import InputError
 from isoloss.theory.activations import Activation, evaluate, hermite_coefficients
-from isoloss.theory.power_law import SMALLEST
+from isoloss.theory.power import SMALLEST
 from isoloss.theory.spectrum import Spectrum, from_modes
 
 _ANGLES = 400

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss.theory.checks import as_amounts, as_counts, broadcast
+from isoloss.theory.checks import as_amounts, as_resources, broadcast
 from isoloss.theory.kappa import Point, Solution, point, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.ridge import RidgeLoss, assemble, losses
@@ -49,7 +49,7 @@ def optimal_ridge(spectrum: Spectrum, N: Any, T: Any, *, noise: Any = 0.0) -> Ri
     '2.46290 3.283933e-09'
     """
     N, T, noise = broadcast(
-        N=as_counts("N", N), T=as_counts("T", T), noise=as_amounts("noise", noise)
+        N=as_resources("N", N), T=as_resources("T", T), noise=as_amounts("noise", noise)
     )
     shape = N.shape
     N, T, noise = N.ravel(), T.ravel(), noise.ravel()

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_counts
+from isoloss.theory.checks import as_above_zero, as_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def sgd_terms(
     '1.1380e-04'
     """
     a, b = as_above_zero("alpha", alpha), float(beta)
-    n, k = float(as_counts("N", N)), as_above_zero("steps", steps)
+    n, k = float(as_resources("N", N)), as_above_zero("steps", steps)
     lr, batch = as_above_zero("lr", lr), as_above_zero("batch", batch)
     if 2 * a + 2 * b <= 1:
         raise InputError(f"beta = {beta!r}: 2 alpha + 2 beta must be above 1, or the risk stays")

@@ -9,7 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import FitError, InputError
-from isoloss.theory.checks import as_amounts, as_counts, broadcast
+from isoloss.theory.checks import as_amounts, as_counts, as_resources, broadcast
 from isoloss.theory.kappa import Solution, log_ridge, point, residual, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.spectrum import Spectrum
@@ -205,7 +205,10 @@ def random_features(
     per_sample = isinstance(ridge, PerSample)
     given = as_amounts("ridge", ridge.s if per_sample else ridge)
     N, T, given, noise = broadcast(
-        N=as_counts("N", N), T=as_counts("T", T), ridge=given, noise=as_amounts("noise", noise)
+        N=as_resources("N", N),
+        T=as_resources("T", T),
+        ridge=given,
+        noise=as_amounts("noise", noise),
     )
     if per_sample:
         with np.errstate(divide="ignore"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amount, as_counts, as_whole
+from isoloss.theory.checks import as_above_zero, as_amount, as_resources, as_whole
 from isoloss.theory.complex_kappa import ComplexArray, edge, outer_kappa, solve_complex
 from isoloss.theory.contour import ellipse, talbot
 from isoloss.theory.moments import bias, degrees
@@ -126,7 +126,7 @@ def one_pass_sgd(
     >>> [f"{v:.6e}" for v in found.risk]
     ['3.370346e-01', '3.021307e-02', '2.265839e-03']
     """
-    n = as_counts("N", N)
+    n = as_resources("N", N)
     if n.ndim:
         raise InputError("N: expected one number; call once for each")
     size = float(n)

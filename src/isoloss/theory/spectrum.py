@@ -13,7 +13,7 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array, as_vector, freeze
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_above_zero, as_amount
-from isoloss.theory.power_law import SMALLEST, PowerLaw, compress
+from isoloss.theory.power import SMALLEST, PowerLaw, compress
 
 _FAR = 1e30
 """Where a power law without end is cut; modes beyond it act through their sums alone."""

@@ -78,7 +78,8 @@ def compress(M: float, b: float, a: float) -> tuple[Array, Array]:
     index, weight
         Both of shape (nodes,); about ten nodes an octave.
     """
-    per_octave = max(1, math.ceil(max(b, a / 2) / 1.7))
+    # Steeper targets than this are lost beside what the first modes leave.
+    per_octave = max(1, math.ceil(max(b, min(a, 2 * b + 20) / 2) / 1.7))
     head = HEAD * per_octave
     if head >= M:
         return np.arange(1.0, M + 1), np.ones(int(M))

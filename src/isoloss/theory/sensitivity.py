@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.theory.checks import as_amounts, as_counts, broadcast
+from isoloss.theory.checks import as_amounts, as_counts, as_resources, broadcast
 from isoloss.theory.kappa import log_ridge, point, solve
 from isoloss.theory.moments import moments
 from isoloss.theory.optimal import slope
@@ -73,8 +73,8 @@ def gradients(spectrum: Spectrum, N: Any, T: Any, *, ridge: Any, noise: Any = 0.
     True
     """
     N, T, ridge, noise = broadcast(
-        N=as_counts("N", N),
-        T=as_counts("T", T),
+        N=as_resources("N", N),
+        T=as_resources("T", T),
         ridge=as_counts("ridge", ridge),
         noise=as_amounts("noise", noise),
     )
