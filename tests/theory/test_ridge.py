@@ -10,7 +10,7 @@ from isoloss.theory import PerSample, best_split, from_modes, gradients, power_l
 from theory.given import EXACT, GOLDEN, noises, ridges, sizes, spectra, spectrum_of
 
 CASES = [name for name in GOLDEN["ridge"] if name != "relu"]
-ROOMY = settings(max_examples=40, deadline=None)
+ROOMY = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -77,7 +77,7 @@ def test_infinite_resources_are_limits(spectrum, n, ridge, noise):
     s = PerSample(ridge / n)
     for make in (lambda m: (m, n), lambda m: (n, m)):
         end = random_features(spectrum, *make(np.inf), ridge=s, noise=noise)
-        far = random_features(spectrum, *make(1e14), ridge=s, noise=noise)
+        far = random_features(spectrum, *make(1e20), ridge=s, noise=noise)
         for key in ("kappa", "test_excess", "train", "V_FD"):
             assert float(getattr(far, key)) == pytest.approx(
                 float(getattr(end, key)), rel=1e-6, abs=1e-10 * (spectrum.power + noise)

@@ -97,7 +97,13 @@ def slope(
     c_dot = (a * sums.e * open_N - 2 * a * sums.f * u) / open_N**2
     B = sums.S2 + (1 - c) * sums.d
     B_dot = sums.d * (1 - c) - c_dot * sums.d + 2 * c * sums.h
-    return np.asarray(2 * a * sums.f / open_N - d_dot / d + B_dot / (B + spectrum.v0 + noise))
+    # The amplification is 1 + above: its own logarithm would forget what is small beside one.
+    num = sums.q * u + a * sums.z * sums.e
+    num_dot = 2 * a * (sums.z * sums.f - sums.e**2) - 2 * sums.f * u
+    above = b * num / d
+    return np.asarray(
+        B_dot / (B + spectrum.v0 + noise) + (num_dot / num - d_dot / d) / (1 + 1 / above)
+    )
 
 
 def _learnable(spectrum: Spectrum) -> bool:
@@ -140,7 +146,7 @@ def _minimise(
     if not _learnable(spectrum):
         return np.full(N.shape, 1e250)
     table, sums = _scan(spectrum, noise, at, bare)
-    low, high = np.empty(N.size), np.empty(N.size)
+    low, high, seen = (np.empty(N.size) for _ in range(3))
     step = max(1, _ELEMENTS // table.size)
     for i in range(0, N.size, step):
         part = slice(i, i + step)
@@ -149,7 +155,9 @@ def _minimise(
         low[part] = np.where(best == least, bare[part] * (1 + 1e-13), table[below])
         low[part] = np.maximum(low[part], table[0])
         high[part] = table[np.minimum(best + 1, table.size - 1)]
-    return _root(spectrum, N, T, noise, at, low, np.maximum(high, low))
+        # The end without a ridge can only be the optimum where the scan begins.
+        seen[part] = np.where(best == least, 0.0, table[best])
+    return _root(spectrum, N, T, noise, at, low, np.maximum(high, low), seen)
 
 
 def _scan_losses(
@@ -174,9 +182,13 @@ def _scan_losses(
 
 
 def _root(
-    spectrum: Spectrum, N: Array, T: Array, noise: Array, at: Point, low: Array, high: Array
-) -> Array:
-    """Zero of the slope between low and high, by the Illinois method in log kappa."""
+    spectrum: Spectrum, N: Array, T: Array, noise: Array, at: Point, low: Array, high: Array,
+    seen: Array,
+) -> Array:  # fmt: skip
+    """Zero of the slope between low and high, by the Illinois method in log kappa.
+
+    Where the slope is never negative, or never positive, the answer is the best kappa seen.
+    """
 
     def value(kappa: Array, i: Any) -> Array:
         sums = moments(spectrum, kappa)
@@ -191,7 +203,7 @@ def _root(
     everything = np.arange(N.size)
     left, right = np.log(low), np.log(high)
     f_left, f_right = value(low, everything), value(high, everything)
-    answer = np.where(f_left >= 0, 0.0, high)
+    answer = np.where(f_left >= 0, seen, np.where(seen > 0, seen, high))
     active = everything[(f_left < 0) & (f_right > 0)]
     for _ in range(80):
         if not active.size:
