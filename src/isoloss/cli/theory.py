@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
 
-from isoloss.cli.common import OK, guarded, json_option, print_json, progress, say
+from isoloss.cli.common import (
+    DOUBT,
+    OK,
+    guarded,
+    json_option,
+    print_json,
+    progress,
+    read_table,
+    reading_options,
+    report_refused,
+    runs_argument,
+    say,
+)
 from isoloss.cli.theory_grid import Grid, Numbers, Ridges, draw_options, spectrum_options
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
 )  # fmt: skip
+
+
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="A limit is reached within this share of it.",
+)
 
 
 @click.group("theory")
@@ -63,6 +85,58 @@ def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any)
         return agree_random_features(spectrum, n, t, ridge=taken(r), noise=s, **words)
 
     return _answer(grid, one, drawn, as_json, wide=True)
+
+
+@command.command("regimes")
+@spectrum_options
+@click.option("--N", "n", type=Numbers(), required=True, help="Features; inf is allowed.")
+@click.option("--T", "t", type=Numbers(), required=True, help="Samples; inf is allowed.")
+@click.option(
+    "--ridge", type=Ridges(), default="ridgeless", show_default=True, help="As in random-features."
+)
+@click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
+@tolerance_option
+@json_option
+@guarded
+def regimes(ridge: Any, tolerance: float, as_json: bool, **options: Any) -> int:
+    """Which of the four regimes holds: variance- or resolution-limited, in data and in size."""
+    from isoloss.theory import regimes as solve
+
+    grid = Grid(options, ("n", "t", "ridge", "noise"), ridge=ridge)
+
+    def one(spectrum: Any, n: Any, t: Any, r: Any, s: Any) -> dict[str, Any]:
+        found = solve(spectrum, n, t, ridge=r, noise=s, tolerance=tolerance)
+        return {k: getattr(found, k) for k in found.__slots__}
+
+    return _print(grid, grid.collect(one, wide=True), as_json)
+
+
+@command.command("measured-regimes")
+@runs_argument()
+@click.option("--law", default="coupled", show_default=True, help="Law of N and D.")
+@tolerance_option
+@click.option("--draws", type=click.IntRange(0), default=400, show_default=True, help="Bootstrap.")
+@reading_options
+@json_option
+@guarded
+def measured(
+    runs: str, law: str, tolerance: float, draws: int, columns: Any, units: Any,
+    where: tuple[str, ...], as_json: bool,
+) -> int:  # fmt: skip
+    """Which of the four regimes each of RUNS is in, by a law fitted to them."""
+    from isoloss.fit import fit, measured_regimes
+
+    table = read_table(runs, columns, units, where)
+    report_refused(table)
+    fitted = fit(table, law, draws=draws)
+    found = measured_regimes(fitted, table, tolerance=tolerance)
+    if as_json:
+        print_json(found.to_dict() | {"name": list(table.names), "law": fitted.law.name})
+    else:
+        rows = zip(table.names, found.size, found.data, found.data_share, strict=True)
+        say("\n".join(f"{n}: size {a}, data {b} ({100 * s:.0f} % of draws)" for n, a, b, s in rows))
+        say(found.sentence)
+    return OK if fitted.status == "ok" else DOUBT
 
 
 def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
@@ -182,9 +256,18 @@ def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False)
 
 def _print(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
     if as_json:
-        print_json(answer)
+        print_json(_with_infinity(answer))
     else:
         say(grid.table(answer))
     for doubt in sorted(grid.doubts):
         say(f"note: {doubt}")
     return OK
+
+
+def _with_infinity(value: Any) -> Any:
+    """Write infinite numbers, which JSON does not have, as "inf": here they are the truth."""
+    if isinstance(value, dict):
+        return {k: _with_infinity(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_infinity(v) for v in value]
+    return "inf" if isinstance(value, float) and math.isinf(value) and value > 0 else value

@@ -10,6 +10,7 @@ from isoloss.fit.jackknife import Jackknife, jackknife
 from isoloss.fit.lawset import LawSet
 from isoloss.fit.leave_out import Quantity, forecast_of, refit_without
 from isoloss.fit.levels import Level, scale_levels
+from isoloss.fit.measured_regimes import MeasuredRegimes, measured_regimes
 from isoloss.fit.objective import (
     Huber,
     LeastAbsolute,
@@ -41,6 +42,7 @@ __all__ = [
     "LeastAbsolute",
     "LeastSquares",
     "Level",
+    "MeasuredRegimes",
     "Objective",
     "OneSided",
     "Profile",
@@ -59,6 +61,7 @@ __all__ = [
     "forecast_of",
     "influence",
     "jackknife",
+    "measured_regimes",
     "parse_objective",
     "profile",
     "refit_without",

@@ -28,9 +28,17 @@ from isoloss.theory.flow import (
 )
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
+from isoloss.theory.manifold import (
+    DimensionExponents,
+    Interpolation,
+    dimension_exponents,
+    kernel_exponent,
+    simulate_interpolation,
+)
 from isoloss.theory.nonlinear import chaos_spectrum, gaussian_equivalent, sphere_spectrum
 from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
+from isoloss.theory.regime import Regimes, classify, regimes
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
 from isoloss.theory.sensitivity import Gradients, gradients
 from isoloss.theory.sgd import SgdRisk, one_pass_sgd, sgd_spectrum
@@ -49,11 +57,14 @@ __all__ = [
     "Asymptote",
     "ComputeExponents",
     "ComputeOptimal",
+    "DimensionExponents",
     "Gradients",
+    "Interpolation",
     "Kappa",
     "KernelLoss",
     "PerSample",
     "Phase",
+    "Regimes",
     "RidgeLoss",
     "SgdRisk",
     "Simulated",
@@ -67,9 +78,11 @@ __all__ = [
     "agree_sgd",
     "best_split",
     "chaos_spectrum",
+    "classify",
     "compute_exponents",
     "compute_optimal",
     "data_asymptote",
+    "dimension_exponents",
     "early_model_cost",
     "flow_ensemble",
     "from_binned",
@@ -78,6 +91,7 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "gradients",
+    "kernel_exponent",
     "kernel_regression",
     "model_asymptote",
     "noisy_kernel_exponent",
@@ -85,11 +99,13 @@ __all__ = [
     "optimal_ridge",
     "power_law",
     "random_features",
+    "regimes",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",
     "simulate_gradient_descent",
     "simulate_gradient_flow",
+    "simulate_interpolation",
     "simulate_random_features",
     "simulate_sgd",
     "solve_kappa",
