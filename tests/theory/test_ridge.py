@@ -206,7 +206,7 @@ def test_gradients_are_those_of_differences(spectrum, N, T, ridge, noise):
     ("name", "value"),
     [("N", 0), ("N", -5), ("T", -1), ("T", math.nan), ("ridge", -1.0), ("noise", -0.1),
      ("ridge", "big"), ("noise", math.inf), ("N", "many"), ("N", 1e-4), ("T", 1e300),
-     ("noise", 1e300)],
+     ("noise", 1e200)],
 )  # fmt: skip
 def test_bad_values_are_named(name, value):
     arguments = {"N": 10, "T": 20, "ridge": 1.0, "noise": 0.0, name: value}

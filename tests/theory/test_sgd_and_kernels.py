@@ -233,6 +233,16 @@ def test_the_spectrum_of_a_sphere_is_its_kernels():
         sum(c * polynomials[2 * k + 1] for k, c in enumerate(trace[:odd])), abs=5e-3
     )
     assert sphere_spectrum(10, "relu", [0, 0, 0, 1.0]).v0 == 1.0
+    # In three dimensions these are the spherical harmonics.
+    assert sphere_spectrum(3, np.exp, [1.0], degrees=6).multiplicity.tolist() == [
+        1,
+        3,
+        5,
+        7,
+        9,
+        11,
+        13,
+    ]
 
 
 def test_products_of_modes_are_all_there():

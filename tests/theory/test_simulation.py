@@ -52,7 +52,9 @@ def test_gradient_flow_and_descent():
     assert steps.worst < 4, steps.summary()
 
 
-@pytest.mark.parametrize(("lr", "batch", "samples"), [(0.1, 1, False), (0.05, 4, True)])
+@pytest.mark.parametrize(
+    ("lr", "batch", "samples"), [(0.1, 1, False), (0.05, 5, False), (0.05, 4, True)]
+)
 def test_one_pass_sgd(lr, batch, samples):
     spectrum = sgd_spectrum(alpha=0.8, beta=0.6, M=400)
     found = agree_sgd(

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoloss.errors import InputError
-from isoloss.theory import from_binned, from_modes, power_law, solve_kappa
+from isoloss.errors import FitError, InputError
+from isoloss.theory import from_binned, from_modes, power_law, random_features, solve_kappa
+from isoloss.theory import kappa as kappa_module
 from isoloss.theory.moments import moments
 from isoloss.theory.power import compress, gauss_rule
 from theory.given import GOLDEN, ridges, sizes, spectra
@@ -23,7 +24,7 @@ def test_compressed_sums_are_the_sums(b, a, M, log_k, angle):
     index = np.arange(1.0, M + 1)
     lam, v2 = index**-b, index**-a
     whole = moments(from_modes(lam, v2), np.array([k]))
-    for key in ("z", "q", "e", "f", "S1", "S2", "d", "h", "rest"):
+    for key in ("z", "q", "e", "f", "S2", "d", "h", "rest"):
         ours, exact = getattr(short, key)[0], getattr(whole, key)[0]
         scale = max(abs(exact), abs(whole.z[0]) * 1e-3 if key in "zqef" else 0)
         assert abs(ours - exact) <= 1e-9 * scale + 1e-280
@@ -66,7 +67,7 @@ def test_bins_keep_the_sums():
         binned = from_binned(index**-1.3, index**-1.7, bins=bins)
         assert binned.lam.size <= bins
         assert moments(binned, k).z == pytest.approx(moments(whole, k).z, rel=error)
-        assert pytest.approx(moments(whole, k).S1, rel=3e-2) == moments(binned, k).S1
+        assert pytest.approx(moments(whole, k).d, rel=3e-2) == moments(binned, k).d
 
 
 def test_modes_that_cannot_be_learned_count_as_out_of_reach():
@@ -97,6 +98,28 @@ def test_kappa_solves_its_equation(spectrum, N, T, ridge):
         assert math.log(kappa) + math.log(x * N) + math.log(y * T) == pytest.approx(
             math.log(ridge), abs=1e-10
         )
+
+
+def test_what_did_not_converge_is_no_solution(monkeypatch):
+    spectrum = power_law(b=1.5, a=1.5, M=100)
+    real = kappa_module.degrees
+
+    def jumping(*arguments):
+        z, e, rest = real(*arguments)
+        return z * (1 + 1e-3 * np.random.default_rng(z.size).standard_normal(z.shape)), -e, rest
+
+    monkeypatch.setattr(kappa_module, "degrees", jumping)
+    monkeypatch.setattr(kappa_module, "_CLOSE", 0.0)
+    monkeypatch.setattr(kappa_module, "_TURNS", 3)
+    with np.errstate(all="ignore"):
+        found = solve_kappa(spectrum, 10, 20, ridge=1.0)
+        loss = random_features(spectrum, 10, 20, ridge=1.0)
+    assert np.isnan(found.kappa)
+    assert not found.converged
+    assert loss.status == "failed"
+    for result in (found, loss):
+        with pytest.raises(FitError, match=r"kappa|Newton"):
+            result.require()
 
 
 @pytest.mark.parametrize(

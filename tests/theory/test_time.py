@@ -122,6 +122,22 @@ def test_small_steps_are_the_flow_and_one_step_is_by_hand():
     assert float(one.test_excess[0]) - spectrum.power == pytest.approx(first, rel=1e-4)
 
 
+def test_very_many_steps_and_very_small_ones():
+    spectrum = power_law(b=1.3, a=1.5, M=1500)
+    end = float(random_features(spectrum, 20, 30).test_excess)
+    many = gradient_descent(spectrum, 20, 30, 10**18, eta=0.3)
+    assert float(many.test_excess) == pytest.approx(end, rel=1e-10)
+    small = gradient_descent(spectrum, 20, 30, 10**15, eta=1e-12)
+    flow = gradient_flow(spectrum, 20, 30, 1000.0)
+    assert float(small.test_excess) == pytest.approx(float(flow.test_excess), rel=1e-10)
+
+
+def test_the_peak_grows_as_the_root_of_time_without_end():
+    spectrum = power_law(b=3, a=0.42, M=3171)
+    loss = gradient_flow(spectrum, 19, 19, [1e30, 1e60, 1e90], noise=0.1).test_excess
+    assert loss[1:] / loss[:-1] == pytest.approx(np.full(2, 1e15), rel=1e-9)
+
+
 @pytest.mark.parametrize("product", [0.5, 1.9, 1.999, 2.0, 2.01])
 def test_both_contours_of_descent_agree(product, monkeypatch):
     spectrum = power_law(b=1.3, a=1.5, M=1500)

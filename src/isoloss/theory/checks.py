@@ -12,6 +12,9 @@ from isoloss.errors import InputError
 _LARGEST = 1e290
 """Larger amounts overflow as soon as two of them meet."""
 
+_LOUDEST = 1e150
+"""Noise is amplified, and the result has to fit."""
+
 
 def as_numbers(name: str, value: Any) -> Array:
     """Read numbers of any shape."""
@@ -46,6 +49,14 @@ def as_amounts(name: str, value: Any, *, infinite: bool = False) -> Array:
     array = _obey(name, as_numbers(name, value), -1.0, infinite, rule)
     if not infinite and (array > _LARGEST).any():
         raise InputError(f"{name} = {float(array.max())!r}: must be {rule}")
+    return array
+
+
+def as_noise(value: Any) -> Array:
+    """Read variances of label noise, of any shape."""
+    array = as_amounts("noise", value)
+    if (array > _LOUDEST).any():
+        raise InputError(f"noise = {float(array.max())!r}: must be at most {_LOUDEST:g}")
     return array
 
 

@@ -62,8 +62,7 @@ def solve_complex(spectrum: Spectrum, N: Array, T: Array, s: ComplexArray) -> Co
             f"{todo.size} of {s.size} nodes of a contour have no solution; the spectrum may have "
             "isolated eigenvalues that the contour touches",
         )
-    z, _, _ = degrees(spectrum, kappa)
-    x = _nearest(at, z, up / kappa)
+    x, _, _ = _short(spectrum, at, up, kappa)
     y = at.gap + at.r * x
     fewer = N <= T
     u, w = np.where(fewer, x, y), np.where(fewer, y, x)
@@ -92,10 +91,9 @@ def _turn(
             active = active[~(np.abs(step) < 1e-8)]
             if not active.size:
                 break
-        z, _, _ = degrees(spectrum, kappa)
-        x = _nearest(at, z, s / kappa)
+        x, plain, _ = _short(spectrum, at, s, kappa)
         y = at.gap + at.r * x
-        error = np.abs(x - (1 - z / at.n)) / (1 + np.abs(z / at.n))
+        error = np.abs(x - plain) / (1 + np.abs(plain))
         # Imaginary parts may be rounding where s is tiny.
         least = -1e-12 * np.abs(kappa)
         signs = (kappa.imag >= least) & ((kappa * x).imag >= least)
@@ -109,26 +107,35 @@ def _newton(
     spectrum: Spectrum, at: Point, s: ComplexArray, kappa: ComplexArray
 ) -> tuple[ComplexArray, ComplexArray]:
     """Newton's step in log kappa, and d log kappa / d log s."""
-    z, e, _ = degrees(spectrum, kappa)
-    x = _nearest(at, z, s / kappa)
+    x, plain, e = _short(spectrum, at, s, kappa)
     y = at.gap + at.r * x
     slope = x * y / (y + at.r * x)
     steep = e / at.n + slope
-    return (x - (1 - z / at.n)) / steep, slope / steep
+    return (x - plain) / steep, slope / steep
 
 
-def _nearest(at: Point, z: ComplexArray, share: ComplexArray) -> ComplexArray:
-    """1 - z/n with its digits: ``share = s/kappa`` is its product with 1 - z/n'.
+def _short(
+    spectrum: Spectrum, at: Point, s: ComplexArray, kappa: ComplexArray
+) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """1 - z/n with its digits, as the plain difference, and e.
 
-    The product is a quadratic in 1 - z/n; of its two roots the one beside the plain difference is
-    taken.
+    ``s/kappa`` is the product of 1 - z/n and 1 - z/n', a quadratic in the former; of its two roots
+    the one beside the plain difference is taken.
     """
+    z, e, rest = degrees(spectrum, kappa)
     plain = 1 - z / at.n
+    if not spectrum.tail and np.isfinite(spectrum.size):
+        # Most modes resolved: by those that are not.
+        with np.errstate(invalid="ignore"):
+            other = ((at.n - spectrum.size) + rest) / at.n
+        near = (np.abs(rest) < np.abs(z)) & np.isfinite(at.n)
+        plain = np.where(near, other, plain)
+    share = s / kappa
     root = np.sqrt(at.gap**2 + 4 * at.r * share)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         first, second = 2 * share / (at.gap + root), 2 * share / (at.gap - root)
     nearer = (np.abs(second - plain) < np.abs(first - plain)) & np.isfinite(second)
-    return np.asarray(np.where(nearer, second, first))
+    return np.where(nearer, second, first), plain, e
 
 
 def edge(spectrum: Spectrum, N: float, T: float) -> float:

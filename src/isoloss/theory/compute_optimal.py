@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.theory.checks import as_amount, as_counts, as_resources
+from isoloss.theory.checks import as_counts, as_noise, as_resources
 from isoloss.theory.flow import flow_at
 from isoloss.theory.spectrum import Spectrum
 
@@ -63,7 +63,7 @@ def compute_optimal(
     True
     """
     budget = np.atleast_1d(as_counts("C", C)).ravel()
-    samples, s2 = float(as_resources("T", T)), as_amount("noise", noise)
+    samples, s2 = float(as_resources("T", T)), float(as_noise(noise))
     low, high = np.zeros(budget.size), np.log(np.maximum(budget, 10.0))
     rows = np.arange(budget.size)
     for points in (49, 17, 17, 17, 17):

@@ -13,6 +13,7 @@ from isoloss.theory.checks import (
     as_above_zero,
     as_amounts,
     as_counts,
+    as_noise,
     as_resources,
     as_whole,
     broadcast,
@@ -24,6 +25,7 @@ from isoloss.theory.spectrum import Spectrum
 from isoloss.theory.two_time import Pair, Shared, two_time
 
 _LONGEST = 1e280
+_OVERFLOW = 1000.0
 _RATE = 1000.0
 _STEPS = 500.0
 """Beyond both, contours around the ends of the spectrum take the place of an ellipse."""
@@ -209,8 +211,12 @@ def _descend(
             )
         return test, test + noise
     length = edge(spectrum, N, T) * (1 + 1e-6)
+    # Past float64, whatever the rest of the spectrum does.
+    lost = 2 * steps * np.log(max(eta * length - 1, 1.0)) > _OVERFLOW
+    test[lost] = train[lost] = np.inf
     # Steps within an octave share a contour, made for the largest.
     octave = np.where(steps > 0, np.ceil(np.log2(np.maximum(steps, 1))), -1)
+    octave[lost] = -1
     for which in np.unique(octave[octave >= 0]):
         at = np.flatnonzero(octave == which)
         last = float(steps[at].max())
@@ -326,9 +332,7 @@ def _log_square(x: Array) -> Array:
 def _grid(N: Any, T: Any, noise: Any, shared: Shared) -> tuple[Array, ...]:
     if shared not in get_args(Shared):
         raise InputError(f"shared = {shared!r}: write one of {', '.join(get_args(Shared))}")
-    return broadcast(
-        N=as_resources("N", N), T=as_resources("T", T), noise=as_amounts("noise", noise)
-    )
+    return broadcast(N=as_resources("N", N), T=as_resources("T", T), noise=as_noise(noise))
 
 
 def _start_of(spectrum: Spectrum, noise: Array) -> tuple[Array, Array]:

@@ -27,6 +27,7 @@ from isoloss.theory.spectrum import Spectrum
 _STEP = 0.025
 """Spacing of the table in log kappa; Newton's method needs two or three steps from there."""
 _KNOTS = 6000
+_TURNS = 120
 _LARGEST = np.log(1e290)
 _CLOSE = 1e-8
 """A Newton step this small leaves an error of its square."""
@@ -217,7 +218,7 @@ def _newton(spectrum: Spectrum, at: Point) -> Array:
     low, high = _bracket(spectrum, at)
     kappa, low, high = _start(spectrum, at, low, high)
     active = np.arange(kappa.size)
-    for turn in range(120):
+    for turn in range(_TURNS):
         part, k = at[active], kappa[active]
         z, e, rest = degrees(spectrum, k)
         x, y = shortage(part, k)

@@ -21,8 +21,9 @@ class Moments:
     ----------
     z, q, e, f
         Sums of t, t**2, t p and t**2 p, the tail included; z - q = e and dq/dln kappa = -2 f.
-    S1, S2, d, h
-        Sums of v2 p, v2 p**2, v2 t p and v2 t p**2; S1 - S2 = d, dS2/dln kappa = 2 h.
+    S2, d, h
+        Sums of v2 p**2, v2 t p and v2 t p**2; with S1 the sum of v2 p, S1 - S2 = d, and
+        dS2/dln kappa = 2 h.
     rest
         Sum of p: modes not resolved, ``size - z`` without its cancellation.
     """
@@ -31,7 +32,6 @@ class Moments:
     q: Any
     e: Any
     f: Any
-    S1: Any
     S2: Any
     d: Any
     h: Any
@@ -66,7 +66,6 @@ def moments(spectrum: Spectrum, kappa: Any) -> Moments:
         q=shaped[3, ..., 0],
         e=shaped[2, ..., 0] + far,
         f=shaped[5, ..., 0],
-        S1=shaped[1, ..., 1],
         S2=shaped[4, ..., 1],
         d=shaped[2, ..., 1],
         h=shaped[5, ..., 1],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss.theory.checks import as_amounts, as_resources, broadcast
+from isoloss.theory.checks import as_noise, as_resources, broadcast
 from isoloss.theory.kappa import Point, Solution, point, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.ridge import RidgeLoss, assemble, losses
@@ -48,9 +48,7 @@ def optimal_ridge(spectrum: Spectrum, N: Any, T: Any, *, noise: Any = 0.0) -> Ri
     >>> f"{found.ridge:.5f} {found.test_excess:.6e}"
     '2.46290 3.283933e-09'
     """
-    N, T, noise = broadcast(
-        N=as_resources("N", N), T=as_resources("T", T), noise=as_amounts("noise", noise)
-    )
+    N, T, noise = broadcast(N=as_resources("N", N), T=as_resources("T", T), noise=as_noise(noise))
     shape = N.shape
     N, T, noise = N.ravel(), T.ravel(), noise.ravel()
     at = point(N, T, np.full(N.shape, -np.inf))
@@ -63,7 +61,7 @@ def optimal_ridge(spectrum: Spectrum, N: Any, T: Any, *, noise: Any = 0.0) -> Ri
     short, long = _factors(spectrum, at, sums)
     parts = assemble(spectrum, N, T, Solution(kappa, short, long), sums, noise)
     # A minimum that the scan put beside the end is compared with the end itself.
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         ridged &= ~(end.test_excess <= parts["test_excess"])
         s = np.where(ridged, kappa * short * long, 0.0)
         ghat = np.where(ridged, s * N * T, 0.0)
@@ -90,20 +88,20 @@ def slope(
     ----------
     From the formula of `isoloss.theory.random_features`, by the derivatives of z, q, S1 and S2.
     """
-    open_N = u + a * sums.e
+    ae, be, az = a * sums.e, b * sums.e, a * sums.z
+    open_N = u + ae
     c = u / open_N
-    d = u * w + sums.e * (b * u + a * w)
-    d_dot = 2 * a * b * sums.e**2 + 2 * sums.f * (b * u + a * w)
-    c_dot = (a * sums.e * open_N - 2 * a * sums.f * u) / open_N**2
+    d = u * w + be * u + ae * w
+    d_dot = 2 * ae * be + 2 * sums.f * (b * u + a * w)
+    c_dot = (ae * open_N - 2 * a * sums.f * u) / open_N**2
     B = sums.S2 + (1 - c) * sums.d
     B_dot = sums.d * (1 - c) - c_dot * sums.d + 2 * c * sums.h
     # The amplification is 1 + above: its own logarithm would forget what is small beside one.
-    num = sums.q * u + a * sums.z * sums.e
-    num_dot = 2 * a * (sums.z * sums.f - sums.e**2) - 2 * sums.f * u
-    above = b * num / d
-    return np.asarray(
-        B_dot / (B + spectrum.v0 + noise) + (num_dot / num - d_dot / d) / (1 + 1 / above)
-    )
+    num = sums.q * u + az * sums.e
+    num_dot = 2 * (az * sums.f - ae * sums.e) - 2 * sums.f * u
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = 1 / (1 + 1 / (b * num / d))
+        return np.asarray(B_dot / (B + spectrum.v0 + noise) + (num_dot / num - d_dot / d) * share)
 
 
 def _learnable(spectrum: Spectrum) -> bool:
@@ -171,12 +169,12 @@ def _scan_losses(
     u, w = np.maximum(u, 1e-300), np.maximum(w, 1e-300)
     spread = a * sums.e
     d = u * w + sums.e * b * u + spread * w
-    above = b * (sums.q * u + spread * sums.z) / d
     B = sums.S2 + spread / (u + spread) * sums.d
     # The excess, not the total: much noise would hide everything else.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        above = (b * sums.q * u + spread * (b * sums.z)) / d
         excess = B + (B + (spectrum.v0 + noise)[:, None]) * above
-    excess = np.where(allowed, excess, np.inf)
+    excess = np.where(allowed & ~np.isnan(excess), excess, np.inf)
     least = np.minimum(np.argmax(allowed, axis=1), excess.shape[1] - 1)
     return np.argmin(excess, axis=1), least
 
@@ -195,8 +193,7 @@ def _root(
         short, long = _factors(spectrum, at[i], sums)
         fewer = N[i] <= T[i]
         u, w = np.where(fewer, short, long), np.where(fewer, long, short)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = slope(spectrum, 1 / N[i], 1 / T[i], u, w, sums, noise[i])
+        found = slope(spectrum, 1 / N[i], 1 / T[i], u, w, sums, noise[i])
         # At N = T the loss has a pole where the ridge ends, and falls away from it.
         return np.nan_to_num(found, nan=-1e3, posinf=1e3, neginf=-1e3)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import FitError, InputError
-from isoloss.theory.checks import as_amounts, as_counts, as_resources, broadcast
+from isoloss.theory.checks import as_amounts, as_counts, as_noise, as_resources, broadcast
 from isoloss.theory.kappa import Solution, log_ridge, point, residual, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.spectrum import Spectrum
@@ -208,7 +208,7 @@ def random_features(
         N=as_resources("N", N),
         T=as_resources("T", T),
         ridge=given,
-        noise=as_amounts("noise", noise),
+        noise=as_noise(noise),
     )
     if per_sample:
         with np.errstate(divide="ignore"):
@@ -232,7 +232,7 @@ def losses(
     parts = assemble(spectrum, N, T, found, sums, noise)
     s = np.exp(log_s) if s is None else s
     if ghat is None:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             ghat = np.where(s == 0, 0.0, s * N * T)
     return RidgeLoss(
         N=N,
@@ -261,9 +261,9 @@ def amplifier(a: Array, b: Array, u: Array, w: Array, sums: Moments) -> tuple[Ar
     Both are sums of terms that are never negative: a and b are 1/N and 1/T, u and w are 1 - z/N and
     1 - z/T.
     """
-    d = u * w + sums.e * (b * u + a * w)
+    d = u * w + (b * sums.e) * u + (a * sums.e) * w
     with np.errstate(divide="ignore", invalid="ignore"):
-        above = b * (sums.q * u + a * sums.z * sums.e) / d
+        above = ((b * sums.q) * u + (a * sums.z) * (b * sums.e)) / d
     return d, above
 
 
@@ -279,7 +279,7 @@ def assemble(
         # 1 - c, the share of the variance over features: one without a ridge at N < T.
         share = a * sums.e / (u + a * sums.e)
         over_data = b * sums.q / (w + b * sums.e)
-        over_both = a * b * sums.e**2 / (d * (w + b * sums.e))
+        over_both = (a * sums.e / d) * (b * sums.e / (w + b * sums.e))
         # Every mode resolved: nothing is left but what the noise does through T samples.
         resolved = found.kappa == 0
         full = np.where(np.isinf(T), 0.0, spectrum.size / np.where(spectrum.size == T, 0, T * w))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss._core.arrays import Array, freeze
-from isoloss.theory.checks import as_amounts, as_counts, as_resources, broadcast
+from isoloss.theory.checks import as_counts, as_noise, as_resources, broadcast
 from isoloss.theory.kappa import log_ridge, point, solve
 from isoloss.theory.moments import moments
 from isoloss.theory.optimal import slope
@@ -76,7 +76,7 @@ def gradients(spectrum: Spectrum, N: Any, T: Any, *, ridge: Any, noise: Any = 0.
         N=as_resources("N", N),
         T=as_resources("T", T),
         ridge=as_counts("ridge", ridge),
-        noise=as_amounts("noise", noise),
+        noise=as_noise(noise),
     )
     found = solve(spectrum, point(N, T, log_ridge(N, T, ridge)))
     sums = moments(spectrum, found.kappa)

@@ -9,7 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amount, as_resources, as_whole
+from isoloss.theory.checks import as_above_zero, as_noise, as_resources, as_whole
 from isoloss.theory.complex_kappa import ComplexArray, edge, outer_kappa, solve_complex
 from isoloss.theory.contour import ellipse, talbot
 from isoloss.theory.moments import bias, degrees
@@ -133,7 +133,7 @@ def one_pass_sgd(
     lr, batch = as_above_zero("lr", lr), as_above_zero("batch", batch)
     if not 1e-100 <= lr * batch <= 1e100:
         raise InputError(f"lr = {lr!r}: lr times batch must lie between 1e-100 and 1e100")
-    noise = as_amount("noise", noise)
+    noise = float(as_noise(noise))
     counts = as_whole("steps", steps)
     flat = counts.ravel()
     model = _Model(spectrum, size, lr, batch, noise + spectrum.v0)
@@ -209,7 +209,8 @@ class _Model:
         # The contour's own weight has 1/s; what is inverted has none.
         R = self.generating(p + shift)
         found = 2 * np.sum(base.weight * np.exp(base.s) * R * p).real
-        return float(found * np.exp(shift * time))
+        with np.errstate(over="ignore"):
+            return float(found * np.exp(shift * time))
 
     def generating(self, p: ComplexArray) -> ComplexArray:
         """Sum of R(k) zeta^(k+1) at zeta = exp(-p): the value of step k sits at time k + 1."""

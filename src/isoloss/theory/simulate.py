@@ -10,7 +10,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amount, as_amounts, as_whole
+from isoloss.theory.checks import as_above_zero, as_amounts, as_noise, as_whole
 from isoloss.theory.draw import OnStep, draw_system, streams, whole
 from isoloss.theory.ridge import PerSample
 from isoloss.theory.spectrum import Spectrum
@@ -235,7 +235,7 @@ def simulate_sgd(
     (2,)
     """
     N, batch = whole("N", N), whole("batch", batch)
-    lr, noise = as_above_zero("lr", lr), as_amount("noise", noise)
+    lr, noise = as_above_zero("lr", lr), float(as_noise(noise))
     counts = as_whole("steps", steps)
     flat = counts.ravel().astype(np.int64)
     wanted, back = np.unique(flat, return_inverse=True)
@@ -254,7 +254,7 @@ def _simulate(
     spectrum: Spectrum, N: int, T: int, noise: float, draws: int, rng: Rng,
     on_step: OnStep | None, learned: Any, shape: tuple[int, ...],
 ) -> Simulated:  # fmt: skip
-    noise = as_amount("noise", noise)
+    noise = float(as_noise(noise))
     test, train = [], []
     for i, stream in enumerate(streams(rng, draws)):
         system = draw_system(spectrum, N, T, noise, stream)

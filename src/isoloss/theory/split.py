@@ -9,7 +9,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amount
+from isoloss.theory.checks import as_above_zero, as_noise
 from isoloss.theory.ridge import random_features
 from isoloss.theory.spectrum import Spectrum
 
@@ -77,7 +77,7 @@ def best_split(
     """
     if constraint not in ("N*T", "N+T"):
         raise InputError(f"constraint = {constraint!r}: write 'N*T' or 'N+T'")
-    noise = as_amount("noise", noise)
+    noise = float(as_noise(noise))
     budgets = np.array([as_above_zero("budget", v) for v in np.ravel(budget)])
     if (budgets <= 4).any():
         raise InputError(f"budget = {budgets.min()!r}: must be above 4, or there is no split")

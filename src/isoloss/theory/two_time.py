@@ -39,15 +39,15 @@ class Pair:
 def two_time(spectrum: Spectrum, pair: Pair, shared: Shared = "both") -> tuple[Array, Array]:
     """Test and training loss at each point and filter, (points, filters).
 
-    With kappa_i = kappa(s_i), Q, V and W the sums of lam^2, v2 lam and lam over
-    ``(lam+kappa_i)(lam+kappa_j)``, and k_i = kappa_i (1 - z_i/N):
+    With kappa_i = kappa(s_i), u_i = 1 - z_i/N, w_i = 1 - z_i/T, and P, V, W the sums of
+    v2 kappa_i kappa_j, v2 kappa_i lam and lam kappa_j over ``(lam+kappa_i)(lam+kappa_j)``:
 
-        num = S1_i - k_i V/(1 - Q/N),   left = 1 - z_i/T + k_j W/(1 - Q/N)/T,
-        test = (num + noise)/left - noise,   train = (1 - z_i/T)(1 - z_j/T)(test + noise).
+        num = P + V W/(N u_i + W),   left = w_i + u_j W N/(T (N u_i + W)),
+        test = (num + noise)/left - noise,   train = w_i w_j (num + noise)/left.
 
-    Written with these sums no difference of neighbouring kappas is ever divided by another. Two
-    models that share only data have num = sum of v2 kappa_i kappa_j/(...), left = 1 - Q/T; with
-    other data left = 1 and there is no noise.
+    Printed with differences of neighbouring kappas above and below the line, these are sums of
+    terms that do not cancel. Two models that share only data have num = P and left = w_i + W/T;
+    with other data left = 1 and there is no noise.
 
     References
     ----------
@@ -77,24 +77,19 @@ def _sum(
     # Rows run over nodes above the axis, columns over these and their conjugates.
     inverse = 1 / (lam + kappa[..., None])
     both = np.concatenate([inverse, inverse.conj()], axis=1).swapaxes(1, 2)
-
-    def sums(weights: Array) -> ComplexArray:
-        return np.asarray((inverse * weights) @ both)
-
-    k_j = np.concatenate([kappa, kappa.conj()], axis=1)[:, None, :]
-    k_i = kappa[..., None]
-    # A tail adds tail/(kappa_i kappa_j) to W and nothing to Q.
-    Q, V = sums(m * lam**2), sums(m * spectrum.v2 * lam)
+    k_j, u_j = (np.concatenate([v, v.conj()], axis=1)[:, None, :] for v in (kappa, u))
+    # Large kappas meet their inverses before they meet each other: nothing overflows.
+    open_i = inverse * kappa[..., None]
+    num = (open_i * (m * spectrum.v2)) @ (both * k_j)
+    W = k_j * ((inverse * (m * lam)) @ both)
+    if spectrum.tail:
+        W = W + spectrum.tail / kappa[..., None]
     if shared in ("data", "nothing"):
-        num = k_i * k_j * sums(m * spectrum.v2)
-        left_over = 1 - b * Q
+        left_over = w[..., None] + b * W
     else:
-        W = sums(m * lam) + spectrum.tail / (k_i * k_j)
-        open_N = 1 - a * Q
-        one_j = k_j * np.concatenate([u, u.conj()], axis=1)[:, None, :]
-        S1 = kappa * (inverse @ (m * spectrum.v2))
-        num = S1[..., None] - k_i * u[..., None] * V / open_N
-        left_over = w[..., None] + b * one_j * W / open_N
+        open_N = u[..., None] + a * W
+        num = num + a * ((open_i * (m * spectrum.v2 * lam)) @ both) * (W / open_N)
+        left_over = w[..., None] + b * u_j * (W / open_N)
     if shared in ("features", "nothing"):
         left_over, noise = np.ones_like(left_over), np.zeros_like(noise)
         lost = 0.0
