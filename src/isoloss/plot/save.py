@@ -22,3 +22,12 @@ def svg_bytes(ax: Axes) -> bytes:
         assert figure is not None
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     return buffer.getvalue()
+
+
+def png_bytes(ax: Axes, *, dpi: int = 200) -> bytes:
+    """Return the figure of ``ax`` as PNG without the name of the program."""
+    buffer = io.BytesIO()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight")
+    return buffer.getvalue()

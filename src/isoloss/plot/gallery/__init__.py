@@ -1,0 +1,62 @@
+"""Pictures of the solvable models: ``*_series`` for numbers, ``draw_*`` for matplotlib.
+
+Each ``draw_*`` takes the numbers of its series, or computes those of the defaults, and makes one
+panel of a column's width. Importing this room does not import matplotlib.
+"""
+
+from isoloss.plot.gallery.balance import (
+    draw_optimal_ridge,
+    draw_valley,
+    optimal_ridge_series,
+    valley_series,
+)
+from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
+from isoloss.plot.gallery.one_pass import (
+    draw_sgd_phases,
+    draw_sgd_risk,
+    sgd_phases_series,
+    sgd_risk_series,
+)
+from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
+from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
+from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
+from isoloss.plot.gallery.spectra import (
+    draw_nonlinear_spectrum,
+    draw_sphere_spectrum,
+    nonlinear_spectrum_series,
+    sphere_spectrum_series,
+)
+from isoloss.plot.gallery.training import (
+    compute_envelope_series,
+    draw_compute_envelope,
+    draw_training_curves,
+    training_curves_series,
+)
+
+__all__ = [
+    "compute_envelope_series",
+    "draw_compute_envelope",
+    "draw_gallery",
+    "draw_learning_curves",
+    "draw_nonlinear_spectrum",
+    "draw_optimal_ridge",
+    "draw_picture",
+    "draw_plateau",
+    "draw_regime_map",
+    "draw_sgd_phases",
+    "draw_sgd_risk",
+    "draw_sphere_spectrum",
+    "draw_training_curves",
+    "draw_valley",
+    "learning_curves_series",
+    "nonlinear_spectrum_series",
+    "optimal_ridge_series",
+    "picture_names",
+    "plateau_series",
+    "regime_map_series",
+    "sgd_phases_series",
+    "sgd_risk_series",
+    "sphere_spectrum_series",
+    "training_curves_series",
+    "valley_series",
+]
