@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help study test check setup slow docs bench picture train clean
+.PHONY: help study test check setup slow docs bench picture gallery train clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ bench: $(VENV)/dev  ## benchmarks beside peers, printed as ratios
 
 picture: study  ## the README's picture, from the study
 	cp isoloss-study/figures/fan.svg docs/images/fan.svg
+
+gallery: $(VENV)/dev  ## the pictures of theory in the documentation
+	$(BIN)/isoloss theory gallery --out docs/images/theory
 
 train: $(VENV)/train  ## train the embedded runs again (about two core-hours)
 	$(BIN)/isoloss sweep stdlib --ledger ledger.jsonl --csv runs.csv

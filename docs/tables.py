@@ -27,6 +27,7 @@ ROOMS = (
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
     ("isoloss.plot", "Pictures"),
+    ("isoloss.plot.gallery", "Pictures of theory"),
     ("isoloss.sweep", "Sweeps"),
 )
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)

@@ -244,6 +244,31 @@ def phases(as_json: bool, **options: Any) -> int:
     return _print(grid, answer, as_json)
 
 
+@command.command("gallery")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=str), metavar="FOLDER", help="Where to."
+)
+@click.option(
+    "--simulate", type=click.IntRange(0), default=10, show_default=True, metavar="K",
+    help="Draws a simulated point; 0 for none.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the simulation; 0.")
+@click.option("--png", is_flag=True, help="Write PNG beside SVG.")
+@json_option
+@guarded
+def gallery(out: str, simulate: int, seed: int, png: bool, as_json: bool) -> int:
+    """Draw every picture of the solvable models into a folder."""
+    from isoloss.plot.gallery import draw_gallery
+
+    with progress(quiet=as_json) as step:
+        files = draw_gallery(out, simulate=simulate, rng=seed, png=png, on_step=step)
+    if as_json:
+        print_json({"files": [str(path) for path in files]})
+    else:
+        say(f"{len(files)} files in {out}")
+    return OK
+
+
 def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
     answer = grid.collect(one, wide=wide)
     if grid.simulate:
