@@ -91,6 +91,9 @@ def test_the_valley_is_symmetric_without_noise_and_moves_to_samples_with_it(cons
     for curve in series["curves"]:
         assert curve["loss"].min() == pytest.approx(curve["least"], rel=0.01)
         assert curve["least"] <= curve["loss"].min()
+        step = curve["ratio"][1] / curve["ratio"][0]
+        lowest = curve["ratio"][np.argmin(curve["loss"])]
+        assert 1 / step < lowest / curve["best"] < step
 
 
 def test_the_simulated_valley_lies_on_the_theory():
@@ -149,6 +152,13 @@ def test_a_nonlinearity_keeps_the_trace_and_carries_the_spectrum_past_the_latent
     seen = (points["rank"] > 1) & (points["rank"] < 200)
     predicted = np.interp(points["rank"][seen], ranks, lam)
     assert points["mean"][seen] == pytest.approx(predicted, rel=0.2)
+
+
+def test_the_tail_of_gaussian_equivalence_is_that_of_flat_spectra():
+    series = gallery.nonlinear_spectrum_series(alpha=-0.7, M=400, degree=1, simulate=2)
+    points = series["simulated"]
+    past = points["rank"] > 1.5 * series["M"]
+    assert points["mean"][past] == pytest.approx(series["bulk"], rel=0.25)
 
 
 def test_stairs_on_the_sphere_are_degrees_with_their_multiplicities():

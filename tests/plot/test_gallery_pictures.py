@@ -137,13 +137,15 @@ def test_the_page_shows_every_picture_and_each_is_small():
         assert (DOCS / "images" / "theory" / f"{name}.svg").stat().st_size < 150_000
 
 
-def test_the_calls_on_the_page_draw(tmp_path):
+def test_the_calls_on_the_page_draw():
     pytest.importorskip("matplotlib")
     page = (DOCS / "gallery.md").read_text("utf8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
     assert len(blocks) == len(gallery.picture_names()) + 1
-    # Without what takes time: the draws.
+    # Without what takes time: the draws, and most of the envelope.
     code = "".join(blocks).replace("simulate=10", "simulate=0")
+    code = code.replace("b=1.3)", "b=1.3, N=(100,), budgets=2)")
+    assert "budgets" in code
     names = {}
     exec(compile(code, "gallery.md", "exec"), names)
     assert names["ax"].get_title(loc="left")
