@@ -28,6 +28,7 @@ from isoloss.theory import (
     transfer,
 )
 from isoloss.theory.draw import draw_system
+from isoloss.theory.simulate import _recursion, _run
 
 SMALL = [
     ({"b": 2, "M": 600, "iid": True}, 60, 120, [0.5, 5.0], 0.0),
@@ -62,6 +63,18 @@ def test_one_pass_sgd(lr, batch, samples):
         samples=samples,
     )  # fmt: skip
     assert found.worst < 4, found.summary()
+
+
+def test_the_mean_over_samples_is_that_of_runs():
+    x, error, rest = np.array([1.0, 0.4, 0.1]), np.array([0.3, -0.5, 1.0]), 0.2
+    setting = (np.array([0, 2]), 0.25, 3, 0.3)
+    rng = np.random.default_rng(3)
+    exact = _recursion(x, error, rest, *setting, rng)
+    runs = np.array([_run(x, error, rest, *setting, rng) for _ in range(4000)])
+    assert runs[0, 0] == pytest.approx(exact[0], rel=1e-12)
+    sem = runs[:, 1].std(ddof=1) / math.sqrt(len(runs))
+    assert abs(runs[:, 1].mean() - exact[1]) < 4 * sem
+    assert sem < 0.02 * exact[1]
 
 
 def test_a_wrong_theory_is_found_out():

@@ -100,6 +100,15 @@ def test_kappa_solves_its_equation(spectrum, N, T, ridge):
         )
 
 
+def test_almost_all_modes_resolved_keeps_its_digits():
+    # kappa sum(1/lam) = M - n to first order, where M - z/1 would have lost nearly all.
+    M, gap = 10**6, 2.0**-29
+    spectrum = power_law(b=1.5, a=1.5, M=M)
+    inverse = float(np.sum(np.arange(1, M + 1.0) ** 1.5))
+    found = float(solve_kappa(spectrum, M - gap, math.inf).kappa)
+    assert found == pytest.approx(gap / inverse, rel=1e-5)
+
+
 def test_what_did_not_converge_is_no_solution(monkeypatch):
     spectrum = power_law(b=1.5, a=1.5, M=100)
     real = kappa_module.degrees

@@ -132,6 +132,18 @@ def test_very_many_steps_and_very_small_ones():
     assert float(small.test_excess) == pytest.approx(float(flow.test_excess), rel=1e-10)
 
 
+@pytest.mark.parametrize(("N", "T"), [(2, 1000), (1000, 2), (2, 5), (7, 1000)])
+def test_the_end_with_as_many_features_as_modes(N, T):
+    spectrum = power_law(b=1.5, a=1.5, M=2, v0=0.1)
+    late = gradient_flow(spectrum, N, T, 1e100, noise=0.1)
+    end = random_features(spectrum, N, T, noise=0.1)
+    if T > 2:
+        assert float(late.test_excess) == pytest.approx(float(end.test_excess), rel=1e-9)
+        assert float(late.train) == pytest.approx(float(end.train), rel=1e-9)
+    else:
+        assert float(late.test_excess) > 1e10
+
+
 def test_the_peak_grows_as_the_root_of_time_without_end():
     spectrum = power_law(b=3, a=0.42, M=3171)
     loss = gradient_flow(spectrum, 19, 19, [1e30, 1e60, 1e90], noise=0.1).test_excess
