@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
+from isoloss.laws import ridge
 from isoloss.laws.expression import (
     MINUS_ONE,
     ONE,
@@ -128,6 +129,12 @@ def _rule(n: Node, d: list[Node]) -> Node:
             u, rest = call("logistic", n), call("logistic", mul(MINUS_ONE, n))
             slope = power(add(rest, mul(n.args[1], u)), MINUS_ONE)
             return mul(slope, add(d[0], mul(log(rest), d[1])))
+        case "stationary":
+            return ridge.slope_of_excess(n, d)
+        case "best_kappa":
+            return ridge.slope_of_kappa(n, d)
+        case "rank0" | "rank1" | "rank2":
+            return ridge.slope_of_rank(n, d)
     raise LawError(f"no derivative is known for {n.op!r}")
 
 

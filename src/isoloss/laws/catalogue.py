@@ -17,6 +17,7 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "kaplan": joint.kaplan,
     "farseer": joint.farseer,
     "random_features": solvable.random_features,
+    "random_features_finite": solvable.random_features_finite,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
 }

@@ -9,7 +9,25 @@ falls, and how many examples count as much as one feature.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from isoloss.laws.law import Law, Parameter
+
+
+def _shared() -> tuple[Parameter, ...]:
+    return (
+        Parameter(name="E", start=(0.1, 1.0), unit="L", meaning="irreducible loss"),
+        Parameter(name="A", unit="L*N**alpha", meaning="amplitude of model size"),
+        Parameter(
+            name="alpha", start=(0.08, 1.2), upper=20.0, meaning="exponent of size and of data"
+        ),
+        Parameter(
+            name="rho",
+            unit="D/N",
+            start=(1e-2, 1e2),
+            meaning="examples that count as one parameter",
+        ),
+    )
 
 
 def random_features() -> Law:
@@ -47,19 +65,7 @@ def random_features() -> Law:
         name="random_features",
         formula=(f"E + A*({width})**alpha/(1 - (alpha - 1)/(alpha + 1)*rho/(N*D)*({width})**(-2))"),
         axes=("N", "D"),
-        parameters=(
-            Parameter(name="E", start=(0.1, 1.0), unit="L", meaning="irreducible loss"),
-            Parameter(name="A", unit="L*N**alpha", meaning="amplitude of model size"),
-            Parameter(
-                name="alpha", start=(0.08, 1.2), upper=20.0, meaning="exponent of size and of data"
-            ),
-            Parameter(
-                name="rho",
-                unit="D/N",
-                start=(1e-2, 1e2),
-                meaning="examples that count as one parameter",
-            ),
-        ),
+        parameters=_shared(),
         scaled_axes=("N", "D", "L"),
         source=(
             "random-feature model of Maloney et al. 2022, arXiv:2210.16859, infinite latent space, "
@@ -68,5 +74,51 @@ def random_features() -> Law:
         description=(
             "an exact solution with one exponent, whose interaction of the two shortages is no "
             "free parameter; it advises the same D/N at every budget"
+        ),
+    )
+
+
+def random_features_finite() -> Law:
+    r"""Random features at the best ridge, with a last latent feature and noise on the labels.
+
+    The power law of `random_features` holds while N and D/rho are far below M, the number of
+    latent features in parameters. Beyond it there is nothing left to learn: the loss falls to E,
+    or, with noise on the labels, to what D examples still confuse. ``noise`` is the variance of
+    that noise over the loss that the power law would have at N = M; the floor E holds whatever
+    of it the measured loss shows as well. Only ratios to M occur, so that the size of a feature in
+    parameters, which runs cannot tell from M and A, is no parameter. See `isoloss.laws.ridge` for
+    the equations; ranks are counted as if continuous, which errs by about ``1/N`` of the loss
+    where parameters are features.
+
+    Examples
+    --------
+    >>> law = random_features_finite()
+    >>> theta = {"E": 1.0, "A": 5.0, "alpha": 0.5, "rho": 20.0, "M": 1e8, "noise": 0.0}
+    >>> law(theta, {"N": [1e4, 1e6, 1e8], "D": 1e12}).round(4)
+    array([1.0496, 1.0046, 1.    ])
+    """
+    return Law(
+        name="random_features_finite",
+        formula="E + A*M**-alpha*best_ridge(M/N, rho*M/D, alpha, noise)",
+        axes=("N", "D"),
+        parameters=(
+            *(replace(p, lower=0.02) if p.name == "alpha" else p for p in _shared()),
+            Parameter(
+                name="M", unit="N", start=(1.0, 1e4), meaning="parameters worth all features"
+            ),
+            Parameter(
+                name="noise",
+                start=(1e-3, 10.0),
+                meaning="noise of labels over the power law's loss at N = M",
+            ),
+        ),
+        scaled_axes=("N", "D", "L"),
+        source=(
+            "random-feature model of Maloney et al. 2022, arXiv:2210.16859, finite latent space, "
+            "noise on labels, best ridge"
+        ),
+        description=(
+            "to ask whether runs see the end of a power law; without runs near it, M has no upper "
+            "limit"
         ),
     )
