@@ -22,6 +22,7 @@ ROOMS = (
     ("isoloss.laws", "Laws"),
     ("isoloss.fit", "Fits, law sets, forecasts"),
     ("isoloss.plan", "Plans"),
+    ("isoloss.theory", "Theory"),
     ("isoloss.study", "Studies"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),

@@ -6,7 +6,7 @@ from isoloss.coverage.designs import DESIGNS
 from isoloss.coverage.noises import NOISES
 from isoloss.coverage.truths import TRUTHS
 from isoloss.errors import InputError
-from isoloss.fit.lawset import default_laws
+from isoloss.fit.procedure import default_laws
 
 JOINT = [t for t in TRUTHS.values() if "N" in t.axes]
 RUNS = {"isoflop-20": 20, "isoflop-45": 45, "random-30": 30, "seeds-60": 60, "wide-200": 200,

@@ -26,7 +26,7 @@ PAGES = [
     for p in (*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
     if p.exists()
 ]
-CODE_PAGES = ("fitting", "regression", "forecasting", "planning", "data", "coverage")
+CODE_PAGES = ("fitting", "regression", "forecasting", "planning", "theory", "data", "coverage")
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -94,7 +94,12 @@ def options() -> dict[str, set[str]]:
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
-        found[name] = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
+        inner = [command]
+        if isinstance(command, click.Group):
+            inner += [command.commands[n] for n in command.list_commands(context)]
+        found[name] = {
+            o for c in inner for p in c.params if isinstance(p, click.Option) for o in p.opts
+        }
     return found
 
 
@@ -102,13 +107,13 @@ def test_cli_page_names_every_command_and_option_and_no_other() -> None:
     page = (DOCS / "cli.md").read_text("utf8")
     known = options()
     assert set(re.findall(r"`isoloss ([a-z]+)", page)) == set(known)
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page))
+    named = set(re.findall(r"(?<![\w-])--[A-Za-z][A-Za-z0-9-]*", page))
     everything = set().union(*known.values())
     assert named - {"--help", "--version"} == everything
     sections = dict(re.findall(r"^## `isoloss ([a-z]+)[^\n]*\n(.*?)(?=^\(|\Z)", page, re.M | re.S))
     assert set(sections) == set(known)
     for name, text in sections.items():
-        own = {line[0] for line in re.findall(r"^\| `(--[a-z-]+)(.*)$", text, re.M)}
+        own = {line[0] for line in re.findall(r"^\| `(--[A-Za-z0-9-]+)(.*)$", text, re.M)}
         assert own <= known[name], f"{name}: {own - known[name]} does not exist"
         shared = {"--columns", "--units", "--where", "--axis", "--level", "--draws", "--seed"}
         shared |= {"--json"}
@@ -122,7 +127,7 @@ def test_commands_in_pages_exist(page: Path) -> None:
         r"^(?:\$ )?(?:\S+ \| )?isoloss ([a-z]+)(.*)$", page.read_text("utf8"), re.M
     ):
         if name == "study" or name in known:
-            used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.partition("#")[0]))
+            used = set(re.findall(r"(?<![\w-])--[A-Za-z][A-Za-z0-9-]*", rest.partition("#")[0]))
             assert used <= known[name] | {"--help"}, (name, used - known[name])
         else:
             pytest.fail(f"no command {name}")

@@ -53,8 +53,8 @@ def test_influence_uses_the_weights_that_the_fit_ended_with() -> None:
 
 
 def test_a_law_that_fails_late_is_dropped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    lawset = sys.modules["isoloss.fit.lawset"]
-    whole, calls = lawset.fit, []
+    procedure = sys.modules["isoloss.fit.procedure"]
+    whole, calls = procedure.fit, []
 
     def failing(runs: Any, law: Any, **options: Any) -> Any:
         calls.append(law.name)
@@ -62,7 +62,7 @@ def test_a_law_that_fails_late_is_dropped_with_its_reason(monkeypatch: pytest.Mo
             raise FitError("NO_FINITE_START", "never finite")
         return whole(runs, law, **options)
 
-    monkeypatch.setattr(lawset, "fit", failing)
+    monkeypatch.setattr(procedure, "fit", failing)
     found = fit_laws(RUNS, ["chinchilla", "kaplan"], draws=10)
     assert found.dropped == (("kaplan", "never finite"),)
     assert [f.law.name for f in found.fits] == ["chinchilla"]

@@ -17,6 +17,7 @@ _COMMANDS = {
     "plan": "Split a compute budget between model size and data.",
     "study": "Everything at once, with a report.",
     "sweep": "Train the runs that ship with the package again.",
+    "theory": "Solve models of scaling laws exactly, and simulate them.",
 }
 
 

@@ -7,9 +7,10 @@ from isoloss.fit.fit import fit
 from isoloss.fit.forecast import Forecast, forecast
 from isoloss.fit.influence import Influence, influence
 from isoloss.fit.jackknife import Jackknife, jackknife
-from isoloss.fit.lawset import LawSet, fit_laws
+from isoloss.fit.lawset import LawSet
 from isoloss.fit.leave_out import Quantity, forecast_of, refit_without
 from isoloss.fit.levels import Level, scale_levels
+from isoloss.fit.measured_regimes import MeasuredRegimes, measured_regimes
 from isoloss.fit.objective import (
     Huber,
     LeastAbsolute,
@@ -18,6 +19,7 @@ from isoloss.fit.objective import (
     OneSided,
     parse_objective,
 )
+from isoloss.fit.procedure import fit_laws
 from isoloss.fit.profile import profile
 from isoloss.fit.profile_result import Profile
 from isoloss.fit.regress import regress
@@ -40,6 +42,7 @@ __all__ = [
     "LeastAbsolute",
     "LeastSquares",
     "Level",
+    "MeasuredRegimes",
     "Objective",
     "OneSided",
     "Profile",
@@ -58,6 +61,7 @@ __all__ = [
     "forecast_of",
     "influence",
     "jackknife",
+    "measured_regimes",
     "parse_objective",
     "profile",
     "refit_without",

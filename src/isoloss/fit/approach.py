@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.fit.engine import (
+    CONVERGED,
     MAX_ITER,
     MAX_ITERATIONS,
     STALLED,
@@ -21,9 +22,12 @@ from isoloss.fit.engine import (
     minimise,
 )
 from isoloss.fit.kernel import Kernel
-from isoloss.fit.objective import Objective
+from isoloss.fit.objective import Objective, Objectives
+from isoloss.fit.projection import View, solved
 
 STEPS = 20
+WIDE = 2.2
+"""Threshold of the approach in units of the median residual of a start."""
 PATIENCE = 3
 """Steps that are left once half of the starts have arrived."""
 ENOUGH = 1e-5
@@ -34,8 +38,6 @@ FIRST = 10
 """Newton steps after which a group is given up that is still above the best."""
 GROUPS = 3
 """Groups of starts that are followed to the end."""
-MAX_ROWS = 512
-"""The approach looks at this many runs at most, spread evenly over the losses."""
 
 
 def descend(kernel: Kernel, starts: Array, weights: Array) -> Solutions:
@@ -88,8 +90,31 @@ def descend(kernel: Kernel, starts: Array, weights: Array) -> Solutions:
     if np.sum(answer.value <= answer.value[best] + 1e-7 * scale) < 2:
         # Nobody agrees with the best so far: ask those left behind.
         left = np.isfinite(near.value) & (np.isinf(answer.value) | (answer.status == MAX_ITER))
-        _follow(kernel, weights, answer, np.flatnonzero(left).tolist())
+        _ask(kernel, weights, answer, np.flatnonzero(left), best, scale)
     return answer
+
+
+def _ask(
+    kernel: Kernel,
+    weights: Array,
+    answer: Solutions,
+    left: npt.NDArray[np.int64],
+    best: int,
+    scale: float,
+) -> None:
+    """Follow the starts left behind, until one agrees with the best.
+
+    Where the best is still on its way nobody can agree with it, and all go on, that one too.
+    """
+    if answer.status[best] != CONVERGED:
+        _follow(kernel, weights, answer, left.tolist())
+        return
+    _follow(kernel, weights, answer, left.tolist(), enough=answer.value[best] + 1e-7 * scale)
+    lowest = float(np.min(answer.value))
+    if lowest < answer.value[best] - 1e-7 * scale:
+        # The one that ended the batch went on to a better point: once more, for that one.
+        left = left[answer.status[left] == MAX_ITER]
+        _follow(kernel, weights, answer, left.tolist(), enough=lowest + 1e-7 * scale)
 
 
 def _follow(
@@ -98,10 +123,13 @@ def _follow(
     answer: Solutions,
     which: list[int],
     limit: int = MAX_ITERATIONS,
+    enough: float = -np.inf,
 ) -> None:
     """Minimise some of the starts from where they are, and enter what comes of it."""
     if which:
-        solved = minimise(kernel, answer.q[which], weights=weights, max_iterations=limit)
+        solved = minimise(
+            kernel, answer.q[which], weights=weights, max_iterations=limit, enough=enough
+        )
         answer.q[which], answer.value[which] = solved.q, solved.value
         answer.status[which] = solved.status
         answer.iterations[which] += solved.iterations
@@ -151,45 +179,94 @@ def approach(kernel: Kernel, starts: Array, weights: Array) -> Near:
     Where the objective is robust, its threshold is raised to what the residuals of the best
     start suggest: a threshold far below the noise makes every step short.
     """
-    view = _View(kernel, weights)
+    view = View(kernel, weights[None])
     q = kernel.clip(np.array(starts, dtype=np.float64))
-    size, p = q.shape
-    r, jac = view.residuals(q)
-    typical = np.median(np.abs(r), axis=1)
+    typical = np.median(np.abs(kernel.predict(q, view.rows) - view.y), axis=1)
     typical = typical[np.isfinite(typical)]
+    floor = float(view.floor[0])
     if not typical.size:
+        size, p = q.shape
         nothing = np.zeros((size, p, p))
-        return Near(q, np.full(size, np.inf), nothing, np.zeros(size, dtype=int), view.floor)
-    goal = replace(kernel.objective, delta=max(kernel.objective.delta, 2.2 * float(typical.min())))
-    value, gradient, matrix = view.terms(r, jac, goal)
+        return Near(q, np.full(size, np.inf), nothing, np.zeros(size, dtype=int), floor)
+    goal = replace(kernel.objective, delta=max(kernel.objective.delta, WIDE * float(typical.min())))
+    q, value, matrix, steps = _walk(view, q, goal, STEPS, PATIENCE)
+    return Near(q, value, matrix, steps, floor)
+
+
+@np.errstate(all="ignore")
+def settle(
+    kernel: Kernel, starts: Array, weights: Array, steps: int, goal: Objectives | None = None
+) -> tuple[Array, Array, Array]:
+    """As `approach`, for problems with weights and objectives of their own.
+
+    Parameters
+    ----------
+    starts, weights
+        Internal coordinates, (B, p), and weights of the runs, (B, n).
+    steps
+        At most this many.
+    goal
+        By default Huber's, with the thresholds that the median residuals of the starts suggest.
+
+    Returns
+    -------
+    q, value, typical
+        Where each problem arrived, (B, p), the relaxed objective there, and the median size of
+        the residuals of the runs that count, (B,).
+    """
+    view = View(kernel, weights)
+    q = kernel.clip(np.array(starts, dtype=np.float64))
+    if goal is None:
+        goal = Objectives(WIDE * view.typical(q)[:, None], np.ones((len(q), 1)))
+    q, value, _, _ = _walk(view, q, goal, steps)
+    return q, value, view.typical(q)
+
+
+def _walk(
+    view: View, q: Array, goal: Objective | Objectives, limit: int, patience: int | None = None
+) -> tuple[Array, Array, Array, npt.NDArray[np.int64]]:
+    """Take damped Gauss-Newton steps; give coordinates, values, matrices and steps taken.
+
+    With ``patience`` the batch ends this many steps after half of it has arrived.
+    """
+    kernel, size = view.kernel, len(q)
+    value, gradient, matrix = view.terms(*view.residuals(q), goal)
     damping = np.full(size, 1e-3)
     steps = np.zeros(size, dtype=np.int64)
     moving = np.flatnonzero(np.isfinite(value))
-    patience = STEPS
-    for _ in range(STEPS):
-        if not moving.size or not patience:
+    seen, aim = view.part(moving), _part(goal, moving)
+    left = limit
+    for _ in range(limit):
+        if not moving.size or not left:
             break
-        if 2 * len(moving) <= size:
-            patience = min(patience, PATIENCE) - 1
+        if patience is not None and 2 * len(moving) <= size:
+            left = min(left, patience) - 1
         here, old, eased = q[moving], value[moving], damping[moving]
         step = _step(kernel, here, gradient[moving], matrix[moving], eased)
-        trial = view.restored(kernel.clip(here + step), goal)
-        new, new_gradient, new_matrix = view.terms(*view.residuals(trial), goal)
+        trial, r, jac = seen.projected(kernel.clip(here + step), aim)
+        new, new_gradient, new_matrix = seen.terms(r, jac, aim)
         better = np.asarray(new < old)
         steps[moving] += 1
         took = moving[better]
         q[took], value[took] = trial[better], new[better]
         gradient[took], matrix[took] = new_gradient[better], new_matrix[better]
         damping[moving] = np.where(better, eased * 0.1, np.maximum(eased * 10.0, 1e-2))
-        enough = np.abs(old - new) <= ENOUGH * np.maximum(old, view.floor)
-        moving = moving[~(enough | (damping[moving] > 1e8))]
-    return Near(q, value, matrix, steps, view.floor)
+        enough = np.abs(old - new) <= ENOUGH * np.maximum(old, seen.floor)
+        stay = ~(enough | (damping[moving] > 1e8))
+        if np.count_nonzero(stay) < len(stay):
+            moving = moving[stay]
+            seen, aim = view.part(moving), _part(goal, moving)
+    return q, value, matrix, steps
+
+
+def _part(goal: Objective | Objectives, which: npt.NDArray[np.int64]) -> Objective | Objectives:
+    return goal.part(which) if isinstance(goal, Objectives) else goal
 
 
 @np.errstate(all="ignore")
 def restored(kernel: Kernel, q: Array, weights: Array) -> Array:
     """Give parameter vectors, (B, p), the amplitudes that suit the others."""
-    return _View(kernel, weights).restored(kernel.clip(q), kernel.objective)
+    return View(kernel, weights[None]).restored(kernel.clip(q), kernel.objective)
 
 
 def _step(kernel: Kernel, q: Array, gradient: Array, matrix: Array, damping: Array) -> Array:
@@ -199,90 +276,4 @@ def _step(kernel: Kernel, q: Array, gradient: Array, matrix: Array, damping: Arr
     d = np.where(fixed, 0.0, 1 / np.sqrt(diagonal))
     scaled = matrix * (d[:, :, None] * d[:, None, :])
     scaled.reshape(len(q), p * p)[:, :: p + 1] += fixed + (damping + 1e-12)[:, None]
-    return -d * _solved(scaled, d * gradient)
-
-
-def _solved(matrix: Array, right: Array) -> Array:
-    """Solve a batch of systems; those that are not finite give zero."""
-    if not np.isfinite(np.add.reduce(matrix, axis=None) + np.add.reduce(right, axis=None)):
-        good = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)
-        bad = np.logical_not(np.asarray(good))
-        matrix = np.where(bad[:, None, None], np.eye(matrix.shape[1]), matrix)
-        right = np.where(bad[:, None], 0.0, right)
-    try:
-        return np.asarray(np.linalg.solve(matrix, right[:, :, None])[:, :, 0])
-    except np.linalg.LinAlgError:
-        return np.asarray((np.linalg.pinv(matrix) @ right[:, :, None])[:, :, 0])
-
-
-class _View:
-    """What the approach sees of a kernel: some of its runs, and its amplitudes."""
-
-    def __init__(self, kernel: Kernel, weights: Array) -> None:
-        self.kernel = kernel
-        n = kernel.n
-        self.rows: slice | npt.NDArray[np.int64] = slice(0, n)
-        if n > MAX_ROWS:
-            # The runs that count, spread over the losses; of very many only every k-th,
-            # which is spread over the axes too, as runs are sorted by them.
-            order = np.flatnonzero(weights > 0)
-            order = order[:: max(1, len(order) // (16 * MAX_ROWS))]
-            order = order[np.argsort(kernel.y[order], kind="stable")]
-            n = min(MAX_ROWS, len(order))
-            self.rows = np.sort(order[np.linspace(0, len(order) - 1, n).astype(int)])
-        self.n = n
-        self.weights, self.y = weights[self.rows], kernel.y[self.rows]
-        self.floor = float(kernel.floor(self.weights))
-        self.inverse = np.exp(-self.y)
-        self.linear = list(kernel.amplitudes)
-
-    def residuals(self, q: Array) -> tuple[Array, Array]:
-        return self.kernel.residuals(q, self.rows, self.n, self.y)
-
-    def terms(self, r: Array, jac: Array, goal: Objective) -> tuple[Array, Array, Array]:
-        rho, psi, _, omega = goal.terms(r)
-        value = rho @ self.weights
-        gradient = (jac @ (psi * self.weights)[:, :, None])[:, :, 0]
-        matrix = (jac * (omega * self.weights)[:, None]) @ jac.transpose(0, 2, 1)
-        return np.where(np.isfinite(value), value, np.inf), gradient, matrix
-
-    def restored(self, q: Array, goal: Objective) -> Array:
-        """Give each trial its best amplitudes, within their bounds, by least squares.
-
-        In relative residuals, which are linear in the amplitudes and near the logarithmic ones,
-        with the weights that the objective gives to the residuals as they are.
-        """
-        if not self.linear:
-            return q
-        columns, rest = self.kernel.basis(q, self.rows, self.n)
-        predicted = rest + (q[:, None, self.linear] @ columns)[:, 0]
-        if self.kernel.objective.log:
-            omega = goal.terms(np.log(predicted) - self.y)[3] * self.weights
-            columns *= self.inverse
-            r = predicted * self.inverse - 1.0
-        else:
-            r = predicted - self.y
-            omega = goal.terms(r)[3] * self.weights
-        weighted = columns * omega[:, None]
-        gram = weighted @ columns.transpose(0, 2, 1)
-        right = (weighted @ r[:, :, None])[:, :, 0]
-        m = len(self.linear)
-        d = 1 / np.sqrt(np.maximum(gram.reshape(len(q), m * m)[:, :: m + 1], 1e-300))
-        gram = gram * (d[:, :, None] * d[:, None, :])
-        gram.reshape(len(q), m * m)[:, :: m + 1] += 1e-12
-        right = right * d
-        old = q[:, self.linear]
-        low, high = self.kernel.lower[self.linear], self.kernel.upper[self.linear]
-        amplitudes = old - d * _solved(gram, right)
-        out = (amplitudes < low) | (amplitudes > high)
-        if out.any():
-            # Those that would leave stay at the bound, and the others follow.
-            held = np.where(out, (np.clip(amplitudes, low, high) - old) / d, 0.0)
-            right = np.where(out, -held, right + (gram @ held[:, :, None])[:, :, 0])
-            free = np.where(out, 0.0, 1.0)
-            gram = gram * (free[:, :, None] * free[:, None, :])
-            gram.reshape(len(q), m * m)[:, :: m + 1] += out
-            amplitudes = old - d * _solved(gram, right)
-        q = q.copy()
-        q[:, self.linear] = np.clip(amplitudes, low, high)
-        return q
+    return -d * solved(scaled, d * gradient)

@@ -12,7 +12,6 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.fit.cuts import fit_cuts
 from isoloss.fit.objective import Objective
 from isoloss.fit.prepare import prepare
-from isoloss.fit.splits import splits_compute
 from isoloss.laws import Law
 from isoloss.runs import Runs
 
@@ -74,10 +73,6 @@ class Backtest:
     spreads
         (law, objective) to the standard error of the mean log prediction above each cut that
         follows from the noise of the runs below it, (emphases, cuts).
-    splits, split_spreads
-        (law, objective) to the logarithm of the best size at the N D of the largest runs, as the
-        fits below each cut see it, and its standard error, (emphases, cuts). Only for laws of N
-        and D; NaN where a fit has no best size.
     """
 
     scale: Array
@@ -87,8 +82,7 @@ class Backtest:
     emphases: tuple[float, ...]
     predictions: dict[tuple[str, str], Array]
     spreads: dict[tuple[str, str], Array]
-    splits: dict[tuple[str, str], Array] = field(default_factory=dict)
-    split_spreads: dict[tuple[str, str], Array] = field(default_factory=dict)
+    _misses: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", freeze(self.scale))
@@ -102,24 +96,16 @@ class Backtest:
         tried = np.log(self.predictions[law, objective])
         return np.asarray(np.exp(_between(self.emphases, tried, emphasis)))
 
+    def misses(self, law: str, objective: str) -> Array:
+        """Absolute log errors of `predictions`, (emphases, cuts, n); computed once."""
+        key = law, objective
+        if key not in self._misses:
+            self._misses[key] = np.abs(np.log(self.predictions[key]) - np.log(self.loss))
+        return self._misses[key]
+
     def spread(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
         """Look up the standard errors that belong to `predicted`, (cuts,)."""
         return _between(self.emphases, self.spreads[law, objective], emphasis)
-
-    def split(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
-        """Logarithm of the best size at the N D of the largest runs, (cuts,); NaN if none."""
-        return self._split(self.splits, law, objective, emphasis)
-
-    def split_spread(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
-        """Look up the standard errors that belong to `split`, (cuts,)."""
-        return self._split(self.split_spreads, law, objective, emphasis)
-
-    def _split(
-        self, found: Mapping[tuple[str, str], Array], law: str, objective: str, emphasis: float
-    ) -> Array:
-        if (law, objective) not in found:
-            return np.full(len(self.cuts), np.nan)
-        return _between(self.emphases, found[law, objective], emphasis)
 
     def scores(self, law: str, objective: str, emphasis: float = 0.0) -> Array:
         """Mean absolute log error at each cut; infinite where the law could not be fitted."""
@@ -263,8 +249,6 @@ def backtest(
     ]
     predictions: dict[tuple[str, str], Array] = {}
     spreads: dict[tuple[str, str], Array] = {}
-    splits: dict[tuple[str, str], Array] = {}
-    split_spreads: dict[tuple[str, str], Array] = {}
     if cuts:
         # Weights are per run, in the order of `runs`; `prepare` sorts, so they are sorted along.
         train = np.array([scale < m for m in marks], dtype=np.float64)
@@ -276,9 +260,6 @@ def backtest(
                 back[:, :, data.order] = fits.predicted
                 predictions[law.name, objective.name] = back
                 spreads[law.name, objective.name] = fits.spreads
-                if splits_compute(law):
-                    splits[law.name, objective.name] = fits.splits
-                    split_spreads[law.name, objective.name] = fits.split_spreads
     return Backtest(
         scale=scale,
         loss=runs["loss"],
@@ -287,8 +268,6 @@ def backtest(
         emphases=tuple(float(p) for p in emphases),
         predictions=predictions,
         spreads=spreads,
-        splits=splits,
-        split_spreads=split_spreads,
     )
 
 

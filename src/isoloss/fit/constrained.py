@@ -7,6 +7,7 @@ import numpy as np
 from isoloss._core.arrays import Array
 from isoloss.fit.engine import minimise
 from isoloss.fit.kernel import Kernel, Terms
+from isoloss.fit.objective import Objective, Objectives
 from isoloss.fit.quantity import Quantity
 
 FIRST, ROUNDS = 60, 10
@@ -28,11 +29,17 @@ class ConstrainedKernel(Kernel):
         self.quantity = quantity
 
     def terms(
-        self, q: Array, weights: Array, y: Array | None = None, *, second: bool = True
+        self,
+        q: Array,
+        weights: Array,
+        y: Array | None = None,
+        *,
+        second: bool = True,
+        goal: Objective | Objectives | None = None,
     ) -> Terms:
         """Objective, gradient and curvatures with the additional term; see `Kernel.terms`."""
         assert y is not None
-        base = super().terms(q, weights, second=second)
+        base = super().terms(q, weights, second=second, goal=goal)
         with np.errstate(all="ignore"):
             return self._with_term(base, q, y, second)
 

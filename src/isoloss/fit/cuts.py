@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
+from isoloss.fit.approach import WIDE, settle
 from isoloss.fit.engine import minimise
 from isoloss.fit.kernel import Kernel
-from isoloss.fit.objective import Objective
+from isoloss.fit.objective import Objective, Objectives
 from isoloss.fit.prepare import Prepared
-from isoloss.fit.splits import best_sizes, splits_compute
-from isoloss.fit.starts import find_starts
+from isoloss.fit.projection import median
+from isoloss.fit.starts import find_starts_for
 
 RUNS_A_PARAMETER = 2
 """Weights must leave at least this many effective runs for each parameter."""
+STARTS = 3
+"""Starts tried below each cut."""
+APPROACH = 12
+"""Steps towards a relaxed optimum."""
 STEPS = 40
 """Forecasts hardly move after this many steps, also where a flat valley goes on for ever."""
 
@@ -32,15 +37,10 @@ class CutFits:
         Losses of all runs, (emphases, cuts, n).
     spreads
         Standard error of the mean log prediction above each cut, (emphases, cuts).
-    splits, split_spreads
-        Logarithm of the best size at the compute of the largest runs, and its standard error,
-        (emphases, cuts); NaN also for laws that do not speak of both N and D.
     """
 
     predicted: Array
     spreads: Array
-    splits: Array
-    split_spreads: Array
 
 
 def effective_runs(weights: Array) -> Array:
@@ -55,10 +55,11 @@ def fit_cuts(
     scale: Array,
     emphases: Sequence[float],
 ) -> list[CutFits]:
-    """Fit below every cut, and predict all runs and the best split of the largest.
+    """Fit below every cut, and predict all runs.
 
-    Starts are sought for the first objective with equal weights. Its answers are the starts of
-    the other weightings, and of the other objectives.
+    Starts are sought with equal weights and brought near a minimum of a robust objective that
+    suits all of the others. From the best of each cut, equal weights and the other weightings
+    alike, all weightings and objectives go on as one batch.
 
     Parameters
     ----------
@@ -75,82 +76,100 @@ def fit_cuts(
         One an objective.
     """
     weights = train * data.weights
-    found = []
-    q: Array | None = None
-    for objective in objectives:
-        kernel = Kernel(data.law, data.x, data.loss, objective)
-        if q is None:
-            starts = [find_starts(kernel, row, keep=3) for row in weights]
-            owner = np.repeat(np.arange(len(weights)), [len(s) for s in starts])
-            q = _best(kernel, np.concatenate(starts), owner, weights)
-        else:
-            q = _best(kernel, q, np.arange(len(q)), weights)
-        found.append(_lean(kernel, q, weights, scale, emphases))
-    return found
-
-
-def _lean(
-    kernel: Kernel, q: Array, weights: Array, scale: Array, emphases: Sequence[float]
-) -> CutFits:
-    """Weight the runs by powers of scale, and predict."""
     cuts, n = weights.shape
     powers = np.array(emphases)[:, None, None]
     leaning = (weights * (scale / scale.max()) ** powers).reshape(-1, n)
-    enough = effective_runs(leaning) >= RUNS_A_PARAMETER * kernel.p
-    leans = np.repeat(powers.ravel() > 0, cuts)
-    all_q = np.tile(q, (len(emphases), 1))
-    use = np.flatnonzero(leans & enough & np.isfinite(all_q[:, 0]))
-    if use.size:
-        all_q[use] = _best(kernel, all_q[use], np.arange(len(use)), leaning[use])
-    predicted = np.full((len(all_q), n), np.nan)
-    spreads, splits, split_spreads = np.full((3, len(all_q)), np.nan)
-    usable = np.flatnonzero(np.isfinite(all_q[:, 0]) & (enough | ~leans))
+    kernels = [Kernel(data.law, data.x, data.loss, goal) for goal in objectives]
+    enough = effective_runs(leaning) >= RUNS_A_PARAMETER * kernels[0].p
+    enough |= np.repeat(powers.ravel() == 0, cuts)
+    found: list[CutFits | None] = [None] * len(kernels)
+    for log in dict.fromkeys(k.objective.log for k in kernels):
+        which = [i for i, k in enumerate(kernels) if k.objective.log == log]
+        goals = [kernels[i].objective for i in which]
+        solved = _solve(kernels[which[0]], goals, leaning, cuts, np.flatnonzero(enough))
+        for i, q in zip(which, solved, strict=True):
+            found[i] = _predict(kernels[i], q, leaning, cuts)
+    return [f for f in found if f is not None]
+
+
+def _solve(
+    kernel: Kernel,
+    goals: Sequence[Objective],
+    weights: Array,
+    cuts: int,
+    use: npt.NDArray[np.int64],
+) -> Array:
+    """Optima for each objective and row of weights, (objectives, rows, p); NaN where not found.
+
+    Parameters
+    ----------
+    weights
+        Those of each cut with equal weights, then those of each cut with the next emphasis, ...
+    use
+        Rows that are wanted.
+    """
+    rows = len(weights)
+    q = np.full((len(goals), rows, kernel.p), np.nan)
+    weights = weights / np.mean(weights, axis=1, keepdims=True)
+    starts = find_starts_for(kernel, list(weights[:cuts]), keep=STARTS)
+    owner = np.repeat(np.arange(cuts), [len(s) for s in starts])
+    begin = np.concatenate(starts)
+    if not len(begin):
+        return q
+    near, value, typical = settle(kernel, begin, weights[owner], APPROACH)
+    best = np.full((rows, kernel.p), np.nan)
+    size = np.full(rows, np.nan)
+    for i in np.unique(owner):
+        mine = np.flatnonzero(owner == i)
+        first = mine[int(np.argmin(value[mine]))]
+        if np.isfinite(value[first]):
+            best[i::cuts], size[i::cuts] = near[first], typical[first]
+    use = use[np.isfinite(best[use, 0])]
+    begin = np.repeat(best[None], len(goals), axis=0)
+    for over in dict.fromkeys(g.over for g in goals):
+        # Where the law is drawn to the lower envelope, equal weights have another optimum too.
+        lean = use[use >= cuts] if over == 1.0 else use
+        alike = [i for i, g in enumerate(goals) if g.over == over]
+        if lean.size:
+            goal = Objectives.of([Objective(delta=np.inf, over=over)], np.zeros_like(lean))
+            goal = replace(goal, delta=WIDE * size[lean, None])
+            begin[np.array(alike)[:, None], lean] = settle(
+                kernel, best[lean], weights[lean], APPROACH, goal
+            )[0]
+    solved = minimise(
+        kernel,
+        begin[:, use].reshape(-1, kernel.p),
+        weights=np.tile(weights[use], (len(goals), 1)),
+        goal=Objectives.of(goals, np.repeat(np.arange(len(goals)), len(use))),
+        max_iterations=STEPS,
+    )
+    fine = np.isfinite(solved.value).reshape(len(goals), -1)
+    ends = solved.q.reshape(len(goals), -1, kernel.p)
+    q[:, use] = np.where(fine[:, :, None], ends, np.nan)
+    return q
+
+
+def _predict(kernel: Kernel, q: Array, weights: Array, cuts: int) -> CutFits:
+    """Predict all runs, with standard errors of the mean above each cut."""
+    n = kernel.n
+    predicted = np.full((len(q), n), np.nan)
+    spreads = np.full(len(q), np.nan)
+    usable = np.flatnonzero(np.isfinite(q[:, 0]))
     if usable.size:
-        losses = kernel.predict(all_q[usable])
+        use_q, use_w = q[usable], weights[usable]
+        losses = kernel.predict(use_q)
         # In the engine's units: in some unit of the loss a parameter may overflow.
         scaled = np.exp(losses) if kernel.objective.log else losses
         predicted[usable] = scaled * kernel.scales["L"]
-        above = weights[usable % cuts] == 0
-        use_q, use_w = all_q[usable], leaning[usable]
-        jac = kernel.jacobian(use_q, slice(0, kernel.n))
+        above = use_w == 0
+        jac = kernel.jacobian(use_q, slice(0, n))
         mean = _mean_slopes(kernel, jac, above)
         spreads[usable] = standard_errors(kernel, jac, use_w, losses, mean)
-        if splits_compute(kernel.law):
-            splits[usable], slopes = best_sizes(kernel, use_q, scale)
-            split_spreads[usable] = standard_errors(kernel, jac, use_w, losses, slopes)
     # Where too few runs would be left, the fit leans as far as it can.
-    for i in range(cuts, len(all_q)):
-        if not enough[i]:
-            for found in (predicted, spreads, splits, split_spreads):
-                found[i] = found[i - cuts]
-    return CutFits(
-        predicted.reshape(-1, cuts, n),
-        spreads.reshape(-1, cuts),
-        splits.reshape(-1, cuts),
-        split_spreads.reshape(-1, cuts),
-    )
-
-
-def _best(kernel: Kernel, starts: Array, owner: npt.NDArray[np.int64], weights: Array) -> Array:
-    """Optimum of each row of weights, the best over its starts; NaN without a finite start."""
-    q = np.full((len(weights), kernel.p), np.nan)
-    ready = np.flatnonzero(np.isfinite(starts).all(axis=1))
-    if not ready.size:
-        return q
-    owner = owner[ready]
-    solved = minimise(
-        kernel,
-        starts[ready],
-        weights=(weights / np.mean(weights, axis=1, keepdims=True))[owner],
-        max_iterations=STEPS,
-        tolerance=1e-13,
-    )
-    for i in np.unique(owner):
-        mine = np.flatnonzero(owner == i)
-        best = mine[int(np.argmin(solved.value[mine]))]
-        if np.isfinite(solved.value[best]):
-            q[i] = solved.q[best]
-    return q
+    for i in range(cuts, len(q)):
+        if np.isnan(q[i, 0]):
+            predicted[i], spreads[i] = predicted[i - cuts], spreads[i - cuts]
+    return CutFits(predicted.reshape(-1, cuts, n), spreads.reshape(-1, cuts))
 
 
 def _mean_slopes(kernel: Kernel, jac: Array, above: npt.NDArray[np.bool_]) -> Array:
@@ -183,8 +202,8 @@ def standard_errors(
     information[~fine] = np.eye(kernel.p)
     inverse = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
     lever = np.einsum("bp,bpq,bqn->bn", slopes, inverse, weighted, optimize=True)
-    size = np.where(weights > 0, np.abs(predicted - kernel.y), np.nan)
-    count = np.sum(weights > 0, axis=1)
-    noise = 1.4826 * np.nanmedian(size, axis=1)
+    used = weights > 0
+    count = np.count_nonzero(used, axis=1)
+    noise = 1.4826 * median(np.abs(predicted - kernel.y), used)
     noise = noise * np.sqrt(count / np.maximum(count - kernel.p, 1))
     return np.where(fine, noise * np.sqrt(np.sum(lever**2, axis=1)), np.nan)

@@ -17,8 +17,9 @@ from isoloss._core.arrays import Array
 from isoloss.errors import IsolossError
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.fit import fit
-from isoloss.fit.lawset import LawSet, emphasised
+from isoloss.fit.lawset import LawSet
 from isoloss.fit.leave_out import Masks, Measured, Quantity, members, standard_error
+from isoloss.fit.procedure import emphasised
 from isoloss.fit.result import Fit
 from isoloss.runs import Runs
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
-from isoloss.fit.objective import Objective
+from isoloss.fit.objective import Objective, Objectives
 from isoloss.fit.program import amplitudes, compile_law
 from isoloss.laws.law import Law
 
@@ -107,6 +107,8 @@ class Kernel:
         self.pairs, self._spread, self._outer = program.pairs, program.spread, program.outer
         self._value, self._basis = program.value.bind(self.x), program.basis.bind(self.x)
         self._first, self._full = program.first.bind(self.x), program.full.bind(self.x)
+        self._shapes = None if program.shapes is None else program.shapes.bind(self.x)
+        self.owners = list(program.owners)
 
     def _is_log(self, i: int) -> bool:
         """Whether a parameter is fitted in its logarithm.
@@ -189,6 +191,17 @@ class Kernel:
             self._basis.run(q, rows, n, [*columns.transpose(1, 0, 2), rest])
         return columns, rest
 
+    def shapes(self, q: Array, rows: slice | npt.NDArray[np.int64], n: int) -> Array | None:
+        """By parameter, what its amplitude multiplies in a first derivative, (B, p, n), or None.
+
+        See `isoloss.fit.program.Program`.
+        """
+        if self._shapes is None:
+            return None
+        out = np.empty((len(q), self.p, n))
+        self._shapes.run(q, rows, n, list(out.transpose(1, 0, 2)))
+        return out
+
     def residuals(
         self, q: Array, rows: slice | npt.NDArray[np.int64], n: int, y: Array
     ) -> tuple[Array, Array]:
@@ -238,7 +251,13 @@ class Kernel:
         return np.asarray(0.5e-16 * self.typical**2 * np.sum(weights, axis=-1))
 
     def terms(
-        self, q: Array, weights: Array, y: Array | None = None, *, second: bool = True
+        self,
+        q: Array,
+        weights: Array,
+        y: Array | None = None,
+        *,
+        second: bool = True,
+        goal: Objective | Objectives | None = None,
     ) -> Terms:
         """Objective, gradient and both curvatures.
 
@@ -252,16 +271,26 @@ class Kernel:
             Measurements in the kernel's space, (1, n) or (B, n); the data by default.
         second
             Without second derivatives the Hessian is that of the law's linearisation.
+        goal
+            The kernel's objective by default.
         """
         y = self.y[None] if y is None else y
+        goal = self.objective if goal is None else goal
         blocks = self._blocks(len(q))
         with np.errstate(all="ignore"):
+            if len(blocks) == 1:
+                return self._block(q, weights, y, blocks[0][1], goal, second=second)
             parts = [
-                self._block(q[b], _part(weights, b, r), _part(y, b, r), r, second=second)
+                self._block(
+                    q[b],
+                    _part(weights, b, r),
+                    _part(y, b, r),
+                    r,
+                    goal.part(b) if isinstance(goal, Objectives) else goal,
+                    second=second,
+                )
                 for b, r in blocks
             ]
-        if len(parts) == 1:
-            return parts[0]
         size, p = len(q), self.p
         value, gradient = np.zeros(size), np.zeros((size, p))
         major, hessian = np.zeros((size, p, p)), np.zeros((size, p, p))
@@ -279,7 +308,7 @@ class Kernel:
         """
         each = np.repeat(q[None], len(rows), axis=0)
         with np.errstate(all="ignore"):
-            return self._block(each, np.eye(len(rows)), y[None], rows, second=True)
+            return self._block(each, np.eye(len(rows)), y[None], rows, self.objective, second=True)
 
     def _block(
         self,
@@ -287,6 +316,7 @@ class Kernel:
         w: Array,
         y: Array,
         rows: slice | npt.NDArray[np.int64],
+        goal: Objective | Objectives,
         *,
         second: bool,
     ) -> Terms:
@@ -294,9 +324,10 @@ class Kernel:
         n, p = w.shape[-1], self.p
         out, slopes, inverse = self._outputs(q, rows, n, second=second, scratch=True)
         out -= y
-        rho, psi, curve, omega = self.objective.terms(out)
+        rho, psi, curve, omega = goal.terms(out)
         value = np.add.reduce(rho * w, axis=-1)
-        value[~np.isfinite(value)] = np.inf
+        if not math.isfinite(np.add.reduce(value)):
+            value[~np.isfinite(value)] = np.inf
         psi = psi * w
         omega, curve = omega * w, curve * w
         if inverse is not None:

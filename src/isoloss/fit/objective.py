@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.errors import InputError
@@ -63,12 +65,7 @@ class Objective:
             rho, psi = 0.5 * r * r, r
             curvature = weight = np.ones_like(r)
         else:
-            size = np.abs(r)
-            inside = size <= self.delta
-            psi = np.clip(r, -self.delta, self.delta)
-            rho = psi * (r - 0.5 * psi)
-            curvature = inside.astype(np.float64)
-            weight = self.delta / np.maximum(size, self.delta)
+            rho, psi, curvature, weight = _huber(r, self.delta)
         if self.over != 1.0:
             factor = np.where(r > 0, self.over, 1.0)
             rho, psi, curvature, weight = (
@@ -89,6 +86,45 @@ class Objective:
             return np.sum(weights * np.abs(r) * factor, axis=-1)
         scale = 2.0 if math.isinf(self.delta) else 1.0
         return scale * np.sum(weights * self.terms(r)[0], axis=-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objectives:
+    """One objective a problem of a batch: thresholds and factors, (B, 1); see `Objective`."""
+
+    delta: Array
+    over: Array
+
+    @classmethod
+    def of(cls, objectives: Sequence[Objective], owner: npt.NDArray[np.int64]) -> Objectives:
+        """Give each problem the objective with the number in ``owner``, (B,)."""
+        delta = np.array([o.delta for o in objectives])
+        over = np.array([o.over for o in objectives])
+        return cls(delta[owner, None], over[owner, None])
+
+    def part(self, batch: slice | npt.NDArray[np.int64]) -> Objectives:
+        """Those of some of the problems."""
+        return Objectives(self.delta[batch], self.over[batch])
+
+    def terms(self, r: Array) -> tuple[Array, Array, Array, Array]:
+        """As those of `Objective`, of residuals (B, n)."""
+        found = _huber(r, self.delta)
+        if not (self.over != 1.0).any():
+            return found
+        factor = np.where(r > 0, self.over, 1.0)
+        rho, psi, curvature, weight = (part * factor for part in found)
+        return rho, psi, curvature, weight
+
+
+def _huber(r: Array, delta: float | Array) -> tuple[Array, Array, Array, Array]:
+    """See `Objective.terms`; an infinite threshold is least squares."""
+    size = np.abs(r)
+    psi = np.maximum(np.minimum(r, delta), -delta)
+    rho = psi * (r - 0.5 * psi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Ends at one also where the residual is zero or the threshold infinite.
+        weight = np.minimum(delta / size, 1.0)
+    return rho, psi, (size <= delta).astype(np.float64), weight
 
 
 def LeastSquares(*, log: bool = True) -> Objective:

@@ -10,7 +10,6 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.fit.backtest import Backtest
-from isoloss.fit.splits import weighted_split
 from isoloss.fit.weighting import EFFECTIVE_CUTS, akaike, choose, law_weights
 
 WORST_DRIFT = 1.0
@@ -39,9 +38,6 @@ class Step:
         Median logarithm of scale above over largest below.
     predicted
         Losses forecast for all runs, (n,).
-    split, split_spread
-        Mean over the laws of log N_opt at the N D of the largest runs, and the standard error
-        that the noise of the runs below explains; NaN where no law has one.
     """
 
     cut: int
@@ -53,8 +49,6 @@ class Step:
     reach: float
     typical: float
     predicted: Array
-    split: float = np.nan
-    split_spread: float = np.nan
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", freeze(self.weights))
@@ -116,11 +110,6 @@ def roll(
         above = test.scale >= test.cuts[i].scale
         miss = mean[above] - np.log(test.loss[above])
         ahead = np.log(test.scale[above] / test.scale[~above].max())
-        split, split_spread = weighted_split(
-            weights,
-            np.array([test.split(law, goal, lean[law])[i] for law in laws]),
-            np.array([test.split_spread(law, goal, lean[law])[i] for law in laws]),
-        )
         steps.append(
             Step(
                 cut=i,
@@ -132,8 +121,6 @@ def roll(
                 reach=test.cuts[i].reach,
                 typical=float(np.median(ahead)),
                 predicted=np.exp(mean),
-                split=split,
-                split_spread=split_spread,
             )
         )
     return tuple(steps)
@@ -160,40 +147,3 @@ def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float
     share = min(1.0, EFFECTIVE_CUTS / len(steps))
     likelihood = np.exp(share * (logs - logs.max()))
     return float(np.sqrt(likelihood @ drift**2 / likelihood.sum()))
-
-
-def split_discrepancy(steps: Sequence[Step], final: float, final_spread: float) -> float:
-    r"""By how much log N_opt moves per root of log reach, beyond what noise explains.
-
-    Each step says what the runs below its cut make of the best split of the largest compute;
-    ``final`` is what all runs make of it. Were the laws right, the two would differ by noise
-    alone, and an estimate from part of the runs less that from all has the variance
-    :math:`V_{part} - V_{all}`.
-
-    Parameters
-    ----------
-    steps
-        From `roll`.
-    final, final_spread
-        log N_opt of the fits to all runs, and its standard error.
-
-    References
-    ----------
-    Hausman 1978, Econometrica 46, section 2, doi:10.2307/1913827.
-    """
-    rates = [
-        ((s.split - final) ** 2 - max(s.split_spread**2 - final_spread**2, 0.0))
-        / max(float(np.log(s.reach)), 0.2)
-        for s in steps
-    ]
-    rates = [r for r in rates if np.isfinite(r)]
-    return float(np.sqrt(max(float(np.mean(rates)), 0.0))) if rates else 0.0
-
-
-def freedom(steps: Sequence[Step]) -> int:
-    """Degrees of freedom of the Student distribution that moves of the best split are drawn from.
-
-    A standard deviation that was estimated from a handful of misses is itself uncertain, and a
-    normal distribution would forget that.
-    """
-    return max(3, len(steps))

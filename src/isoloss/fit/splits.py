@@ -1,4 +1,4 @@
-"""The best split of the largest runs' compute, as fits of a law see it, with standard errors."""
+"""The best split of the compute of the largest runs, as fits of a law see it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.fit.kernel import Kernel
-from isoloss.laws.calculus import derivative, gradient
-from isoloss.laws.expression import MINUS_ONE, Node, add, axis, mul, parameter
+from isoloss.laws.calculus import derivative
+from isoloss.laws.expression import MINUS_ONE, Node, add, axis, mul
 from isoloss.laws.law import Law
 from isoloss.laws.tape import evaluate
 
@@ -31,13 +31,12 @@ def top_product(x: Mapping[str, Array], scale: Array) -> float:
     return float(np.max((np.asarray(x["N"]) * np.asarray(x["D"]))[top]))
 
 
-def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
-    r"""Logarithm of the best size at the N D of the largest runs, and how parameters move it.
+def best_sizes(kernel: Kernel, q: Array, scale: Array, *, ahead: float = 1.0) -> Array:
+    r"""Logarithm of the best size at the N D of the largest runs, in the user's unit, (B,).
 
     Along :math:`N D = \text{const}` the loss is least where
-    :math:`h = N L_N - D L_D` turns from negative to positive. With :math:`n = \log N`,
-
-    .. math:: \frac{dn^*}{d\theta} = -\frac{h_\theta}{N h_N - D h_D}.
+    :math:`h = N L_N - D L_D` turns from negative to positive. NaN where no size within the range
+    searched is a minimum.
 
     Parameters
     ----------
@@ -48,20 +47,15 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
         Internal coordinates of the fits, (B, p).
     scale
         Of the kernel's runs, (n,).
-
-    Returns
-    -------
-    log_N : ndarray of shape (B,)
-        In the user's unit of N; NaN where no size within the range searched is a minimum.
-    slopes : ndarray of shape (B, p)
-        Derivatives by internal coordinates.
+    ahead
+        Multiplies that N D.
     """
-    slope, bend, by_theta = _line(kernel.root, kernel.law.names)
+    slope, bend = _line(kernel.root)
     theta = kernel.scaled(q)
     leaves = {name: theta[:, i, None] for i, name in enumerate(kernel.law.names)}
     top = scale >= scale.max()
     leaves |= {a: np.asarray(np.median(v[top])) for a, v in kernel.x.items() if a not in ("N", "D")}
-    product = top_product(kernel.x, scale)
+    product = ahead * top_product(kernel.x, scale)
 
     def at(nodes: list[Node], n: Array) -> list[Array]:
         """Values at log sizes (B, m)."""
@@ -71,7 +65,7 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
 
     edge = np.log(BEYOND)
     sizes = np.log(kernel.x["N"])
-    grid = np.linspace(sizes.min() - edge, sizes.max() + edge, _POINTS)
+    grid = np.linspace(sizes.min() - edge, sizes.max() + edge + np.log(ahead), _POINTS)
     h, loss = at([slope, kernel.root], np.broadcast_to(grid, (len(q), _POINTS)))
     with np.errstate(invalid="ignore"):
         turns = (h[:, :-1] < 0) & (h[:, 1:] >= 0)
@@ -89,32 +83,15 @@ def best_sizes(kernel: Kernel, q: Array, scale: Array) -> tuple[Array, Array]:
             moved, n = np.abs(new - n), new
             if not (moved > 1e-14 * (1 + np.abs(n))).any():
                 break
-        values = at([bend, *by_theta], n[:, None])
-        slopes = -np.stack([v[:, 0] for v in values[1:]], axis=1) / values[0]
-        slopes = np.where(kernel.logs, slopes * theta, slopes)
-    found = turns.any(axis=1) & np.isfinite(slopes).all(axis=1) & np.isfinite(n)
-    log_N = np.where(found, n + np.log(kernel.scales["N"]), np.nan)
-    return log_N, np.where(found[:, None], slopes, np.nan)
-
-
-def weighted_split(weights: Array, splits: Array, spreads: Array) -> tuple[float, float]:
-    """Mean of log N_opt over the laws that have one, and its standard error; NaN without any.
-
-    The laws are fitted to the same runs and err together: their variances are averaged.
-    """
-    used = (weights > 0) & np.isfinite(splits)
-    if not used.any():
-        return float("nan"), float("nan")
-    share = weights[used] / weights[used].sum()
-    spread = np.sqrt(share @ np.nan_to_num(spreads[used]) ** 2)
-    return float(share @ splits[used]), float(spread)
+    found = turns.any(axis=1) & np.isfinite(n)
+    return np.where(found, n + np.log(kernel.scales["N"]), np.nan)
 
 
 @lru_cache(maxsize=128)
-def _line(root: Node, names: tuple[str, ...]) -> tuple[Node, Node, list[Node]]:
-    """Build h along constant N D, its derivative by log N, and those by the parameters."""
+def _line(root: Node) -> tuple[Node, Node]:
+    """Build h along constant N D, and its derivative by log N."""
     h = _along(root)
-    return h, _along(h), gradient(h, [parameter(n) for n in names])
+    return h, _along(h)
 
 
 def _along(node: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -53,6 +54,16 @@ def find_starts(
     extra
         Further candidates in internal coordinates, always kept (the optimum of a nested law).
     """
+    starts = find_starts_for(kernel, [weights], keep=keep)[0]
+    if extra is not None and len(extra):
+        starts = np.concatenate([kernel.clip(extra), starts])
+    return starts
+
+
+def find_starts_for(
+    kernel: Kernel, weightings: Sequence[Array | None], *, keep: int
+) -> list[Array]:
+    """Choose starts for each of several weights of the runs; the trials are the same for all."""
     law, p = kernel.law, kernel.p
     linear = kernel.amplitudes
     others = [i for i in range(p) if i not in linear]
@@ -65,28 +76,38 @@ def find_starts(
             scaled[:, i] = low * (high / low) ** cube[:, column]
         else:
             scaled[:, i] = low + cube[:, column] * (high - low)
-    rows = _spread(kernel.y, weights)
-    share = np.ones(len(rows)) if weights is None else weights[rows]
+    each = [_spread(kernel.y, weights) for weights in weightings]
+    seen = each[0] if len(each) == 1 else np.unique(np.concatenate(each))
+    found = []
     with np.errstate(all="ignore"):
         q = np.where(kernel.logs, np.log(np.maximum(scaled, 1e-300)), scaled)
-        q[:, linear], predicted = _project(kernel, q, rows, share)
-        if kernel.objective.log:
-            predicted = np.log(predicted)
-        value = kernel.objective.terms(predicted - kernel.y[rows])[0] @ share
-    value[~np.isfinite(value)] = np.inf
+        basis, rest = kernel.basis(q, seen, len(seen))
+        for rows, weights in zip(each, weightings, strict=True):
+            share = np.ones(len(rows)) if weights is None else weights[rows]
+            mine = np.searchsorted(seen, rows)
+            amplitudes, predicted = _project(kernel, basis[:, :, mine], rest[:, mine], rows, share)
+            if kernel.objective.log:
+                predicted = np.log(predicted)
+            value = kernel.objective.terms(predicted - kernel.y[rows])[0] @ share
+            chosen = _distinct(value, cube, keep)
+            starts = q[chosen]
+            starts[:, linear] = amplitudes[chosen]
+            found.append(kernel.clip(starts))
+    return found
+
+
+def _distinct(value: Array, cube: Array, keep: int) -> list[int]:
+    """Choose the best trials; whatever lies near one of them in the cube is the same start."""
+    value = np.where(np.isfinite(value), value, np.inf)
     chosen: list[int] = []
     while len(chosen) < keep:
         i = int(np.argmin(value))
         if value[i] == np.inf:
             break
         chosen.append(i)
-        # Whatever lies near it in the cube is the same start.
         apart = np.max(np.abs(cube - cube[i]), axis=1, initial=0.0) > 0.12
         value = np.where(apart, value, np.inf)
-    starts = kernel.clip(q[chosen])
-    if extra is not None and len(extra):
-        starts = np.concatenate([kernel.clip(extra), starts])
-    return starts
+    return chosen
 
 
 def _spread(y: Array, weights: Array | None) -> Rows:
@@ -98,11 +119,12 @@ def _spread(y: Array, weights: Array | None) -> Rows:
     return np.sort(order[np.linspace(0, len(order) - 1, MAX_ROWS).astype(int)])
 
 
-def _project(kernel: Kernel, q: Array, rows: Rows, share: Array) -> tuple[Array, Array]:
+def _project(
+    kernel: Kernel, basis: Array, rest: Array, rows: Rows, share: Array
+) -> tuple[Array, Array]:
     """Best amplitudes for each trial of the other parameters, (trials, m), and predictions."""
-    basis, rest = kernel.basis(q, rows, len(rows))
     if not kernel.amplitudes:
-        return np.empty((len(q), 0)), rest
+        return np.empty((len(rest), 0)), rest
     loss = np.exp(kernel.y[rows]) if kernel.objective.log else kernel.y[rows]
     # Relative residuals stand in for log residuals, which are not linear in the amplitudes.
     weight = share / loss**2 if kernel.objective.log else share

@@ -52,15 +52,11 @@ class Choice:
 
 
 def record(
-    test: Backtest,
-    law: str,
-    objective: str,
-    emphasis: float,
-    *,
-    noise: float,
-    below: int | None = None,
-) -> float:
-    """Logarithm of the geometric mean of a law's errors over cuts; infinite if unknown.
+    test: Backtest, law: str, objective: str, *, noise: float, below: int | None = None
+) -> Array:
+    """Logarithms of the geometric mean of a law's errors over cuts, (emphases,).
+
+    Infinite where unknown.
 
     Parameters
     ----------
@@ -70,18 +66,19 @@ def record(
         Use only runs below this cut, scored from the cuts before it.
     """
     count = len(test.cuts) if below is None else below
+    tried = len(test.emphases)
     if (law, objective) not in test.predictions or not count:
-        return 0.0 if not count else float("inf")
+        return np.full(tried, 0.0 if not count else np.inf)
     ceiling = np.inf if below is None else test.cuts[below].scale
-    losses = test.predicted(law, objective, emphasis)
-    logs = []
-    for j in range(count):
-        rows = (test.scale >= test.cuts[j].scale) & (test.scale < ceiling)
-        if rows.any():
-            error = np.mean(np.abs(np.log(losses[j, rows]) - np.log(test.loss[rows])))
-            logs.append(0.5 * np.log(error**2 + (0.1 * noise) ** 2 + 1e-24))
-    found = float(np.mean(logs)) if logs else 0.0
-    return found if np.isfinite(found) else float("inf")
+    at = np.array([cut.scale for cut in test.cuts[:count]])
+    scored = (test.scale >= at[:, None]) & (test.scale < ceiling)
+    used = scored.any(axis=1)
+    if not used.any():
+        return np.zeros(tried)
+    misses = np.where(scored[used], test.misses(law, objective)[:, :count][:, used], 0.0)
+    error = np.sum(misses, axis=2) / np.sum(scored[used], axis=1)
+    found = np.mean(0.5 * np.log(error**2 + (0.1 * noise) ** 2 + 1e-24), axis=1)
+    return np.where(np.isfinite(found), found, np.inf)
 
 
 def choose(
@@ -102,9 +99,7 @@ def choose(
     """
     tried = test.emphases
     table = {
-        o: np.array(
-            [[record(test, law, o, p, noise=noise, below=below) for p in tried] for law in laws]
-        )
+        o: np.array([record(test, law, o, noise=noise, below=below) for law in laws])
         for o in objectives
     }
     handicap = {o: np.log(UNEVEN) if ",over:" in o else 0.0 for o in objectives}

@@ -16,7 +16,6 @@ from isoloss.laws.expression import (
     call,
     const,
     exp,
-    log,
     mul,
     power,
     sub,
@@ -128,7 +127,9 @@ def _rule(n: Node, d: list[Node]) -> Node:
             # dn = (dkappa + log(1 - u) dalpha) / (1 - u + alpha u).
             u, rest = call("logistic", n), call("logistic", mul(MINUS_ONE, n))
             slope = power(add(rest, mul(n.args[1], u)), MINUS_ONE)
-            return mul(slope, add(d[0], mul(log(rest), d[1])))
+            return mul(slope, add(d[0], mul(call("log_logistic", mul(MINUS_ONE, n)), d[1])))
+        case "log_logistic":
+            return mul(call("logistic", mul(MINUS_ONE, a)), d[0])
         case "stationary":
             return ridge.slope_of_excess(n, d)
         case "best_kappa":

@@ -115,6 +115,11 @@ def mul(a: Node, b: Node) -> Node:
     return _node("mul", a, b)
 
 
+def times(factor: Node, node: Node) -> Node:
+    """Build a product and leave the numbers in the factor, which is one of data alone."""
+    return mul(factor, node) if _number(factor) is not None else _node("mul", factor, node)
+
+
 def sub(a: Node, b: Node) -> Node:
     """Build a difference."""
     return add(a, mul(MINUS_ONE, b))

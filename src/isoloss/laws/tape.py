@@ -43,7 +43,19 @@ _BINARY: dict[str, np.ufunc] = {
 
 def logistic(s: Any) -> Any:
     """``1 / (1 + e^-s)``; of ``-s``, it is 1 minus that of ``s`` without the cancellation."""
+    if np.iscomplexobj(s):
+        # A complex exponential that overflows is not a number.
+        right = np.real(s) > 0
+        tail = np.exp(np.where(right, -s, s))
+        return np.where(right, 1.0, tail) / (1 + tail)
     return 1 / (1 + np.exp(-s))
+
+
+def log_logistic(s: Any) -> Any:
+    """Logarithm of `logistic`, also where that underflows."""
+    if np.iscomplexobj(s):
+        return -_softplus(-s)
+    return np.minimum(s, 0) - np.log1p(np.exp(-np.abs(s)))
 
 
 def log_odds(kappa: Any, alpha: Any) -> Any:
@@ -54,22 +66,38 @@ def log_odds(kappa: Any, alpha: Any) -> Any:
     ``(s + (s^2 + (2 log 2)^2)^(1/2)) / 2`` for ``log(1 + e^s)`` it is quadratic; from that
     solution two or three of Halley's steps are enough unless alpha is tiny.
     """
-    k, a = np.asarray(np.real(kappa)), np.asarray(np.real(alpha))
+    k, a = np.atleast_1d(np.real(kappa)), np.atleast_1d(np.real(alpha))
     bend = a - 1
     s = k * (1 + a) - bend * np.sqrt(k * k + (4 * math.log(2) ** 2) * a)
     s = s / (2 * np.maximum(a, 1e-8))
     for _ in range(40):
-        tail = np.exp(-np.abs(s))
+        tail = np.abs(s)
+        np.negative(tail, out=tail)
+        np.exp(tail, out=tail)
+        tail += 1
         # log u = -log(1 + e^-s) and log(1 - u) = -log(1 + e^s), each without cancellation.
-        total = 1 + tail
-        value = np.minimum(s, 0) + a * np.maximum(s, 0) + bend * np.log(total) - k
-        share = np.where(s > 0, 1.0, tail) / total
+        left = np.minimum(s, 0)
+        value = np.log(tail)
+        value *= bend
+        value += left
+        value -= k
+        right = np.maximum(s, 0)
+        right *= a
+        value += right
+        # With f the equation, h = f / f' and Halley's step is h / (1 - h f'' / (2 f')).
+        share = np.exp(left, out=left)
+        share /= tail
         fall = bend * share
-        slope = 1 + fall
-        step = value * slope / (slope * slope - 0.5 * value * fall * (1 - share))
-        s = s - step
+        slope = fall + 1
+        value /= slope
+        fall *= np.subtract(1, share, out=share)
+        fall /= slope
+        fall *= value
+        fall *= 0.5
+        value /= np.subtract(1, fall, out=fall)
+        s = np.subtract(s, value, out=s)
         # Convergence is cubic: what is left after a step this small is rounding.
-        if not np.fmax.reduce(np.abs(step), axis=None, initial=0.0) > 1e-5:
+        if not np.fmax.reduce(np.abs(value, out=value), axis=None, initial=0.0) > 1e-5:
             break
     if np.iscomplexobj(kappa) or np.iscomplexobj(alpha):
         # Newton again in complex arithmetic carries complex steps through.
@@ -77,8 +105,8 @@ def log_odds(kappa: Any, alpha: Any) -> Any:
         for _ in range(2):
             value = -_softplus(-z) + alpha * _softplus(z) - kappa
             z = s + 1j * np.imag(z - value / (logistic(-s) + a * logistic(s)))
-        return z
-    return s
+        s = z
+    return s.reshape(np.broadcast_shapes(np.shape(kappa), np.shape(alpha)))
 
 
 def _softplus(z: Any) -> Any:
@@ -113,6 +141,7 @@ _SPECIAL = {
     "erf": _erf,
     "less": _filled(_less),
     "logistic": _filled(logistic),
+    "log_logistic": _filled(log_logistic),
     "log_odds": _filled(log_odds),
     "best_kappa": _filled(best_kappa),
 } | {f"rank{m}": _filled(partial(rank, order=m)) for m in range(ORDERS)}
@@ -129,6 +158,8 @@ def _function(node: Node) -> tuple[Callable[..., Any], tuple[Node, ...]]:
     if op == "stationary":
         # The rest of its arguments is for its derivatives.
         return np.positive, node.args[:1]
+    if op == "mul" and node.args[0].value == -1.0:
+        return np.negative, node.args[1:]
     return (_BINARY.get(op) or _UNARY.get(op) or _SPECIAL[op]), node.args
 
 
@@ -175,14 +206,21 @@ class Tape:
         self.of_parameters = [
             _instruction(n, slot) for n in order if kind[n] == 2 and n.op != "parameter"
         ]
-        both = [n for n in order if kind[n] == 3]
+        both = _differences([n for n in order if kind[n] == 3], order, set(self.roots))
         position: dict[Node, int] = {}
         for i, root in enumerate(self.roots):
             if kind[root] == 3:
                 position.setdefault(root, i)
         register, self.n_registers = _registers(both, set(position))
         self.of_both = [
-            (*_instruction(n, slot), register.get(n, -1), position.get(n, -1)) for n in both
+            (
+                function,
+                slot[n],
+                tuple(slot[a] for a in args),
+                register.get(n, -1),
+                position.get(n, -1),
+            )
+            for n, (function, args) in both.items()
         ]
         # Roots that are copied: not computed in place, or the same formula twice.
         self.copied = [(i, slot[r]) for i, r in enumerate(self.roots) if position.get(r) != i]
@@ -200,20 +238,42 @@ def _instruction(node: Node, slot: Mapping[Node, int]) -> _Instruction:
     return function, slot[node], tuple(slot[a] for a in args)
 
 
-def _registers(nodes: Sequence[Node], outputs: set[Node]) -> tuple[dict[Node, int], int]:
+_Call = tuple[Callable[..., Any], tuple[Node, ...]]
+
+
+def _differences(
+    nodes: Sequence[Node], order: Sequence[Node], kept: set[Node]
+) -> dict[Node, _Call]:
+    """Give what to call for each node; a sum with a negative of no other use is a difference."""
+    uses: dict[Node, int] = {}
+    for n in order:
+        for a in n.args:
+            uses[a] = uses.get(a, 0) + 1
+    calls = {n: _function(n) for n in nodes}
+    for n in nodes:
+        if n.op != "add":
+            continue
+        for x, y in (n.args, n.args[::-1]):
+            if y in calls and calls[y][0] is np.negative and uses[y] == 1 and y not in kept:
+                calls[n] = np.subtract, (x, *calls.pop(y)[1])
+                break
+    return calls
+
+
+def _registers(calls: Mapping[Node, _Call], outputs: set[Node]) -> tuple[dict[Node, int], int]:
     """Assign scratch arrays to intermediate results, reusing each after its last use."""
-    last_use = {a: i for i, n in enumerate(nodes) for a in n.args}
+    last_use = {a: i for i, (_, args) in enumerate(calls.values()) for a in args}
     free: list[int] = []
     register: dict[Node, int] = {}
     count = 0
-    for i, n in enumerate(nodes):
+    for i, (n, (_, args)) in enumerate(calls.items()):
         if n not in outputs:
             if free:
                 register[n] = free.pop()
             else:
                 register[n] = count
                 count += 1
-        for a in set(n.args):
+        for a in set(args):
             if a in register and last_use[a] == i:
                 free.append(register[a])
     return register, count

@@ -15,10 +15,10 @@ from isoloss._core.interval import Interval
 from isoloss.errors import FitError, InputError
 from isoloss.fit.forecast import forecast_many
 from isoloss.fit.lawset import LawSet
-from isoloss.fit.rolling import freedom
 from isoloss.plan.cost import Cost, SixND
-from isoloss.plan.optimum import NONE, solve
+from isoloss.plan.optimum import solve
 from isoloss.plan.problem import Problem, make_problem
+from isoloss.plan.set_draws import draw_optima, tokens
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
 _GRID = np.linspace(-7.0, 7.0, 1401)
@@ -177,13 +177,13 @@ def allocate_over_laws(
         raise InputError("no law of the set splits compute between N and D; nothing to plan")
     _refuse_unidentified(members)
     warnings: list[str] = []
-    draws = _draws(members, budgets, warnings, laws)
+    draws = draw_optima(members, budgets, warnings, laws)
     N, L = _best(members, budgets)
-    D = _tokens(spend, N, budgets, _cap(members))
+    D = tokens(spend, N, budgets, _cap(members))
     plural = "s" if len(members) > 1 else ""
     method = f"{laws.best.method} over {len(members)} law{plural} weighted by back-test"
-    if laws.steps and len(laws.best.draws):
-        method += ", and back-test discrepancy of the split"
+    if len(laws.best.draws):
+        method += ", and drift of exponents"
     w = draws["weights"]
     intervals = {}
     for name, point in (("N_opt", N), ("D_opt", D)):
@@ -243,52 +243,6 @@ def _refuse_unidentified(members: Sequence[tuple[Any, float, Problem]]) -> None:
     for reason in lead.reasons:
         if reason.code == "UNIDENTIFIED":
             raise FitError(reason.code, f"no plan: {reason.message}")
-
-
-def _tokens(cost: Cost, N: Array, C: Array, max_D: float | None) -> Array:
-    D = np.asarray(cost.tokens(N, C))
-    return D if max_D is None else np.minimum(D, max_D)
-
-
-def _draws(
-    members: Sequence[tuple[Any, float, Problem]], C: Array, warnings: list[str], laws: LawSet
-) -> dict[str, Array]:
-    """Each draw's own optimum under its own law, moved by the back-test's discrepancy."""
-    rng = np.random.default_rng([0, 11])
-    reach = np.log(np.maximum(C / float(laws.backtest.scale.max()), 1.0))
-    spread = laws.split_discrepancy * np.sqrt(reach)
-    parts: dict[str, list[Array]] = {"N_opt": [], "D_opt": [], "weights": []}
-    # The chance numbers go to the laws by name, as in forecasts.
-    for f, w, problem in sorted(members, key=lambda m: m[0].law.name):
-        theta = f.draws if len(f.draws) else f.theta[None]
-        found = solve(problem, theta, C)
-        # One point alone cannot hold a spread.
-        width = spread if len(f.draws) else 0.0 * spread
-        moves = rng.standard_t(freedom(laws.steps), (len(theta), 1)) * width
-        ok = (found.kind != NONE).all(axis=1)
-        if ok.mean() < 0.95:
-            warnings.append(
-                f"{f.law.name}: {100 * (1 - ok.mean()):.0f} % of the draws have no interior "
-                "optimum; the intervals leave them out and are too narrow"
-            )
-        if not ok.any():
-            continue
-        log_N = found.log_N[ok] + moves[ok]
-        least = problem.least_size(C)
-        if least is not None:
-            # Where the data bind, no smaller size can spend the budget.
-            log_N = np.maximum(log_N, least)
-        N = np.exp(log_N)
-        budgets = np.broadcast_to(C, N.shape)
-        parts["N_opt"].append(N)
-        parts["D_opt"].append(_tokens(problem.cost, N, budgets, problem.max_D))
-        parts["weights"].append(np.full(len(N), w / len(N)))
-    if not parts["weights"]:
-        raise FitError(
-            "NO_INTERIOR_OPTIMUM",
-            "under every law more of one side is always better; add runs that vary N and D apart",
-        )
-    return {n: np.concatenate(v) for n, v in parts.items()}
 
 
 def _combined(members: Sequence[tuple[Any, float, Problem]], log_N: Array, C: Array) -> Array:
@@ -372,7 +326,7 @@ def _by_law(members: Sequence[tuple[Any, float, Problem]], C: Array) -> list[lis
             log_N = found.log_N[:, i]
             N = float(np.exp(log_N[0]))
             loss = problem.loss(f.theta[None], log_N, np.array([budget]))[0, 0]
-            D = float(_tokens(problem.cost, np.array([N]), np.array([budget]), problem.max_D)[0])
+            D = float(tokens(problem.cost, np.array([N]), np.array([budget]), problem.max_D)[0])
             rows[i].append(
                 {"law": f.law.name, "weight": w, "N_opt": N, "D_opt": D, "L_opt": float(loss)}
             )

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isoloss.errors import MissingExtra
 from isoloss.plot.access import mapping, text
+from isoloss.plot.canvas import (
+    BLUE,
+    CYCLE,
+    GREEN,
+    VERMILLION,
+    log_axes,
+    new_axes,
+)
 from isoloss.plot.series import (
     Study,
     backtest_series,
@@ -25,12 +32,6 @@ from isoloss.plot.series import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Okabe and Ito's palette: told apart with every common colour vision deficiency.
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-)  # fmt: skip
-_CYCLE = (BLUE, GREEN, PURPLE, ORANGE, SKY, VERMILLION)
 
 
 def draw_isoloss(study: Study, *, ax: Axes | None = None) -> Axes:
@@ -46,7 +47,7 @@ def draw_isoloss(study: Study, *, ax: Axes | None = None) -> Axes:
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = isoloss_series(study)
     for contour in series["contours"]:
         for line in contour["lines"]:
@@ -70,7 +71,7 @@ def draw_isoloss(study: Study, *, ax: Axes | None = None) -> Axes:
     best = series["optimum"]
     if best["N"] > 0 and best["D"] > 0:
         ax.plot([best["N"]], [best["D"]], "*", color=VERMILLION, markersize=13, label="optimum")
-    _log(ax, x=True, y=True)
+    log_axes(ax, x=True, y=True)
     ax.set_xlabel(_label(study, "N", "N"))
     ax.set_ylabel(_label(study, "D", "D"))
     return _legend(ax)
@@ -89,7 +90,7 @@ def draw_fan(study: Study, *, ax: Axes | None = None) -> Axes:
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = fan_series(study)
     path, target = series["path"], series["target"]
     ax.fill_between(path["C"], path["L_low"], path["L_high"], color=GREEN, alpha=0.18, linewidth=0)
@@ -106,7 +107,7 @@ def draw_fan(study: Study, *, ax: Axes | None = None) -> Axes:
             markersize=13,
             label="budget",
         )
-    _log(ax, x=True, y=True)
+    log_axes(ax, x=True, y=True)
     ax.set_xlabel(_label(study, "C", "compute, FLOPs"))
     ax.set_ylabel(_label(study, "loss", "loss"))
     return _legend(ax)
@@ -125,13 +126,13 @@ def draw_residuals(study: Study, *, law: str | None = None, ax: Axes | None = No
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = residuals_series(study)
     name = law if law is not None else next(iter(series), "")
     ax.axhline(0, color="0.6", linewidth=0.8)
     if name in series:
         ax.plot(series[name]["C"], series[name]["percent"], "o", color=BLUE, markersize=4)
-    _log(ax, x=bool(series))
+    log_axes(ax, x=bool(series))
     ax.set_title(name)
     ax.set_xlabel(_label(study, "C", "compute, FLOPs"))
     ax.set_ylabel("measured over fitted, %")
@@ -146,7 +147,7 @@ def draw_backtest(study: Study, *, ax: Axes | None = None) -> Axes:
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = backtest_series(study)
     both = np.concatenate([series["loss"], series["predicted"]])
     if both.size:
@@ -154,7 +155,7 @@ def draw_backtest(study: Study, *, ax: Axes | None = None) -> Axes:
         ax.plot(ends, ends, color="0.6", linewidth=0.8, label="perfect forecast")
     for k, cut in enumerate(np.unique(series["cut"][np.isfinite(series["cut"])]).tolist()):
         mine = series["cut"] == cut
-        colour = _CYCLE[k % len(_CYCLE)]
+        colour = CYCLE[k % len(CYCLE)]
         label = f"cut {int(cut) + 1}"
         ax.plot(series["predicted"][mine], series["loss"][mine], "o", color=colour, label=label)
     ax.set_xlabel("forecast loss")
@@ -170,7 +171,7 @@ def draw_influence(study: Study, *, ax: Axes | None = None) -> Axes:
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = influence_series(study)
     place = np.arange(len(series["name"]))
     colours = [VERMILLION if flag else BLUE for flag in series["flagged"]]
@@ -190,7 +191,7 @@ def draw_weights(study: Study, *, ax: Axes | None = None) -> Axes:
     MissingExtra
         Without matplotlib.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     series = weights_series(study)
     place = np.arange(len(series["law"]))
     ax.barh(place, series["weight"], color=BLUE)
@@ -201,33 +202,11 @@ def draw_weights(study: Study, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "plot") from error
-    return Figure(figsize=(6.4, 4.4), layout="constrained").subplots()
-
-
 def _runs(ax: Axes, series: dict[str, Any], x: str, y: str) -> None:
     fit, held = series["fit"], series["held_out"]
     ax.plot(fit[x], fit[y], "o", color=BLUE, markersize=4, alpha=0.8, label="fitted runs")
     if held[x].size:
         ax.plot(held[x], held[y], "D", color=VERMILLION, mfc="none", ms=6, label="held out")
-
-
-def _log(ax: Axes, *, x: bool = False, y: bool = False) -> None:
-    # A log axis without any positive value warns, so an empty picture stays linear.
-    if not ax.lines:
-        return
-    data = [np.asarray(line.get_xydata(), dtype=np.float64) for line in ax.lines]
-    points = np.concatenate([d.reshape(-1, 2) for d in data])
-    if x and np.any(points[:, 0] > 0):
-        ax.set_xscale("log")
-    if y and np.any(points[:, 1] > 0):
-        ax.set_yscale("log")
 
 
 def _legend(ax: Axes) -> Axes:

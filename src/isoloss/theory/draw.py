@@ -1,0 +1,115 @@
+"""One random draw of features and data, in blocks of modes, and what losses need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from isoloss._core.arrays import Array, as_seed
+from isoloss.errors import InputError
+from isoloss.theory.checks import as_numbers
+from isoloss.theory.spectrum import Spectrum
+
+_BYTES = 1 << 26
+"""Random numbers held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """N features and T samples of one draw; their population is exact.
+
+    Attributes
+    ----------
+    power
+        Target power of the modes.
+    G, h
+        Covariance of the features, (N, N), and with the target, (N,).
+    sigma, Q
+        Singular values of the design and its right singular vectors, (n,) and (N, n).
+    c, total
+        Labels along the left singular vectors, (n,), and their sum of squares.
+    T
+        Samples.
+    """
+
+    power: float
+    G: Array
+    h: Array
+    sigma: Array
+    Q: Array
+    c: Array
+    total: float
+    T: int
+
+    def losses(self, learned: Array, v0: float) -> tuple[Array, Array]:
+        """Excess test loss and training loss, each (k,), for shares learned of each direction.
+
+        Parameters
+        ----------
+        learned
+            Share of each singular direction, (n, k): one is the least-squares solution.
+        v0
+            Power out of reach, added to the test loss.
+        """
+        weight = self.Q @ (learned * (self.c / self.sigma)[:, None])
+        test = self.power + v0 - 2 * self.h @ weight + np.sum(weight * (self.G @ weight), axis=0)
+        left = self.c[:, None] ** 2 * (1 - learned) ** 2
+        train = (self.total - self.c @ self.c + left.sum(axis=0)) / self.T
+        return np.asarray(test), np.asarray(train)
+
+
+def draw_system(
+    spectrum: Spectrum, N: int, T: int, noise: float, rng: np.random.Generator
+) -> System:
+    """Draw Gaussian features, latents, signs of the target's coefficients, and label noise.
+
+    Modes are taken in blocks, so that memory is that of the features and the samples.
+    """
+    design, labels = np.zeros((T, N)), np.zeros(T)
+    G, h, power = np.zeros((N, N)), np.zeros(N), 0.0
+    for lam, v2 in spectrum.blocks(max(1, _BYTES // (8 * (N + T)))):
+        root = np.sqrt(lam)
+        U = rng.standard_normal((N, lam.size)) * root
+        X = rng.standard_normal((T, lam.size))
+        target = np.sqrt(v2) * rng.choice([-1.0, 1.0], lam.size)
+        design += X @ U.T
+        labels += X @ target
+        G += U @ U.T
+        h += U @ target
+        power += float(v2.sum())
+    labels += np.sqrt(noise + spectrum.v0) * rng.standard_normal(T)
+    fewer = design.T @ design if N <= T else design @ design.T
+    values, vectors = np.linalg.eigh(fewer)
+    # More features and samples than modes: the rest of the directions are rounding.
+    keep = values > 1e-13 * values[-1]
+    sigma, vectors = np.sqrt(values[keep]), vectors[:, keep]
+    if N <= T:
+        Q, c = vectors, (design @ vectors).T @ labels / sigma
+    else:
+        Q, c = design.T @ vectors / sigma, vectors.T @ labels
+    return System(power, G, h, sigma, Q, c, float(labels @ labels), T)
+
+
+def streams(rng: int | np.random.Generator, draws: int) -> Iterator[np.random.Generator]:
+    """One independent stream a draw, the same ones however many draws are asked for."""
+    if not (isinstance(draws, int | np.integer) and draws >= 2):
+        raise InputError(f"draws = {draws!r}: must be a whole number, 2 or more")
+    seed = int(rng.integers(2**62)) if isinstance(rng, np.random.Generator) else as_seed(rng)
+    for i in range(draws):
+        yield np.random.default_rng([seed, i])
+
+
+def whole(name: str, value: float) -> int:
+    """Read a number of features or samples to draw."""
+    found = as_numbers(name, value)
+    if found.ndim or not np.isfinite(found) or found < 1 or found != np.floor(found):
+        raise InputError(
+            f"{name} = {value!r}: must be one whole number to be simulated; infinite and broken "
+            "ones exist in the theory alone"
+        )
+    return int(found)
+
+
+OnStep = Callable[[str], None]

@@ -1,0 +1,321 @@
+"""The models simulated: exact population losses of random draws, with standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoloss._core.arrays import Array, freeze
+from isoloss.errors import InputError
+from isoloss.theory.checks import as_above_zero, as_amounts, as_noise, as_whole
+from isoloss.theory.draw import OnStep, draw_system, streams, whole
+from isoloss.theory.ridge import PerSample
+from isoloss.theory.spectrum import Spectrum
+
+Rng = int | np.random.Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Simulated:
+    """Losses of every draw.
+
+    Attributes
+    ----------
+    values
+        For each quantity an array with one row a draw.
+    """
+
+    values: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", {k: freeze(v) for k, v in self.values.items()})
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return len(next(iter(self.values.values())))
+
+    def mean(self, name: str) -> Array:
+        """Average over draws."""
+        return np.asarray(self.values[name].mean(axis=0))
+
+    def sem(self, name: str) -> Array:
+        """Compute the standard error of the mean."""
+        return np.asarray(self.values[name].std(axis=0, ddof=1) / np.sqrt(self.draws))
+
+
+def simulate_random_features(
+    spectrum: Spectrum,
+    N: int,
+    T: int,
+    *,
+    ridge: Any = "ridgeless",
+    noise: float = 0.0,
+    draws: int = 20,
+    rng: Rng = 0,
+    on_step: OnStep | None = None,
+) -> Simulated:
+    """Draw features, data and noise; fit; judge by the exact population loss.
+
+    Parameters
+    ----------
+    spectrum
+        Modes that can be listed one by one; the target's coefficients get random signs.
+    N, T
+        Features and samples, whole.
+    ridge
+        As in `isoloss.theory.random_features`, but not ``"optimal"``; an array shares the draws.
+    noise
+        Variance of the label noise.
+    draws
+        Independent repeats, 2 or more.
+    rng
+        Seed or generator. Draw i is the same whatever the number of draws.
+    on_step
+        Called with a sentence after each draw.
+
+    Returns
+    -------
+    Simulated
+        ``test_excess`` and ``train``, one row a draw and the axes of the ridge.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    References
+    ----------
+    The model of Maloney, Roberts and Sully, arXiv:2210.16859.
+
+    Examples
+    --------
+    >>> from isoloss.theory import power_law
+    >>> found = simulate_random_features(power_law(b=1.5, a=1.5, M=200), 30, 60, ridge=1, draws=5)
+    >>> found.values["test_excess"].shape
+    (5,)
+    """
+    N, T = whole("N", N), whole("T", T)
+    if isinstance(ridge, str):
+        if ridge != "ridgeless":
+            raise InputError(f"ridge = {ridge!r}: write 'ridgeless' or a number to simulate")
+        ridge = 0.0
+    if isinstance(ridge, PerSample):
+        given = as_amounts("ridge", ridge.s) * N * T
+    else:
+        given = as_amounts("ridge", ridge)
+
+    def learned(squares: Array) -> Array:
+        return squares[:, None] / (squares[:, None] + given.ravel())
+
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, given.shape)
+
+
+def simulate_gradient_flow(
+    spectrum: Spectrum,
+    N: int,
+    T: int,
+    t: Any,
+    *,
+    noise: float = 0.0,
+    draws: int = 20,
+    rng: Rng = 0,
+    on_step: OnStep | None = None,
+) -> Simulated:
+    """Gradient flow of random draws, exact in time by their singular values.
+
+    Parameters and results as in `simulate_random_features`, with times in place of ridges.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    References
+    ----------
+    The model of Bordelon, Atanasov and Pehlevan, arXiv:2402.01092.
+
+    Examples
+    --------
+    >>> from isoloss.theory import power_law
+    >>> spectrum = power_law(b=1.5, a=1.5, M=200)
+    >>> simulate_gradient_flow(spectrum, 30, 60, [1, 10], draws=5).mean("train").shape
+    (2,)
+    """
+    N, T = whole("N", N), whole("T", T)
+    times = as_amounts("t", t, infinite=True)
+
+    def learned(squares: Array) -> Array:
+        return -np.expm1(-squares[:, None] / (N * T) * times.ravel())
+
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape)
+
+
+def simulate_gradient_descent(
+    spectrum: Spectrum,
+    N: int,
+    T: int,
+    steps: Any,
+    *,
+    eta: float,
+    noise: float = 0.0,
+    draws: int = 20,
+    rng: Rng = 0,
+    on_step: OnStep | None = None,
+) -> Simulated:
+    """Gradient descent of random draws, all steps at once by their singular values.
+
+    Parameters and results as in `simulate_random_features`, with steps in place of ridges.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    References
+    ----------
+    The model of Bordelon, Atanasov and Pehlevan, arXiv:2402.01092.
+
+    Examples
+    --------
+    >>> from isoloss.theory import power_law
+    >>> spectrum = power_law(b=1.5, a=1.5, M=200)
+    >>> found = simulate_gradient_descent(spectrum, 30, 60, 10, eta=0.3, draws=5)
+    >>> found.draws
+    5
+    """
+    N, T, eta = whole("N", N), whole("T", T), as_above_zero("eta", eta)
+    counts = as_whole("steps", steps)
+
+    def learned(squares: Array) -> Array:
+        return np.asarray(1 - (1 - eta * squares[:, None] / (N * T)) ** counts.ravel())
+
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape)
+
+
+def simulate_sgd(
+    spectrum: Spectrum,
+    N: int,
+    steps: Any,
+    *,
+    lr: float,
+    batch: int = 1,
+    noise: float = 0.0,
+    draws: int = 20,
+    samples: bool = False,
+    rng: Rng = 0,
+    on_step: OnStep | None = None,
+) -> Simulated:
+    """One-pass SGD on random draws of the features.
+
+    The mean over samples is exact for each draw: squared errors along the eigenvectors of the
+    features' covariance obey a linear recursion. With ``samples`` each draw is one run of SGD on
+    fresh samples instead, whose heavy tails need many draws once ``lr`` times the trace passes 0.3.
+
+    Parameters and results as in `simulate_random_features`; the quantity is ``risk``. Takes as many
+    steps as the largest asked for.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    References
+    ----------
+    Paquette, Paquette, Xiao and Pennington, arXiv:2405.15074.
+
+    Examples
+    --------
+    >>> from isoloss.theory import sgd_spectrum
+    >>> spectrum = sgd_spectrum(alpha=0.8, beta=0.6, M=200)
+    >>> simulate_sgd(spectrum, 50, [0, 10], lr=0.1, draws=3).mean("risk").shape
+    (2,)
+    """
+    N, batch = whole("N", N), whole("batch", batch)
+    lr, noise = as_above_zero("lr", lr), float(as_noise(noise))
+    counts = as_whole("steps", steps)
+    flat = counts.ravel().astype(np.int64)
+    wanted, back = np.unique(flat, return_inverse=True)
+    rows = []
+    for i, stream in enumerate(streams(rng, draws)):
+        x, error, rest = _directions(spectrum, N, stream)
+        run = _run if samples else _recursion
+        risk = run(x, error, rest, wanted, lr, batch, noise + spectrum.v0, stream)
+        rows.append(risk[back] + spectrum.v0)
+        if on_step:
+            on_step(f"draw {i + 1} of {draws}")
+    return Simulated(values={"risk": np.array(rows).reshape(-1, *counts.shape)})
+
+
+def _simulate(
+    spectrum: Spectrum, N: int, T: int, noise: float, draws: int, rng: Rng,
+    on_step: OnStep | None, learned: Any, shape: tuple[int, ...],
+) -> Simulated:  # fmt: skip
+    noise = float(as_noise(noise))
+    test, train = [], []
+    for i, stream in enumerate(streams(rng, draws)):
+        system = draw_system(spectrum, N, T, noise, stream)
+        one, other = system.losses(learned(system.sigma**2), spectrum.v0)
+        test.append(one)
+        train.append(other)
+        if on_step:
+            on_step(f"draw {i + 1} of {draws}")
+    return Simulated(
+        values={
+            "test_excess": np.array(test).reshape(-1, *shape),
+            "train": np.array(train).reshape(-1, *shape),
+        }
+    )
+
+
+def _directions(spectrum: Spectrum, N: int, rng: np.random.Generator) -> tuple[Array, Array, float]:
+    """Eigenvalues of the features' covariance, errors at the start along them, and the rest."""
+    G, h, power = np.zeros((N, N)), np.zeros(N), 0.0
+    for lam, v2 in spectrum.blocks(max(1, (1 << 23) // N)):
+        W = rng.standard_normal((N, lam.size)) * np.sqrt(lam / N)
+        target = np.sqrt(v2) * rng.choice([-1.0, 1.0], lam.size)
+        G += W @ W.T
+        h += W @ target
+        power += float(v2.sum())
+    values, vectors = np.linalg.eigh(G)
+    keep = values > 1e-13 * values[-1]
+    x = values[keep]
+    error = (vectors[:, keep].T @ h) / x
+    return x, error, max(power - float(x @ error**2), 0.0)
+
+
+def _recursion(
+    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    """Mean risk at each step asked for (rising)."""
+    phi = 1 - 2 * lr * batch * x + lr**2 * batch * (batch + 1) * x**2
+    kick, rho = lr**2 * batch * x, error**2
+    risk, now = np.empty(steps.size), 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i, step in enumerate(steps):
+            for _ in range(int(step) - now):
+                rho = phi * rho + kick * (rest + x @ rho + noise)
+            now = int(step)
+            risk[i] = rest + x @ rho
+    return risk
+
+
+def _run(
+    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    """Risk of one run of SGD on samples of features and targets."""
+    root, left = np.sqrt(x), error.copy()
+    risk, now = np.empty(steps.size), 0
+    for i, step in enumerate(steps):
+        for _ in range(int(step) - now):
+            features = rng.standard_normal((batch, x.size)) * root
+            miss = features @ left + np.sqrt(rest + noise) * rng.standard_normal(batch)
+            left = left - lr * miss @ features
+        now = int(step)
+        risk[i] = rest + x @ left**2
+    return risk
