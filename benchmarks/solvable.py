@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 import isoloss
 from isoloss._core.threads import one_thread
-from isoloss.fit.lawset import default_laws
+from isoloss.fit.procedure import default_laws
 from isoloss.runs import Runs
 from isoloss.study.pipeline import hold_out
 

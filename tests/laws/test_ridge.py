@@ -13,6 +13,7 @@ from isoloss.laws.calculus import derivative
 from isoloss.laws.expression import parameter, parse
 from isoloss.laws.ridge import LEAST, best_kappa, rank
 from isoloss.laws.tape import evaluate
+from isoloss.theory import optimal_ridge, power_law
 
 NAMES = ("n", "d", "alpha", "noise")
 FINITE = {"E": 0.0, "A": 1.0, "alpha": 0.6, "rho": 1.0, "M": 1e6, "noise": 0.3}
@@ -150,3 +151,18 @@ def test_the_formula_reads_in_any_law() -> None:
     assert derivative(node, parameter("A")) is parse(
         "best_ridge(N**-1, x, 0.5, 0)", axes=["N", "x"]
     )
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_against_the_theory_of_discrete_spectra(noise: float) -> None:
+    alpha, count = 0.7, 2e5
+    n, t = np.array([2e3, 2e4, 9e4, 3e5]), np.array([5e3, 4e3, 2e5, 9e5])
+    height = (np.pi / (1 + alpha) / np.sin(np.pi / (1 + alpha))) ** (1 + alpha)
+    # The theory's iid targets have weights of variance 1/M.
+    unit = height * (count + 0.5) ** -alpha / count
+    spectrum = power_law(b=1 + alpha, M=count, iid=True)
+    expected = optimal_ridge(spectrum, n, t, noise=noise * unit).test_excess
+    theta = {"E": 0.0, "A": height / count, "alpha": alpha, "rho": 1.0}
+    theta |= {"M": count + 0.5, "noise": noise}
+    found = get_law("random_features_finite")(theta, {"N": n + 0.5, "D": t + 0.5})
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-12 * unit)
