@@ -69,7 +69,7 @@ def grids(M: int) -> None:
             worst = max(worst, abs(other / float(found.test_excess[i, j]) - 1))
         # Points at N = T without a ridge are infinite and cost the peer nothing.
         done = sum(i != j or ridge != "ridgeless" for i, j in picks)
-        peer = (time.process_time() - start) / max(done, 1) * GRID.size**2
+        peer = (time.process_time() - start) / max(done, 1) * GRID.size**2 if picks else 0.0
         said = f"largest difference {worst:.0e}" if picks else "peer left out"
         line(f"M = {M:.0e}, 100 x 100, {name}", seconds, peer, said)
 

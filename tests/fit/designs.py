@@ -27,6 +27,15 @@ JOINT: dict[str, dict[str, float]] = {
         "p": 0.1,
         "P": -0.6,
     },
+    "random_features": {"E": 1.6, "A": 420.0, "alpha": 0.33, "rho": 15.0},
+    "random_features_finite": {
+        "E": 1.6,
+        "A": 420.0,
+        "alpha": 0.33,
+        "rho": 15.0,
+        "M": 2e10,
+        "noise": 0.4,
+    },
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
 }

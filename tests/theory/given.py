@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from isoloss.theory import Spectrum, from_modes, power_law
@@ -15,6 +17,9 @@ GOLDEN: dict[str, Any] = tomllib.loads(
 )
 EXACT = 6e-7
 """Half a unit of the seventh digit, the last one printed."""
+
+near = partial(pytest.approx, rel=1e-6, abs=0.0)
+"""Relative closeness alone: losses may be far below the default absolute tolerance."""
 
 
 def spectrum_of(name: str) -> Spectrum:

@@ -19,6 +19,7 @@ from isoloss.theory import (
     spectral_constant,
 )
 from isoloss.theory.moments import moments
+from theory.given import near
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -33,7 +34,7 @@ def test_the_variance_limited_coefficient_is_exact(alpha, log_P, ratio):
         both, one = (
             float(random_features(spectrum, *(p[::-1] if swap else p)).test_excess) for p in pair
         )
-        assert both - one == pytest.approx(one * P / (D - P), rel=1e-9)
+        assert both - one == near(one * P / (D - P), rel=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5])
@@ -43,11 +44,11 @@ def test_the_replica_form_of_one_resource(alpha):
     D, lam = 50.0, np.arange(1, 2001.0) ** -(1 + alpha)
     kappa = float(solve_kappa(from_modes(lam, lam / lam.size), math.inf, D).kappa)
     kB = D * kappa
-    assert np.sum(kB * lam / (kB + D * lam)) == pytest.approx(kB, rel=1e-12)
+    assert np.sum(kB * lam / (kB + D * lam)) == near(kB, rel=1e-12)
     g = np.sum(D * lam**2 / (kB + D * lam) ** 2)
     loss = kB**2 / (1 - g) * np.sum(lam / lam.size / (kB + D * lam) ** 2)
     exact = random_features(from_modes(lam, lam / lam.size), math.inf, D).test_excess
-    assert loss == pytest.approx(float(exact), rel=1e-11)
+    assert loss == near(float(exact), rel=1e-11)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.5, 1.0, 2.0])
@@ -58,9 +59,9 @@ def test_the_prefactor_of_the_resolution_limited_law(alpha):
     C = spectral_constant(1 + alpha)
     loss = float(random_features(power_law(b=1 + alpha, M=M, iid=True), math.inf, D).test_excess)
     law = C ** (1 + alpha) * D * (D + 0.5) ** -(1 + alpha) / M
-    assert loss == pytest.approx(law, rel=2e-3 if alpha < 0.4 else 1e-5)
+    assert loss == near(law, rel=2e-3 if alpha < 0.4 else 1e-5)
     factor = {0.3: 1.61, 0.5: 1.88, 1.0: 2.47, 2.0: 3.54}[alpha]
-    assert alpha * C ** (1 + alpha) == pytest.approx(factor, abs=6e-3)
+    assert alpha * C ** (1 + alpha) == near(factor, abs=6e-3)
 
 
 def test_the_large_exponent_limit_in_print_is_upside_down():
@@ -72,8 +73,8 @@ def test_the_large_exponent_limit_in_print_is_upside_down():
     loss = M * float(random_features(spectrum, math.inf, D).test_excess)
     printed = alpha * D**-alpha
     beyond = float(np.sum(np.arange(D + 1, M + 1) ** -(1 + alpha)))
-    assert beyond == pytest.approx(D**-alpha / alpha, rel=0.05)
-    assert loss / D**-alpha == pytest.approx(spectral_constant(1 + alpha) ** (1 + alpha), rel=0.05)
+    assert beyond == near(D**-alpha / alpha, rel=0.05)
+    assert loss / D**-alpha == near(spectral_constant(1 + alpha) ** (1 + alpha), rel=0.05)
     assert loss / D**-alpha < 1.3
     assert printed / D**-alpha == 8
 
@@ -87,7 +88,7 @@ def test_degrees_of_freedom_of_finitely_many_modes(alpha, kappa, error):
     slope = -kappa * (1 + alpha) * M**alpha * f**2
     closed = M * hyp2f1(1, p, 1 + p, -kappa * M ** (1 + alpha)) - (1 - f) / 2 + slope / 12
     z = float(moments(power_law(b=1 + alpha, M=M, iid=True), np.array([kappa])).z[0])
-    assert z == pytest.approx(closed, abs=max(error, kappa))
+    assert z == near(closed, abs=max(error, kappa))
 
 
 def test_a_tail_is_the_limit_of_many_small_modes():
@@ -99,15 +100,15 @@ def test_a_tail_is_the_limit_of_many_small_modes():
         one, other = (
             random_features(s, N, T, ridge=ridge, noise=0.1).test_excess for s in (tail, many)
         )
-        assert float(one) == pytest.approx(float(other), rel=1e-6)
+        assert float(one) == near(float(other), rel=1e-6)
     for shared in ("both", "data", "features", "nothing"):
         flows = [
             gradient_flow(s, 2.0, 5.0, [0.5, 20.0], noise=0.1, shared=shared).test_excess
             for s in (tail, many)
         ]
-        assert flows[0] == pytest.approx(flows[1], rel=1e-6)
+        assert flows[0] == near(flows[1], rel=1e-6)
     steps = [one_pass_sgd(s, 2.0, [3, 90], lr=0.1, noise=0.1).risk for s in (tail, many)]
-    assert steps[0] == pytest.approx(steps[1], rel=1e-6)
+    assert steps[0] == near(steps[1], rel=1e-6)
 
 
 def test_one_resource_fixed_gives_a_plateau():
@@ -116,7 +117,7 @@ def test_one_resource_fixed_gives_a_plateau():
     loss = random_features(spectrum, 300, T, ridge="optimal", noise=0.01).test_excess
     floor = float(random_features(spectrum, 300, math.inf, ridge="optimal").test_excess)
     assert (np.diff(loss) < 0).all()
-    assert loss[-1] == pytest.approx(floor, rel=1e-4)
+    assert loss[-1] == near(floor, rel=1e-4)
 
 
 @pytest.mark.slow

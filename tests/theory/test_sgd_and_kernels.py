@@ -23,7 +23,7 @@ from isoloss.theory import (
 from isoloss.theory.activations import hermite_coefficients
 from isoloss.theory.nonlinear import largest_products
 from isoloss.theory.sgd import _Model
-from theory.given import EXACT, GOLDEN, noises, sizes, spectra, spectrum_of
+from theory.given import EXACT, GOLDEN, near, noises, sizes, spectra, spectrum_of
 
 
 def test_reference_numbers_of_sgd():
@@ -31,7 +31,7 @@ def test_reference_numbers_of_sgd():
     at = case["at"]
     spectrum = sgd_spectrum(alpha=at["alpha"], beta=at["beta"], M=at["M"])
     found = one_pass_sgd(spectrum, at["N"], case["steps"], lr=at["lr"], batch=at["batch"])
-    assert found.risk == pytest.approx(np.array(case["risk"]), rel=EXACT)
+    assert found.risk == near(np.array(case["risk"]), rel=EXACT)
     assert found.stable
 
 
@@ -50,7 +50,7 @@ def test_the_generating_function_is_the_volterra_sum(setting):
     model = _Model(sgd_spectrum(alpha=alpha, beta=beta, M=M), N, lr, batch, noise)
     by_sum = model.volterra(300)
     for k in (20, 65, 128, 300):
-        assert model.at(k) == pytest.approx(by_sum[k], rel=1e-9)
+        assert model.at(k) == near(by_sum[k], rel=1e-9)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -58,8 +58,8 @@ def test_long_training_reaches_the_limit(setting):
     alpha, beta, M, N, lr, batch, noise = setting
     spectrum = sgd_spectrum(alpha=alpha, beta=beta, M=M)
     found = one_pass_sgd(spectrum, N, [0, 10**12], lr=lr, batch=batch, noise=noise)
-    assert found.risk[0] == pytest.approx(spectrum.power, rel=1e-11)
-    assert found.risk[1] == pytest.approx(found.risk_limit, rel=1e-5)
+    assert found.risk[0] == near(spectrum.power, rel=1e-11)
+    assert found.risk[1] == near(found.risk_limit, rel=1e-5)
     assert math.isinf(found.risk_limit) == (found.kernel_mass >= 1) == (not found.stable)
 
 
@@ -75,10 +75,10 @@ def test_modes_alone_obey_their_own_recursion():
     found = one_pass_sgd(
         from_modes(lam, v2, v0=v0), math.inf, [1, 5, 40, 80, 99], lr=lr, batch=batch, noise=noise
     )
-    assert found.risk == pytest.approx(np.array(risk)[[1, 5, 40, 80, 99]] + v0, rel=1e-9)
+    assert found.risk == near(np.array(risk)[[1, 5, 40, 80, 99]] + v0, rel=1e-9)
     phi = 1 - 2 * lr * batch * lam + lr**2 * batch * (batch + 1) * lam**2
     mass = lr**2 * batch * float(np.sum(lam**2 / (1 - phi)))
-    assert found.kernel_mass == pytest.approx(mass, rel=1e-10)
+    assert found.kernel_mass == near(mass, rel=1e-10)
 
 
 def test_terms_are_the_leading_parts_of_the_risk():
@@ -89,7 +89,7 @@ def test_terms_are_the_leading_parts_of_the_risk():
     found = one_pass_sgd(spectrum, N, [steps], lr=lr)
     mass = found.kernel_mass
     # Small steps: the kernel adds a share of about its mass, from times before.
-    assert float(found.risk[0]) == pytest.approx(terms.F_pp, rel=3 * mass + 2e-2)
+    assert float(found.risk[0]) == near(terms.F_pp, rel=3 * mass + 2e-2)
     assert terms.F_ac < 1e-3 * terms.F_pp
 
 
@@ -105,21 +105,21 @@ TABLE = [
 def test_phases(name, alpha, beta, x, y):
     found = sgd_phase(alpha, beta)
     assert found.phase == name
-    assert (found.x, found.y) == pytest.approx((x, y), rel=1e-9)
+    assert (found.x, found.y) == near((x, y), rel=1e-9)
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.05, 2.0), st.floats(0.05, 2.0))
 def test_exponents_do_not_jump_at_borders(alpha, beta):
     for a, b in ((0.5, beta), (alpha, 0.5), (alpha, alpha), (0.25, beta), (1 - 0.5**0.5, beta)):
-        near = (1 - 1e-9, 1 + 1e-9)
-        sides = [sgd_phase(a * da, b * db) for da in near for db in near]
+        beside = (1 - 1e-9, 1 + 1e-9)
+        sides = [sgd_phase(a * da, b * db) for da in beside for db in beside]
         names = {s.phase for s in sides}
         for side in sides[1:] if "none" not in names else []:
-            assert side.y == pytest.approx(sides[0].y, abs=1e-6)
+            assert side.y == near(sides[0].y, abs=1e-6)
             # Between IVa and IVb two different sizes are equally good.
             if names != {"IVa", "IVb"}:
-                assert side.x == pytest.approx(sides[0].x, abs=1e-6)
+                assert side.x == near(sides[0].x, abs=1e-6)
 
 
 def test_no_learning_below_the_border():
@@ -137,7 +137,7 @@ def test_compute_optimal_risk_of_phase_two_follows_its_exponents():
     for f in (1e9, 1e11):
         N = np.geomspace(0.05, 20, 25) * f**law.x
         best.append(min(float(one_pass_sgd(spectrum, n, round(f / n), lr=0.1).risk) for n in N))
-    assert math.log(best[1] / best[0]) / math.log(100) == pytest.approx(-law.y, abs=0.03)
+    assert math.log(best[1] / best[0]) / math.log(100) == near(-law.y, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_reference_numbers_of_kernel_regression():
         spectrum_of("kernel"), at["T"], ridge=PerSample(at["ridge"]), noise=at["noise"]
     )
     for key, value in case["value"].items():
-        assert float(getattr(found, key)) == pytest.approx(value, rel=EXACT), key
+        assert float(getattr(found, key)) == near(value, rel=EXACT), key
     train = (found.ridge / (found.T * found.kappa)) ** 2 * (found.test_excess + at["noise"])
-    assert float(found.train) == pytest.approx(float(train), rel=1e-12)
+    assert float(found.train) == near(float(train), rel=1e-12)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -170,11 +170,11 @@ def test_reference_numbers_of_kernel_regression():
 def test_what_is_learned_is_conserved(spectrum, T, ridge, noise):
     found = kernel_regression(spectrum, T, ridge=ridge, noise=noise)
     learned = float(found.learnability @ spectrum.multiplicity)
-    assert learned + ridge / float(found.kappa) == pytest.approx(T, rel=1e-9)
+    assert learned + ridge / float(found.kappa) == near(T, rel=1e-9)
     left = float(spectrum.multiplicity @ (spectrum.v2 * (1 - found.learnability) ** 2))
     total = float(found.overfitting) * (left + noise)
     # 1 - learnability and T - q lose digits where nearly all is learned.
-    assert float(found.test_excess) + noise == pytest.approx(total, rel=1e-5, abs=1e-12)
+    assert float(found.test_excess) + noise == near(total, rel=1e-5, abs=1e-12)
 
 
 def test_reference_numbers_of_relu_features():
@@ -184,7 +184,7 @@ def test_reference_numbers_of_relu_features():
     spectrum = gaussian_equivalent(latents, "relu", nonlinear_power=0.1)
     found = random_features(spectrum, **case["at"])
     for key, value in case["value"].items():
-        assert float(getattr(found, key)) == pytest.approx(value, rel=EXACT), key
+        assert float(getattr(found, key)) == near(value, rel=EXACT), key
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_reference_numbers_of_relu_features():
 )  # fmt: skip
 def test_gaussian_means_of_activations(name, linear, rest):
     c, square = hermite_coefficients(name, 1)
-    assert c[1] ** 2 == pytest.approx(linear, abs=1e-12)
-    assert square - c[0] ** 2 - c[1] ** 2 == pytest.approx(rest, abs=1e-12)
+    assert c[1] ** 2 == near(linear, abs=1e-12)
+    assert square - c[0] ** 2 - c[1] ** 2 == near(rest, abs=1e-12)
 
 
 def test_a_function_is_an_activation_and_bad_ones_are_refused():
@@ -206,7 +206,7 @@ def test_a_function_is_an_activation_and_bad_ones_are_refused():
     nodes, weight = np.polynomial.hermite_e.hermegauss(150)
     weight = weight / weight.sum()
     slope = float(weight @ (nodes * np.tanh(nodes)))
-    assert ours.trace - ours.tail == pytest.approx(slope**2, rel=1e-9)
+    assert ours.trace - ours.tail == near(slope**2, rel=1e-9)
     for bad, piece in (("gelu", "relu"), (lambda g: g[:1], "one finite"), (np.cos, "no linear")):
         with pytest.raises(InputError, match=piece):
             gaussian_equivalent(latents, bad)
@@ -229,7 +229,7 @@ def test_the_spectrum_of_a_sphere_is_its_kernels():
     odd = spectrum.lam.size
     trace = spectrum.lam * spectrum.multiplicity
     sampled = f[0] @ f.T / w.shape[0]
-    assert sampled == pytest.approx(
+    assert sampled == near(
         sum(c * polynomials[2 * k + 1] for k, c in enumerate(trace[:odd])), abs=5e-3
     )
     assert sphere_spectrum(10, "relu", [0, 0, 0, 1.0]).v0 == 1.0
@@ -251,17 +251,17 @@ def test_products_of_modes_are_all_there():
         (a * b * c for i, a in enumerate(lam) for j, b in enumerate(lam[i:], i) for c in lam[j:]),
         reverse=True,
     )
-    assert largest_products(lam, 3, 10**6) == pytest.approx(np.array(every))
+    assert largest_products(lam, 3, 10**6) == near(np.array(every))
     some = largest_products(lam, 3, 50)
     assert 50 <= some.size < 60
-    assert some == pytest.approx(np.array(every[: some.size]))
+    assert some == near(np.array(every[: some.size]))
 
 
 def test_products_have_the_exponent_of_their_factors_up_to_logarithms():
     logs = np.log(largest_products(np.arange(1, 61.0) ** -1.5, 3, 10**6))
     for first, last, expected in ((60, 300, -1.28), (300, 2000, -1.50)):
         slope = (logs[last - 1] - logs[first - 1]) / math.log(last / first)
-        assert slope == pytest.approx(expected, abs=0.04)
+        assert slope == near(expected, abs=0.04)
 
 
 def test_nonlinear_features_go_on_past_the_last_latent():
@@ -270,8 +270,8 @@ def test_nonlinear_features_go_on_past_the_last_latent():
     assert spectrum.size > 1500
     # The norm of the latents is taken as constant, which it is not quite.
     c, square = hermite_coefficients("relu", 0)
-    assert spectrum.trace == pytest.approx(square - c[0] ** 2, rel=0.05)
-    assert spectrum.power == pytest.approx(latents.power, rel=1e-12)
+    assert spectrum.trace == near(square - c[0] ** 2, rel=0.05)
+    assert spectrum.power == near(latents.power, rel=1e-12)
 
 
 def test_bad_spheres_are_refused():

@@ -28,6 +28,8 @@ from isoloss.theory import (
     transfer,
 )
 from isoloss.theory.draw import draw_system
+from isoloss.theory.simulate import _recursion, _run
+from theory.given import near
 
 SMALL = [
     ({"b": 2, "M": 600, "iid": True}, 60, 120, [0.5, 5.0], 0.0),
@@ -62,6 +64,18 @@ def test_one_pass_sgd(lr, batch, samples):
         samples=samples,
     )  # fmt: skip
     assert found.worst < 4, found.summary()
+
+
+def test_the_mean_over_samples_is_that_of_runs():
+    x, error, rest = np.array([1.0, 0.4, 0.1]), np.array([0.3, -0.5, 1.0]), 0.2
+    setting = (np.array([0, 2]), 0.25, 3, 0.3)
+    rng = np.random.default_rng(3)
+    exact = _recursion(x, error, rest, *setting, rng)
+    runs = np.array([_run(x, error, rest, *setting, rng) for _ in range(4000)])
+    assert runs[0, 0] == near(exact[0], rel=1e-12)
+    sem = runs[:, 1].std(ddof=1) / math.sqrt(len(runs))
+    assert abs(runs[:, 1].mean() - exact[1]) < 4 * sem
+    assert sem < 0.02 * exact[1]
 
 
 def test_a_wrong_theory_is_found_out():
@@ -149,7 +163,7 @@ def test_gaussian_equivalence_of_tanh_features():
         target, N, T, ridge, noise, M, 12,
     )  # fmt: skip
     # The equivalence itself is off by a percent or two at this size.
-    assert np.mean(found) == pytest.approx(
+    assert np.mean(found) == near(
         exact, abs=4 * np.std(found, ddof=1) / math.sqrt(12) + 0.02 * exact
     )
 
@@ -178,7 +192,7 @@ def test_sphere_features():
     found = nonlinear_loss(
         np.random.default_rng(8), features, ball, target, N, T, ridge, noise, d, 16
     )
-    assert np.mean(found) == pytest.approx(
+    assert np.mean(found) == near(
         exact, abs=4 * np.std(found, ddof=1) / math.sqrt(16) + 0.03 * exact
     )
 
@@ -205,8 +219,8 @@ def test_draws_do_not_depend_on_how_many_there_are_and_blocks_do_not_change_loss
     theta = np.linalg.solve(F.T @ F + np.eye(20), F.T @ y)
     learned = system.sigma[:, None] ** 2 / (system.sigma[:, None] ** 2 + 1)
     test, train = system.losses(learned, 0.0)
-    assert test[0] == pytest.approx(float(lam @ (w - U.T @ theta) ** 2), rel=1e-9)
-    assert train[0] == pytest.approx(np.mean((y - F @ theta) ** 2), rel=1e-9)
+    assert test[0] == near(float(lam @ (w - U.T @ theta) ** 2), rel=1e-9)
+    assert train[0] == near(np.mean((y - F @ theta) ** 2), rel=1e-9)
 
 
 def test_progress_is_told_and_bad_requests_are_refused():

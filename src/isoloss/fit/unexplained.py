@@ -22,7 +22,8 @@ _NORMAL = 1.4826
 def unexplained(fits: Sequence[Fit], weights: Array) -> npt.NDArray[np.bool_]:
     r"""Find runs that every law with a weight puts more than ten times its noise away, (n,).
 
-    The noise of a law is 1.4826 times the median absolute log residual. Normal noise puts a run
+    The noise of a law is 1.4826 times the median absolute log residual, each times the root of its
+    weight: a fit that leans on the largest runs may miss small ones. Normal noise puts a run
     that far away once in :math:`10^{23}`, so it is a mistake in the table, a run that failed, or
     lies where the laws do not hold (almost no data for its size, say); what the others say far from
     there is better said without it. None where more than a twentieth of the runs would be: then
@@ -53,9 +54,9 @@ def unexplained(fits: Sequence[Fit], weights: Array) -> npt.NDArray[np.bool_]:
     far = np.ones(len(fits[0].residuals), dtype=bool)
     for f, weight in zip(fits, weights, strict=True):
         if weight > 0:
-            used = np.abs(f.residuals[f.weights > 0])
-            noise = max(_NORMAL * float(np.median(used)), LEAST_NOISE)
-            far &= (np.abs(f.residuals) > FAR * noise) & (f.weights > 0)
+            size = np.abs(f.residuals) * np.sqrt(f.weights)
+            noise = max(_NORMAL * float(np.median(size[f.weights > 0])), LEAST_NOISE)
+            far &= size > FAR * noise
     most = max(1, int(MOST_SHARE * len(far)))
     return far if far.sum() <= most else np.zeros_like(far)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
+from isoloss.laws import ridge
 from isoloss.laws.expression import (
     MINUS_ONE,
     ONE,
@@ -129,6 +130,12 @@ def _rule(n: Node, d: list[Node]) -> Node:
             return mul(slope, add(d[0], mul(call("log_logistic", mul(MINUS_ONE, n)), d[1])))
         case "log_logistic":
             return mul(call("logistic", mul(MINUS_ONE, a)), d[0])
+        case "stationary":
+            return ridge.slope_of_excess(n, d)
+        case "best_kappa":
+            return ridge.slope_of_kappa(n, d)
+        case "rank0" | "rank1" | "rank2":
+            return ridge.slope_of_rank(n, d)
     raise LawError(f"no derivative is known for {n.op!r}")
 
 

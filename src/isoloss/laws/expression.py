@@ -20,7 +20,7 @@ MAX_DEPTH = 60
 FUNCTIONS = (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "abs", "erf"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
-    *("min", "max", "saturate"),
+    *("min", "max", "saturate", "best_ridge"),
 )
 ALIASES = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
 
@@ -31,8 +31,9 @@ class Node:
 
     ``op`` is ``const``, ``axis``, ``parameter``, ``add``, ``mul``, ``pow`` (constant exponent),
     ``less`` (1 where the first is smaller), ``logistic``, ``log_odds`` (the logistic of which is
-    what ``saturate`` means) or one of `FUNCTIONS` but ``saturate``, ``sqrt``, ``abs``, ``log2``
-    and ``log10``, which are made of the others.
+    what ``saturate`` means), ``rank0`` to ``rank3``, ``best_kappa`` and ``stationary`` (of which
+    `isoloss.laws.ridge` makes ``best_ridge``) or one of `FUNCTIONS` but ``saturate``,
+    ``best_ridge``, ``sqrt``, ``abs``, ``log2`` and ``log10``, which are made of the others.
     """
 
     op: str
@@ -202,6 +203,10 @@ def call(name: str, *args: Node) -> Node:
         return power(args[0], const(0.5))
     if name == "saturate":
         return _node("logistic", _node("log_odds", *args))
+    if name == "best_ridge":
+        from isoloss.laws.ridge import excess
+
+        return excess(*args)
     if name == "abs":
         return _node("max", args[0], mul(MINUS_ONE, args[0]))
     if name in ("log2", "log10"):
@@ -256,7 +261,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<op>\*\*|[-+*/^(),]))"
 )
-_ARITY = {name: 2 if name in ("min", "max", "saturate") else 1 for name in (*FUNCTIONS, *ALIASES)}
+_ARITY = dict.fromkeys((*FUNCTIONS, *ALIASES), 1)
+_ARITY |= {"min": 2, "max": 2, "saturate": 2, "best_ridge": 4}
 
 
 class _Parser:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss.laws.expression import Node, topological
+from isoloss.laws.ridge import ORDERS, best_kappa, rank
 
 _UNARY: dict[str, np.ufunc] = {
     "exp": np.exp,
@@ -141,7 +143,8 @@ _SPECIAL = {
     "logistic": _filled(logistic),
     "log_logistic": _filled(log_logistic),
     "log_odds": _filled(log_odds),
-}
+    "best_kappa": _filled(best_kappa),
+} | {f"rank{m}": _filled(partial(rank, order=m)) for m in range(ORDERS)}
 _POWERS: dict[float, np.ufunc] = {-1.0: np.reciprocal, 2.0: np.square, 0.5: np.sqrt}
 
 
@@ -152,6 +155,9 @@ def _function(node: Node) -> tuple[Callable[..., Any], tuple[Node, ...]]:
         return _POWERS[float(node.args[1].value or 0.0)], node.args[:1]
     if op == "pow":
         return np.power, node.args
+    if op == "stationary":
+        # The rest of its arguments is for its derivatives.
+        return np.positive, node.args[:1]
     if op == "mul" and node.args[0].value == -1.0:
         return np.negative, node.args[1:]
     return (_BINARY.get(op) or _UNARY.get(op) or _SPECIAL[op]), node.args
@@ -326,9 +332,6 @@ class BoundTape:
             values[i] = function(*[values[a] for a in args])
         for function, i, args, register, position in tape.of_both:
             target = scratch[register] if position < 0 else outs[position]
-            if len(args) == 1:
-                values[i] = function(values[args[0]], out=target)
-            else:
-                values[i] = function(values[args[0]], values[args[1]], out=target)
+            values[i] = function(*[values[a] for a in args], out=target)
         for position, i in tape.copied:
             outs[position][...] = values[i]

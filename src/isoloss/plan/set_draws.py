@@ -54,10 +54,12 @@ def draw_optima(
         if least is not None:
             # Where the data bind, no smaller size can spend the budget.
             log_N = np.maximum(log_N, least)
-        N = np.exp(log_N)
-        budgets = np.broadcast_to(C, N.shape)
+        # What is hardly determined may drift beyond all numbers: an open interval, no mistake.
+        with np.errstate(over="ignore", divide="ignore"):
+            N = np.exp(log_N)
+            D = tokens(problem.cost, N, np.broadcast_to(C, N.shape), problem.max_D)
         parts["N_opt"].append(N)
-        parts["D_opt"].append(tokens(problem.cost, N, budgets, problem.max_D))
+        parts["D_opt"].append(D)
         parts["weights"].append(np.full(len(N), w / len(N)))
     if not parts["weights"]:
         raise FitError(

@@ -1,0 +1,124 @@
+"""Laws that are exact solutions of a model: regression on random features at the best ridge.
+
+Targets are linear in latent features whose variances fall as a power of their rank. A model sees N
+random mixtures of them and D examples, and is fitted by ridge regression at the ridge that is best
+for each pair; see Maloney, Roberts and Sully 2022, arXiv:2210.16859. What is free in a fit is what
+a real network does not share with that model: the unit of loss, the floor, how steeply the spectrum
+falls, and how many examples count as much as one feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from isoloss.laws.law import Law, Parameter
+
+
+def _shared() -> tuple[Parameter, ...]:
+    return (
+        Parameter(name="E", start=(0.1, 1.0), unit="L", meaning="irreducible loss"),
+        Parameter(name="A", unit="L*N**alpha", meaning="amplitude of model size"),
+        Parameter(
+            name="alpha", start=(0.08, 1.2), upper=20.0, meaning="exponent of size and of data"
+        ),
+        Parameter(
+            name="rho",
+            unit="D/N",
+            start=(1e-2, 1e2),
+            meaning="examples that count as one parameter",
+        ),
+    )
+
+
+def random_features() -> Law:
+    r"""Random features at the best ridge, in the limit of infinitely many latent ones.
+
+    With :math:`n = 1/N`, :math:`d = \rho/D` and spectrum :math:`i^{-(1+\alpha)}`
+
+    .. math::
+
+        L = E + \frac{A\,w^\alpha}{1 - \frac{\alpha-1}{\alpha+1}\,\frac{nd}{w^2}}, \qquad
+        w = \tfrac12\Bigl(n + d + \sqrt{(n-d)^2 + \tfrac{8\,nd}{\alpha(1+\alpha)}}\Bigr)
+
+    where 1/w is the effective number of features learned. With either resource endless the other
+    follows the power law ``A N^-alpha`` or ``A (rho/D)^alpha``; the two sides may be exchanged; and
+    at alpha = 1 the shortages add, ``A (1/N + rho/D)``. Below it they aggravate each other, above
+    it the larger dominates, with no exponent to say how much. The best split of a product N D is
+    ``D = rho N`` at every budget.
+
+    Notes
+    -----
+    The moments of the spectrum are :math:`z \propto \kappa^{-1/(1+\alpha)}` and
+    :math:`q = z\alpha/(1+\alpha)`, the loss is proportional to
+    :math:`N D \kappa (z - q) / (N D - z^2 - q (N + D - 2 z))`, and it is stationary in the ridge
+    where :math:`\frac{(\alpha+2)(\alpha-1)}{\alpha+1} z^2 - \alpha (N+D) z + \alpha N D = 0`.
+    Written with :math:`w = 1/z` neither the root nor the loss holds a difference of large numbers.
+
+    Examples
+    --------
+    >>> law = random_features()
+    >>> law({"E": 0.0, "A": 5.0, "alpha": 1.0, "rho": 20.0}, {"N": 100.0, "D": 1000.0})
+    array([0.15])
+    """
+    width = "(1/N + rho/D + sqrt((1/N - rho/D)**2 + 8*rho/(N*D)/(alpha*(1 + alpha))))/2"
+    return Law(
+        name="random_features",
+        formula=(f"E + A*({width})**alpha/(1 - (alpha - 1)/(alpha + 1)*rho/(N*D)*({width})**(-2))"),
+        axes=("N", "D"),
+        parameters=_shared(),
+        scaled_axes=("N", "D", "L"),
+        source=(
+            "random-feature model of Maloney et al. 2022, arXiv:2210.16859, infinite latent space, "
+            "no noise, best ridge; closed form derived from its moments"
+        ),
+        description=(
+            "an exact solution with one exponent, whose interaction of the two shortages is no "
+            "free parameter; it advises the same D/N at every budget"
+        ),
+    )
+
+
+def random_features_finite() -> Law:
+    r"""Random features at the best ridge, with a last latent feature and noise on the labels.
+
+    The power law of `random_features` holds while N and D/rho are far below M, the number of
+    latent features in parameters. Beyond it there is nothing left to learn: the loss falls to E,
+    or, with noise on the labels, to what D examples still confuse. ``noise`` is the variance of
+    that noise over the loss that the power law would have at N = M; the floor E holds whatever
+    of it the measured loss shows as well. Only ratios to M occur, so that the size of a feature in
+    parameters, which runs cannot tell from M and A, is no parameter. See `isoloss.laws.ridge` for
+    the equations; ranks are counted as if continuous, which errs by about ``1/N`` of the loss
+    where parameters are features.
+
+    Examples
+    --------
+    >>> law = random_features_finite()
+    >>> theta = {"E": 1.0, "A": 5.0, "alpha": 0.5, "rho": 20.0, "M": 1e8, "noise": 0.0}
+    >>> law(theta, {"N": [1e4, 1e6, 1e8], "D": 1e12}).round(4)
+    array([1.0496, 1.0046, 1.    ])
+    """
+    return Law(
+        name="random_features_finite",
+        formula="E + A*M**-alpha*best_ridge(M/N, rho*M/D, alpha, noise)",
+        axes=("N", "D"),
+        parameters=(
+            *(replace(p, lower=0.02) if p.name == "alpha" else p for p in _shared()),
+            Parameter(
+                name="M", unit="N", start=(1.0, 1e4), meaning="parameters worth all features"
+            ),
+            Parameter(
+                name="noise",
+                start=(1e-3, 10.0),
+                meaning="noise of labels over the power law's loss at N = M",
+            ),
+        ),
+        scaled_axes=("N", "D", "L"),
+        source=(
+            "random-feature model of Maloney et al. 2022, arXiv:2210.16859, finite latent space, "
+            "noise on labels, best ridge"
+        ),
+        description=(
+            "to ask whether runs see the end of a power law; without runs near it, M has no upper "
+            "limit"
+        ),
+    )
