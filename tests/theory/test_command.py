@@ -173,3 +173,10 @@ def test_extreme_values_have_finite_answers_that_sum(words):
     answer = ask("random-features", *words, "--noise", "0.1")
     parts = sum(answer[k] for k in ("bias2", "V_F", "V_D", "V_FD"))
     assert parts == near(answer["test_excess"], rel=1e-9)
+
+
+def test_the_number_of_processes_changes_nothing():
+    words = (*RIDGE, "--N", "20", "--T", "30", "--ridge", "1", "--simulate", "3")
+    one, two = ask(*words), ask(*words, "--jobs", "2")
+    assert two["z"] == pytest.approx(one["z"], rel=1e-9)
+    assert two["simulation"]["draws"] == 3

@@ -5,6 +5,8 @@ fixed. Sizes and draws are such that what finite systems differ by stays below t
 """
 
 import math
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from isoloss.theory import (
     power_law,
     random_features,
     sgd_spectrum,
+    simulate_gradient_descent,
+    simulate_gradient_flow,
     simulate_random_features,
     simulate_sgd,
     sphere_spectrum,
@@ -286,3 +290,20 @@ def test_valley_of_the_optimal_ridge_at_full_size():
     assert found.worst < 4, found.summary()
     # One set of draws: the shape of the valley is known better than its depth.
     assert int(np.argmin(found.mean["test_excess"])) == 2
+
+
+def test_draws_are_the_same_wherever_they_are_made():
+    spectrum = power_law(b=1.5, a=1.5, M=200)
+    calls = [
+        lambda **o: simulate_random_features(spectrum, 20, 40, ridge=[1, 9], draws=3, **o),
+        lambda **o: simulate_gradient_flow(spectrum, 20, 40, [1, 9], draws=3, **o),
+        lambda **o: simulate_gradient_descent(spectrum, 20, 40, [1, 9], eta=0.3, draws=3, **o),
+        lambda **o: simulate_sgd(spectrum, 20, [1, 9], lr=0.1, draws=3, **o),
+    ]
+    said = []
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for call in calls:
+            here, there = call(), call(executor=pool, on_step=said.append)
+            for name, values in here.values.items():
+                np.testing.assert_allclose(there.values[name], values, rtol=1e-12)
+    assert said[:3] == ["draw 1 of 3", "draw 2 of 3", "draw 3 of 3"]

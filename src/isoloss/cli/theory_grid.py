@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -67,6 +68,9 @@ def draw_options(function: Any) -> Any:
         click.option("--plot", type=click.Path(path_type=str), help="Write a picture, SVG."),
         click.option("--seed", type=click.IntRange(0), default=0, help="Of the simulation; 0."),
         click.option(
+            "--jobs", type=click.IntRange(1, 1024), default=1, help="Processes that simulate; 1."
+        ),
+        click.option(
             "--simulate",
             type=click.IntRange(2),
             metavar="K",
@@ -102,6 +106,7 @@ class Grid:
             options = options | {"ridge": ridge}
         self.plot = options.get("plot")
         self.simulate, self.seed = options.get("simulate"), options.get("seed", 0)
+        self.jobs = options.get("jobs", 1)
         self.iid, self.sgd, self.last = options.get("iid", False), sgd, last
         self.names, self.options = names, options
         # The order of the axes is that of the help.
@@ -177,15 +182,16 @@ class Grid:
 
         inner = [k for k in self.axes if k == self.last]
         parts: dict[str, dict[str, list[Any]]] = {}
-        for at in self.points(tuple(inner)):
-            found = drawn(
-                self.spectrum(at), *(at[k] for k in self.names),
-                draws=self.simulate, rng=self.seed, on_step=step,
-            )  # fmt: skip
-            for name in found.theory:
-                for key in ("mean", "sem", "z"):
-                    row = getattr(found, key)[name]
-                    parts.setdefault(name, {}).setdefault(key, []).append(row)
+        with _processes(self.jobs) as executor:
+            for at in self.points(tuple(inner)):
+                found = drawn(
+                    self.spectrum(at), *(at[k] for k in self.names),
+                    draws=self.simulate, rng=self.seed, on_step=step, executor=executor,
+                )  # fmt: skip
+                for name in found.theory:
+                    for key in ("mean", "sem", "z"):
+                        row = getattr(found, key)[name]
+                        parts.setdefault(name, {}).setdefault(key, []).append(row)
         shaped: dict[str, Any] = {
             name: {k: np.array(v).reshape(self.shape).tolist() for k, v in part.items()}
             for name, part in parts.items()
@@ -232,6 +238,27 @@ class Grid:
             "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True))
             for row in (heads, *rows)
         )
+
+
+@contextmanager
+def _processes(jobs: int) -> Iterator[Any]:
+    """Open a pool of processes; none for one job."""
+    if jobs == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    from isoloss.errors import FitError
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise FitError(
+                "WORKER_DIED", "a process that simulated was killed; start again with fewer jobs"
+            ) from error
 
 
 def _cell(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +108,7 @@ class Agreement:
 
 def agree_random_features(
     spectrum: Spectrum, N: int, T: int, *, ridge: Any = "ridgeless", noise: float = 0.0,
-    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
+    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate random-feature ridge regression; rows are ridges.
 
@@ -132,7 +133,15 @@ def agree_random_features(
     theory = random_features(spectrum, N, T, ridge=ridge, noise=noise)
     ghat = theory.ridge
     made = simulate_random_features(
-        spectrum, N, T, ridge=ghat, noise=noise, draws=draws, rng=rng, on_step=on_step
+        spectrum,
+        N,
+        T,
+        ridge=ghat,
+        noise=noise,
+        draws=draws,
+        rng=rng,
+        on_step=on_step,
+        executor=executor,
     )
     exact = {"test_excess": theory.test_excess, "train": theory.train}
     return _agreement("ridge", ghat, exact, made)
@@ -140,7 +149,7 @@ def agree_random_features(
 
 def agree_gradient_flow(
     spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, draws: int = 20,
-    rng: Rng = 0, on_step: OnStep | None = None,
+    rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient flow; rows are times.
 
@@ -164,7 +173,15 @@ def agree_gradient_flow(
     """
     theory = gradient_flow(spectrum, N, T, t, noise=noise)
     made = simulate_gradient_flow(
-        spectrum, N, T, t, noise=noise, draws=draws, rng=rng, on_step=on_step
+        spectrum,
+        N,
+        T,
+        t,
+        noise=noise,
+        draws=draws,
+        rng=rng,
+        on_step=on_step,
+        executor=executor,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -173,7 +190,7 @@ def agree_gradient_flow(
 
 def agree_gradient_descent(
     spectrum: Spectrum, N: int, T: int, steps: Any, *, eta: float, noise: float = 0.0,
-    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
+    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient descent; rows are steps.
 
@@ -197,7 +214,16 @@ def agree_gradient_descent(
     """
     theory = gradient_descent(spectrum, N, T, steps, eta=eta, noise=noise)
     made = simulate_gradient_descent(
-        spectrum, N, T, steps, eta=eta, noise=noise, draws=draws, rng=rng, on_step=on_step
+        spectrum,
+        N,
+        T,
+        steps,
+        eta=eta,
+        noise=noise,
+        draws=draws,
+        rng=rng,
+        on_step=on_step,
+        executor=executor,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -207,6 +233,7 @@ def agree_gradient_descent(
 def agree_sgd(
     spectrum: Spectrum, N: int, steps: Any, *, lr: float, batch: int = 1, noise: float = 0.0,
     draws: int = 20, samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate one-pass SGD; rows are steps.
 
@@ -231,7 +258,7 @@ def agree_sgd(
     theory = one_pass_sgd(spectrum, N, steps, lr=lr, batch=batch, noise=noise)
     made = simulate_sgd(
         spectrum, N, steps, lr=lr, batch=batch, noise=noise, draws=draws, samples=samples,
-        rng=rng, on_step=on_step,
+        rng=rng, on_step=on_step, executor=executor,
     )  # fmt: skip
     return _agreement("steps", theory.steps, {"risk": theory.risk}, made)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from isoloss._core.arrays import Array, as_seed
+from isoloss._core.threads import one_thread
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_numbers
 from isoloss.theory.spectrum import Spectrum
 
+OnStep = Callable[[str], None]
 _BYTES = 1 << 26
 """Random numbers held at once."""
 
@@ -101,6 +106,32 @@ def streams(rng: int | np.random.Generator, draws: int) -> Iterator[np.random.Ge
         yield np.random.default_rng([seed, i])
 
 
+def each(
+    draw: Callable[[np.random.Generator], Any],
+    rng: int | np.random.Generator,
+    draws: int,
+    on_step: OnStep | None,
+    executor: Executor | None,
+) -> list[Any]:
+    """Make every draw, here or where an executor does, in order."""
+    sources = streams(rng, draws)
+    found: list[Any] = []
+    results = (
+        map(draw, sources) if executor is None else executor.map(partial(_alone, draw), sources)
+    )
+    for result in results:
+        found.append(result)
+        if on_step:
+            on_step(f"draw {len(found)} of {draws}")
+    return found
+
+
+def _alone(draw: Callable[[np.random.Generator], Any], rng: np.random.Generator) -> Any:
+    """Make one draw beside others, on one thread."""
+    with one_thread():
+        return draw(rng)
+
+
 def whole(name: str, value: float) -> int:
     """Read a number of features or samples to draw."""
     found = as_numbers(name, value)
@@ -110,6 +141,3 @@ def whole(name: str, value: float) -> int:
             "ones exist in the theory alone"
         )
     return int(found)
-
-
-OnStep = Callable[[str], None]

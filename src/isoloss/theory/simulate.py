@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import numpy as np
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_above_zero, as_amounts, as_noise, as_whole
-from isoloss.theory.draw import OnStep, draw_system, streams, whole
+from isoloss.theory.draw import OnStep, draw_system, each, whole
 from isoloss.theory.ridge import PerSample
 from isoloss.theory.spectrum import Spectrum
 
 Rng = int | np.random.Generator
+Learned = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +60,7 @@ def simulate_random_features(
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Simulated:
     """Draw features, data and noise; fit; judge by the exact population loss.
 
@@ -76,6 +80,9 @@ def simulate_random_features(
         Seed or generator. Draw i is the same whatever the number of draws.
     on_step
         Called with a sentence after each draw.
+    executor
+        Where draws are made: a ``concurrent.futures.Executor`` such as a process pool, or Dask's
+        ``Client.get_executor()``; in this process by default. The draws are the same everywhere.
 
     Returns
     -------
@@ -108,10 +115,8 @@ def simulate_random_features(
     else:
         given = as_amounts("ridge", ridge)
 
-    def learned(squares: Array) -> Array:
-        return squares[:, None] / (squares[:, None] + given.ravel())
-
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, given.shape)
+    learned = partial(_ridge, given.ravel())
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, given.shape, executor)
 
 
 def simulate_gradient_flow(
@@ -124,6 +129,7 @@ def simulate_gradient_flow(
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Simulated:
     """Gradient flow of random draws, exact in time by their singular values.
 
@@ -148,10 +154,8 @@ def simulate_gradient_flow(
     N, T = whole("N", N), whole("T", T)
     times = as_amounts("t", t, infinite=True)
 
-    def learned(squares: Array) -> Array:
-        return -np.expm1(-squares[:, None] / (N * T) * times.ravel())
-
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape)
+    learned = partial(_flow, times.ravel() / (N * T))
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor)
 
 
 def simulate_gradient_descent(
@@ -165,6 +169,7 @@ def simulate_gradient_descent(
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Simulated:
     """Gradient descent of random draws, all steps at once by their singular values.
 
@@ -190,10 +195,8 @@ def simulate_gradient_descent(
     N, T, eta = whole("N", N), whole("T", T), as_above_zero("eta", eta)
     counts = as_whole("steps", steps)
 
-    def learned(squares: Array) -> Array:
-        return np.asarray(1 - (1 - eta * squares[:, None] / (N * T)) ** counts.ravel())
-
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape)
+    learned = partial(_descent, eta / (N * T), counts.ravel())
+    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor)
 
 
 def simulate_sgd(
@@ -208,6 +211,7 @@ def simulate_sgd(
     samples: bool = False,
     rng: Rng = 0,
     on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Simulated:
     """One-pass SGD on random draws of the features.
 
@@ -239,36 +243,52 @@ def simulate_sgd(
     counts = as_whole("steps", steps)
     flat = counts.ravel().astype(np.int64)
     wanted, back = np.unique(flat, return_inverse=True)
-    rows = []
-    for i, stream in enumerate(streams(rng, draws)):
-        x, error, rest = _directions(spectrum, N, stream)
-        run = _run if samples else _recursion
-        risk = run(x, error, rest, wanted, lr, batch, noise + spectrum.v0, stream)
-        rows.append(risk[back] + spectrum.v0)
-        if on_step:
-            on_step(f"draw {i + 1} of {draws}")
+    draw = partial(_risks, spectrum, N, wanted, lr, batch, noise + spectrum.v0, samples)
+    rows = [risk[back] + spectrum.v0 for risk in each(draw, rng, draws, on_step, executor)]
     return Simulated(values={"risk": np.array(rows).reshape(-1, *counts.shape)})
+
+
+def _ridge(ghat: Array, squares: Array) -> Array:
+    return squares[:, None] / (squares[:, None] + ghat)
+
+
+def _flow(time: Array, squares: Array) -> Array:
+    return -np.expm1(-squares[:, None] * time)
+
+
+def _descent(eta: float, steps: Array, squares: Array) -> Array:
+    return np.asarray(1 - (1 - eta * squares[:, None]) ** steps)
 
 
 def _simulate(
     spectrum: Spectrum, N: int, T: int, noise: float, draws: int, rng: Rng,
-    on_step: OnStep | None, learned: Any, shape: tuple[int, ...],
+    on_step: OnStep | None, learned: Learned, shape: tuple[int, ...], executor: Executor | None,
 ) -> Simulated:  # fmt: skip
-    noise = float(as_noise(noise))
-    test, train = [], []
-    for i, stream in enumerate(streams(rng, draws)):
-        system = draw_system(spectrum, N, T, noise, stream)
-        one, other = system.losses(learned(system.sigma**2), spectrum.v0)
-        test.append(one)
-        train.append(other)
-        if on_step:
-            on_step(f"draw {i + 1} of {draws}")
+    draw = partial(_losses, spectrum, N, T, float(as_noise(noise)), learned)
+    test, train = zip(*each(draw, rng, draws, on_step, executor), strict=True)
     return Simulated(
         values={
             "test_excess": np.array(test).reshape(-1, *shape),
             "train": np.array(train).reshape(-1, *shape),
         }
     )
+
+
+def _losses(
+    spectrum: Spectrum, N: int, T: int, noise: float, learned: Learned, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Test and training losses of one draw."""
+    system = draw_system(spectrum, N, T, noise, rng)
+    return system.losses(learned(system.sigma**2), spectrum.v0)
+
+
+def _risks(
+    spectrum: Spectrum, N: int, steps: Any, lr: float, batch: int, noise: float, samples: bool,
+    rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    """Risk of one draw at each step asked for (rising)."""
+    run = _run if samples else _recursion
+    return run(*_directions(spectrum, N, rng), steps, lr, batch, noise, rng)
 
 
 def _directions(spectrum: Spectrum, N: int, rng: np.random.Generator) -> tuple[Array, Array, float]:
