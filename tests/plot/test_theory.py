@@ -42,7 +42,7 @@ def test_the_command_writes_a_picture(tmp_path):
     pytest.importorskip("matplotlib")
     words = ("theory", "random-features", "--b", "1.5", "--a", "1.5", "--M", "100", "--N")
     path = tmp_path / "curve.svg"
-    result = call(*words, "10,20,30", "--T", "40,50", "--simulate", "3", "--plot", path)
+    result = call(*words, "10,20,30", "--T", "40,50", "--grid", "--simulate", "3", "--plot", path)
     assert result.exit_code == 0, result.stderr
     assert path.read_bytes().startswith(b"<?xml")
     lonely = call(*words, "10", "--T", "40", "--plot", path)

@@ -62,16 +62,34 @@ def test_reference_numbers_along_training():
 
 def test_phases_are_given():
     assert ask("phases", "--alpha", "0.8", "--beta", "0.6") == sgd_phase(0.8, 0.6).to_dict()
-    several = ask("phases", "--alpha", "0.8,0.2", "--beta", "0.6,0.2,0.8")
+    several = ask("phases", "--alpha", "0.8,0.2", "--beta", "0.6,0.2,0.8", "--grid")
     assert several["phase"] == [["II", "Ia", "III"], ["Ic", "none", "Ic"]]
     assert several["x"][1][1] is None
+
+
+def test_lists_of_one_length_go_together():
+    answer = ask(*RIDGE, "--N", "10,20", "--T", "40,30", "--ridge", "1,2")
+    for i, (N, T, ridge) in enumerate([(10, 40, 1), (20, 30, 2)]):
+        one = ask(*RIDGE, "--N", N, "--T", T, "--ridge", ridge)
+        assert {k: v[i] for k, v in answer.items()} == pytest.approx(one, rel=1e-12)
+    times = ask(*FLOW, "--N", "20,30", "--T", "50,40", "--t", "1,10,100")["train"]
+    assert times[1] == pytest.approx(
+        ask(*FLOW, "--N", "30", "--T", "40", "--t", "1,10,100")["train"], rel=1e-12
+    )
+    phases = ask("phases", "--alpha", "0.8,0.2", "--beta", "0.6,0.2")
+    assert phases["phase"] == ["II", "none"]
+    drawn = ask(*RIDGE, "--N", "20,30", "--T", "30,20", "--ridge", "1", "--simulate", "3")
+    assert np.shape(drawn["z"]) == (2,)
+    result = call("theory", *RIDGE, "--N", "10,20", "--T", "1,2,3")
+    assert result.exit_code == 2
+    assert "--grid takes every combination" in result.stderr
 
 
 def test_scalars_give_scalars_and_each_list_an_axis():
     assert isinstance(ask(*RIDGE, "--N", "10", "--T", "20")["kappa"], float)
     answer = ask(
         "random-features", "--b", "1.5,2", "--a", "1.5", "--M", "100", "--N", "10,20,inf",
-        "--T", "40", "--ridge", "1,2", "--noise", "0.1",
+        "--T", "40", "--ridge", "1,2", "--noise", "0.1", "--grid",
     )  # fmt: skip
     assert np.shape(answer["test_excess"]) == (2, 3, 2)
     for i, b in enumerate((1.5, 2)):

@@ -20,7 +20,14 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
-from isoloss.cli.theory_grid import Grid, Numbers, Ridges, draw_options, spectrum_options
+from isoloss.cli.theory_grid import (
+    Grid,
+    Numbers,
+    Ridges,
+    draw_options,
+    grid_option,
+    spectrum_options,
+)
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
@@ -40,8 +47,9 @@ tolerance_option = click.option(
 def command() -> None:
     """Solve a model of scaling laws exactly, and simulate it.
 
-    Numbers may be lists, separated by commas: each list makes one axis of the answer, in the order
-    of the options in the help. N and T may be inf. T counts samples.
+    Numbers may be lists, separated by commas. Lists of one length go together, as numpy broadcasts;
+    with --grid each makes an axis of the answer, in the order of the options in the help. Times and
+    steps are always an axis of their own, the last. N and T may be inf. T counts samples.
     """
 
 
@@ -195,6 +203,7 @@ def gradient_descent(as_json: bool, **options: Any) -> int:
 
 
 @command.command("sgd")
+@grid_option
 @click.option("--alpha", type=Numbers(), required=True, help="Eigenvalues are j^(-2 alpha).")
 @click.option("--beta", type=Numbers(), required=True, help="Target coefficients are j^-beta.")
 @click.option("--M", "m", type=Numbers(), required=True, help="Latent modes.")
@@ -231,6 +240,7 @@ def sgd(as_json: bool, **options: Any) -> int:
 
 
 @command.command("phases")
+@grid_option
 @click.option("--alpha", type=Numbers(), required=True, help="Eigenvalues are j^(-2 alpha).")
 @click.option("--beta", type=Numbers(), required=True, help="Target coefficients are j^-beta.")
 @json_option

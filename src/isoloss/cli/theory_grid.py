@@ -47,9 +47,15 @@ class Ridges(Numbers):
             self.fail(f"{value!r}: write numbers, 'ridgeless' or 'optimal'", param, ctx)
 
 
+grid_option = click.option(
+    "--grid", is_flag=True, help="Every combination of the lists, each an axis of the answer."
+)
+
+
 def spectrum_options(function: Any) -> Any:
     """Add the options that say what the spectrum is."""
     for option in (
+        grid_option,
         click.option("--v0", type=Numbers(), default="0", help="Target power out of reach."),
         click.option(
             "--iid", is_flag=True, help="Target coefficients of equal variance: v2 = lam/M."
@@ -114,7 +120,17 @@ class Grid:
         self.of_spectrum = tuple(
             k for k in of_spectrum if options.get(k) is not None and k not in names
         )
-        self.axes = [k for k in (*self.of_spectrum, *names) if isinstance(options[k], list)]
+        lists = [k for k in (*self.of_spectrum, *names) if isinstance(options[k], list)]
+        varied = [k for k in lists if k != last]
+        self.together = varied if len(varied) > 1 and not options.get("grid") else []
+        if len({len(options[k]) for k in self.together}) > 1:
+            said = ", ".join(f"--{_SHOWN.get(k, k)} {len(options[k])}" for k in self.together)
+            raise click.UsageError(
+                f"lists go together, one number of each, but their lengths differ ({said}); "
+                "--grid takes every combination"
+            )
+        # The first of those that go together stands for all.
+        self.axes = [k for k in lists if k not in self.together[1:]]
         self.doubts: set[str] = set()
 
     @property
@@ -125,8 +141,12 @@ class Grid:
     def points(self, skip: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """Every combination, but for the names skipped."""
         free = [k for k in self.axes if k not in skip]
-        for values in product(*(self.options[k] for k in free)):
-            yield self.options | dict(zip(free, values, strict=True))
+        for places in product(*(range(len(self.options[k])) for k in free)):
+            at = {k: self.options[k][i] for k, i in zip(free, places, strict=True)}
+            for k, i in zip(free, places, strict=True):
+                if k in self.together:
+                    at |= {other: self.options[other][i] for other in self.together}
+            yield self.options | at
 
     def spectrum(self, at: dict[str, Any]) -> Any:
         """Make the spectrum at a point; none where the model has none."""
@@ -146,6 +166,7 @@ class Grid:
         """
         import numpy as np
 
+        wide = wide and not self.together
         inner = [k for k in self.axes if k in self.names and (wide or k == self.last)]
         found: dict[str, list[Any]] = {}
         for at in self.points(tuple(inner)):
@@ -224,9 +245,11 @@ class Grid:
                     for key in ("mean", "sem"):
                         flat[f"{name} {key}"] = np.array(part[key], dtype=object)
         shape = self.shape
-        heads = [*(_SHOWN.get(k, k) for k in self.axes), *flat]
+        varied = [*self.together, *(k for k in self.axes if k not in self.together)]
+        heads = [*(_SHOWN.get(k, k) for k in varied), *flat]
         rows = []
-        for i, values in enumerate(product(*(self.options[k] for k in self.axes))):
+        for i, at in enumerate(self.points()):
+            values = [at[k] for k in varied]
             index = np.unravel_index(i, shape) if shape else ()
             cells = [v[index[: v.ndim]] if v.ndim else v.item() for v in flat.values()]
             rows.append([_cell(v) for v in (*values, *cells)])
