@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
 from isoloss.fit.result import Fit
 from isoloss.runs import Runs
-from isoloss.theory.regime import Words, classify
 
+Words = npt.NDArray[np.str_]
 FAR = 1e60
 """Resources that stand for unlimited ones: beyond any law's last digit."""
 MOST_DRAWS = 400
@@ -91,6 +92,9 @@ def measured_regimes(fit: Fit, runs: Runs, *, tolerance: float = 0.1) -> Measure
     >>> str(found.data[3]), str(found.size[3]), found.sentence
     ('variance', 'resolution', 'Limited by size: 1 of 12 runs; by data: 0; by both: 11.')
     """
+    # Fits start faster without the solvable models.
+    from isoloss.theory import classify
+
     if set(fit.law.axes) != {"N", "D"}:
         raise InputError(
             f"law = {fit.law.name}: is of {', '.join(fit.law.axes)}; regimes need a law of N and D"
