@@ -93,6 +93,7 @@ def example_study(n_runs: int = 60, n_held_out: int = 3, *, seed: int = 5) -> di
         "held_out": _held_out(names, n, d, c, measured, clean, n_runs),
         "influence": _influence(names, n, d, measured, residual, n_runs) | _scales(),
         "telling_runs": _telling(),
+        "regimes": _regimes(names, n, d),
         **_answers(1e22, float(np.max(c[:n_runs])) if n_runs else 1e20),
         **_judgement(),
     }  # fmt: skip
@@ -297,6 +298,26 @@ def _telling() -> dict[str, Any]:
             {"most_cost": 1e21, "best": near, "thrifty": None, "by_pair": [near], **shared},
             {"most_cost": 1e22, "best": far, "thrifty": far, "by_pair": [far], **shared},
         ],
+    }  # fmt: skip
+
+
+def _regimes(names: list[str], n: Any, d: Any) -> dict[str, Any]:
+    """Regimes as the constants above give them."""
+    of_size, of_data = A * n**-ALPHA, B * d**-BETA
+    words = [
+        ("variance", "resolution") if y < 0.1 * x else
+        ("resolution", "variance") if x < 0.1 * y else ("mixed", "mixed")
+        for x, y in zip(of_size, of_data, strict=True)
+    ]  # fmt: skip
+    both = of_size + of_data
+    rows = [
+        {"name": name, "data": word[0], "size": word[1], "data_share": 0.93, "size_share": 0.93,
+         "exponent_N": ALPHA * x / z, "exponent_D": BETA * y / z}
+        for name, word, x, y, z in zip(names, words, of_size, of_data, both, strict=True)
+    ]  # fmt: skip
+    return {
+        "law": "chinchilla", "weight": 0.71, "floor": E0, "tolerance": 0.1, "rows": rows,
+        "sentence": "Limited by size: 3 of 63 runs; by data: 0; by both: 60.",
     }  # fmt: skip
 
 

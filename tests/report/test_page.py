@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from isoloss.errors import InputError
@@ -177,7 +178,7 @@ def test_every_fitted_run_is_drawn_once_in_each_plane(pages):
 
 
 def test_size_of_the_page_stays_small(pages):
-    assert len(render_html(example_study(250, 5)).encode()) < 300_000
+    assert len(render_html(example_study(250, 5)).encode()) < 310_000
     assert len(pages["two_thousand_runs"].encode()) < 700_000
 
 
@@ -215,6 +216,22 @@ def test_a_run_that_stays_the_best_is_shown_once():
     searches = study["telling_runs"]["searches"]
     searches[0]["by_pair"] = searches[1]["by_pair"]
     assert len(re.findall(r"<tr><td.*?</tr>", section_of(render_html(study), "telling"))) == 1
+
+
+def test_the_page_says_what_limits_the_runs(pages):
+    part = section_of(pages["complete"], "regimes")
+    rows = re.findall(r"<tr><td.*?</tr>", part)
+    study = example_study()
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
+    assert len(rows) == 20 < len(study["runs"]["N"])
+    assert {c[1] for c in cells} <= {"size", "data", "both"}
+    assert cells[0][2] == "93 %"
+    # Largest first, each with its own word.
+    order = np.argsort([-c for c in study["runs"]["C"]])
+    words = {"variance": "size", "resolution": "data", "mixed": "both"}
+    assert [c[1] for c in cells] == [words[study["regimes"]["rows"][i]["data"]] for i in order[:20]]
+    assert "the floor, 1.82" in part
+    assert 'id="regimes"' not in pages["minimal"]
 
 
 def test_the_page_shows_scales_left_out_and_both_answers(pages):

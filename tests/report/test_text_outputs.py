@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 
 from isoloss.report import render_latex_table, render_markdown
@@ -95,7 +96,7 @@ def test_markdown_tells_which_run_would_tell():
 
 def test_markdown_puts_both_answers_side_by_side():
     shown = render_markdown(example_study())
-    part = shown[shown.index("## Influence") : shown.index("## Checklist")]
+    part = shown[shown.index("## Influence") : shown.index("## What limits")]
     assert "| C = 1e+21 | 12 | 2.101 (−4.2) | 8.8B (−4.2)" in part
     assert (part.count("**decides**"), part.count("**disagrees**")) == (1, 1)
     assert "N is the same in all runs" in part
@@ -110,10 +111,22 @@ def test_markdown_puts_both_answers_side_by_side():
     ]  # fmt: skip
 
 
+def test_markdown_says_what_limits_the_largest_runs():
+    study = example_study()
+    shown = render_markdown(study)
+    part = shown[shown.index("## What limits") : shown.index("## Checklist")]
+    rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| sweep")]
+    assert len(rows) == 20
+    largest = study["runs"]["name"][int(np.argmax(study["runs"]["C"]))]
+    assert rows[0][0].removeprefix("| ").replace("\\", "") == largest
+    assert rows[0][2] == "93 %"
+
+
 def test_markdown_leaves_out_what_the_study_lacks():
     study = example_study()
-    for key in ("influence", "telling_runs"):
+    for key in ("influence", "telling_runs", "regimes"):
         study[key] = None
     shown = render_markdown(study)
     assert "## Influence" not in shown
     assert "## Which run" not in shown
+    assert "## What limits" not in shown

@@ -204,6 +204,27 @@ SHAPE = {
             }
         ],
     },
+    "regimes": (
+        None,
+        {
+            "law": str,
+            "weight": float,
+            "floor": float,
+            "tolerance": float,
+            "sentence": str,
+            "rows": [
+                {
+                    "name": str,
+                    "data": str,
+                    "size": str,
+                    "data_share": float,
+                    "size_share": float,
+                    "exponent_N": float,
+                    "exponent_D": float,
+                }
+            ],
+        },
+    ),
     "telling_runs": {
         "sentence": str,
         "pairs": [[str]],
@@ -297,6 +318,30 @@ def test_sections_agree_with_each_other(whole):
     for letter in "NDL":
         low, mid, high = (np.array(path[f"{letter}_{e}"]) for e in ("low", "opt", "high"))
         assert ((low <= mid) & (mid <= high)).all()
+
+
+def test_the_runs_are_sorted_into_regimes_by_the_heaviest_law(whole):
+    answers = whole.answers
+    part, laws = answers["regimes"], answers["laws"]
+    of_two = [law for law in laws if law["weight"] > 0 and law["status"] != "failed"]
+    assert part["weight"] == max(law["weight"] for law in of_two)
+    assert [row["name"] for row in part["rows"]] == answers["runs"]["name"]
+    # Size limits runs whose data would not help: the exponent of data is small there.
+    for row in part["rows"]:
+        if row["data"] == "variance":
+            assert row["exponent_D"] < row["exponent_N"]
+    said = [sum(row["data"] == w for row in part["rows"]) for w in ("variance", "resolution")]
+    assert (
+        f"by size: {said[0]} of {len(part['rows'])} runs; by data: {said[1]};" in part["sentence"]
+    )
+
+
+def test_laws_without_size_have_no_regimes():
+    d = np.geomspace(1e7, 1e10, 12)
+    assert (
+        study(Runs(columns={"D": d, "loss": 1.5 + 400 * d**-0.3}), draws=20).answers["regimes"]
+        is None
+    )
 
 
 def test_residuals_are_measured_over_fitted(whole):

@@ -8,12 +8,15 @@ from typing import Any
 
 from isoloss.plot.access import mapping, number, records, text, texts
 from isoloss.plot.series import runs_series
+from isoloss.report import regimes
 from isoloss.report.digits import MISSING, count, percent, power, significant, times
 from isoloss.report.influence import answer_rows, answer_title
 from isoloss.report.page import require_schema
 from isoloss.report.tables import described, interval, level
 from isoloss.report.telling import TITLE, chance, explained, seeds, telling_rows, where
 
+MOST_REGIMES = 20
+"""The largest runs are enough for text; study.json holds all."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 
 
@@ -53,6 +56,7 @@ def render_markdown(study: Mapping[str, Any]) -> str:
         _backtest(study),
         _telling(study),
         _influence(study),
+        _regimes(study),
         _checklist(study),
         _input(study),
     ]
@@ -225,6 +229,25 @@ def _shifted(name: object, row: Mapping[str, Any]) -> str:
     errors = number(mapping(row.get("standard_errors")).get(str(name)))
     write = count if str(name).startswith("N_opt") else significant
     return f"{write(shown)} ({significant(errors, 2)})"
+
+
+def _regimes(study: Mapping[str, Any]) -> str:
+    part = mapping(study.get("regimes"))
+    if not part:
+        return ""
+    rows = [
+        [quote(text(row.get("name"))), regimes.limit(row),
+         percent(100 * number(row.get("data_share"))),
+         *(significant(number(row.get(f"exponent_{axis}")), 2) for axis in "ND"),
+         *(count(number(row.get(axis))) for axis in "ND"), power(number(row.get("C")))]
+        for row in regimes.regime_rows(study)[:MOST_REGIMES]
+    ]  # fmt: skip
+    return _section(
+        regimes.TITLE,
+        quote(text(part.get("sentence"))),
+        quote(regimes.explained(part)),
+        _table(regimes.HEAD, rows),
+    )
 
 
 def _checklist(study: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.plot.access import text
-from isoloss.report import answer, evidence, influence, record, telling
+from isoloss.report import answer, evidence, influence, record, regimes, telling
 from isoloss.report.markup import Markup, tag
 
 SCHEMA = 1
@@ -25,6 +25,7 @@ _PARTS = (
     ("backtest", "Back-test", evidence.backtest),
     ("telling", "Telling runs", telling.telling),
     ("influence", "Influence", influence.influence),
+    ("regimes", "Limits", regimes.regimes),
     ("plan", "Plan", record.plan),
     ("checklist", "Checklist", record.checklist),
     ("input", "Input", record.source),

@@ -26,6 +26,7 @@ from isoloss.study.answers import cost_of, fixed_axes, is_joint, with_compute
 from isoloss.study.checklist import checklist
 from isoloss.study.doubts import doubts
 from isoloss.study.influence import influence_section
+from isoloss.study.regimes import regimes_section
 
 HELD_OUT_FACTOR = 5.0
 """Runs within this factor of the largest scale are held out, if they are few enough."""
@@ -206,6 +207,7 @@ def study(
         "path": path.path() if path is not None else None,
         "contour": sections.contour(table, full, plan),
         "influence": moved,
+        "regimes": regimes_section(table, full),
         "telling_runs": telling_runs(full, table, cost=cost_of(table)).to_dict(),
     }
     answers["distrust"] = doubts(table, full, answers, trouble)
