@@ -39,6 +39,10 @@ class FitError(IsolossError):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type[FitError], tuple[str, str]]:
+        # Errors travel between processes.
+        return type(self), (self.code, str(self))
+
 
 class MissingExtra(IsolossError, ImportError):
     """An optional dependency is absent."""
@@ -47,3 +51,7 @@ class MissingExtra(IsolossError, ImportError):
         super().__init__(
             f"{package} is not installed; install it with: pip install 'isoloss[{extra}]'"
         )
+        self._names = package, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return type(self), self._names
