@@ -10,11 +10,7 @@ from typing import Any
 from isoloss.sweep import RunSpec
 
 
-def start(root: str | None) -> None:
-    """Start a worker that trains nothing."""
-
-
-def work(spec: RunSpec) -> dict[str, Any]:
+def work(spec: RunSpec, root: str | None) -> dict[str, Any]:
     """Die on some runs, fail on others, and note every attempt in a folder."""
     notes = Path(os.environ["ISOLOSS_TEST_NOTES"])
     earlier = len(list(notes.glob(f"{spec.name}.*")))

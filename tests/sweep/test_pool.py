@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from isoloss._core.local_pool import LocalPool
 from isoloss.errors import InputError, MissingExtra
 from isoloss.sweep import RunSpec, ledger_table, read_ledger, run_sweep
 from isoloss.sweep import pool as pool_module
@@ -29,7 +30,6 @@ def stand_in(tmp_path, monkeypatch):
     """Workers that die and fail where they are told."""
     notes = tmp_path / "notes"
     notes.mkdir()
-    monkeypatch.setattr(pool_module, "_start_worker", dying.start)
     monkeypatch.setattr(pool_module, "_work", dying.work)
     monkeypatch.setattr(pool_module, "_check", lambda *_: None)
     monkeypatch.setenv("ISOLOSS_TEST_NOTES", str(notes))
@@ -46,7 +46,8 @@ def test_a_run_that_kills_its_workers_fails_and_no_other(stand_in, tmp_path, mon
     bad = SPECS[0].name
     monkeypatch.setenv("ISOLOSS_TEST_DIES", bad)
     failed = run_sweep(SPECS, tmp_path / "ledger.jsonl", workers=2)
-    assert failed == [f"{bad}: its worker died twice"]
+    assert len(failed) == 1
+    assert failed[0].startswith(f"{bad}: the process of this task died 2 times")
     done = {r["run"] for r in read_ledger(tmp_path / "ledger.jsonl")}
     assert done == {s.name for s in SPECS[1:]}
     assert len(list(stand_in.glob(f"{bad}.*"))) == 2
@@ -57,6 +58,17 @@ def test_a_run_whose_worker_died_once_is_trained(stand_in, tmp_path, monkeypatch
     monkeypatch.setenv("ISOLOSS_TEST_DIES_ONCE", SPECS[1].name)
     assert run_sweep(SPECS[:2], tmp_path / "ledger.jsonl", workers=2) == []
     assert len(read_ledger(tmp_path / "ledger.jsonl")) == 2
+
+
+@needs_kill
+def test_a_sweep_runs_where_it_is_told(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOLOSS_TEST_DIES_ONCE", SPECS[1].name)
+    with LocalPool(2) as pool:
+        assert run_sweep(SPECS, tmp_path / "ledger.jsonl", executor=pool) == []
+        assert pool.deaths == 1
+        # The executor is the caller's, and stays open.
+        assert pool.submit(len, "abc").result() == 3
+    assert len(read_ledger(tmp_path / "ledger.jsonl")) == len(SPECS)
 
 
 def test_an_error_in_a_run_is_reported_and_the_others_finish(stand_in, tmp_path, monkeypatch):

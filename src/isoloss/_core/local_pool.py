@@ -19,7 +19,7 @@ from typing import Any
 from isoloss._core.executor import RETRIES, Base, Scattered
 from isoloss.errors import FitError, InputError
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_LIBRARIES = ("omp", "openblas", "mkl")
 
 
 @dataclass(slots=True)
@@ -234,8 +234,8 @@ class LocalPool(Base):
 
 def _serve(pipe: Connection, end: Connection) -> None:
     """Run tasks until the pipe closes."""
-    for name in _THREADS:
-        os.environ.setdefault(name, "1")
+    for library in _LIBRARIES:
+        os.environ.setdefault(f"{library}_num_threads".upper(), "1")
     # An interrupt is for the process that made this one; it says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, args=(end,), daemon=True).start()

@@ -26,7 +26,14 @@ from isoloss.cli.common import DOUBT, OK, guarded, say
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the finished runs as a table of runs.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes; all cores by default.")
+@click.option(
+    "--executor",
+    "where",
+    default="local",
+    show_default=True,
+    help="Where to train: local, local:4, here, dask://host:port or slurm.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes or jobs; all cores by default.")
 @click.option("--max-cost", type=float, help="Leave out runs above this many FLOPs.")
 @click.option(
     "--corpus",
@@ -38,6 +45,7 @@ def command(
     grid: str,
     ledger: Path,
     table: Path | None,
+    where: str,
     workers: int | None,
     max_cost: float | None,
     corpus: Path | None,
@@ -47,6 +55,7 @@ def command(
     GRID 'stdlib' is the grid of the runs that ship with the package: about two hours of one
     core. An interrupted sweep goes on when started again.
     """
+    from isoloss._core.executor import open_executor
     from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid
 
     specs = [s for s in stdlib_grid() if max_cost is None or spec_cost(s) <= max_cost]
@@ -59,7 +68,8 @@ def command(
         left = (time.monotonic() - started) * (1 - share) / max(share, 1e-9)
         say(f"{done}/{count}  {row['run']}  loss {row['loss']:.4f}  about {left / 60:.0f} min left")
 
-    failed = run_sweep(specs, ledger, workers=workers, corpus_root=corpus, on_row=on_row)
+    with open_executor(where, workers=workers) as executor:
+        failed = run_sweep(specs, ledger, executor=executor, corpus_root=corpus, on_row=on_row)
     for line in failed:
         say(f"failed: {line}")
     if table is not None:

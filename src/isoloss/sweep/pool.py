@@ -1,46 +1,44 @@
-"""Train many runs in one-thread worker processes; finished runs are never trained again."""
+"""Train many runs, here or on a cluster; finished runs are never trained again."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
+from functools import lru_cache
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from isoloss._core.executor import Executor, cores
+from isoloss._core.local_pool import LocalPool
 from isoloss.errors import MissingExtra
 from isoloss.sweep.corpus import Corpus, read_corpus
 from isoloss.sweep.grid import spec_cost
 from isoloss.sweep.ledger import append_row, unfinished
 from isoloss.sweep.spec import RunSpec
 
-_corpus: Corpus | None = None
+
+@lru_cache(maxsize=1)
+def _corpus(root: str | None) -> Corpus:
+    return read_corpus(Path(root) if root else None)
 
 
-def _start_worker(root: str | None) -> None:
-    global _corpus
+def _work(spec: RunSpec, root: str | None) -> dict[str, Any]:
     import torch
+
+    from isoloss.sweep.train import train
 
     # One thread a process: two one-thread workers beat one two-thread process, and spinning
     # OpenMP threads collapse when the machine is shared.
     torch.set_num_threads(1)
-    _corpus = read_corpus(Path(root) if root else None)
-
-
-def _work(spec: RunSpec) -> dict[str, Any]:
-    from isoloss.sweep.train import train
-
-    assert _corpus is not None
-    return train(spec, _corpus)
+    return train(spec, _corpus(root))
 
 
 def run_sweep(
     specs: Sequence[RunSpec],
     ledger: Path,
     *,
+    executor: Executor | None = None,
     workers: int | None = None,
     corpus_root: Path | None = None,
     on_row: Callable[[dict[str, Any], int, int], None] | None = None,
@@ -48,8 +46,8 @@ def run_sweep(
     """Train every spec that has no row yet, longest first; returns the names that failed.
 
     Each row is written to ``ledger`` the moment its run ends, so an interrupt or a kill costs
-    only the runs in flight. When a worker dies, the runs in flight are tried once more, each
-    alone; a run that kills its worker twice is recorded as failed and the sweep goes on.
+    only the runs in flight. A run whose worker dies is tried once more; one that kills its worker
+    twice, or fails, is recorded as failed and the sweep goes on.
 
     Parameters
     ----------
@@ -57,10 +55,12 @@ def run_sweep(
         The runs. Two equal specs are one run.
     ledger
         JSONL file, created if absent.
+    executor
+        Where to train; supervised processes of this machine by default.
     workers
-        Processes; the number of cores unless told.
+        Processes, where no executor is given; the number of cores unless told.
     corpus_root
-        Folder of the text; the standard library by default.
+        Folder of the text, on every machine that trains; the standard library by default.
     on_row
         Called with the row, the count done and the total after each run.
 
@@ -76,30 +76,30 @@ def run_sweep(
     todo.sort(key=spec_cost, reverse=True)
     done = len(by_name) - len(todo)
     failed: list[str] = []
-    if todo:
-        _check(ledger, corpus_root)
-
-    def keep(spec: RunSpec, future: Future[dict[str, Any]]) -> None:
-        nonlocal done
-        try:
-            row = future.result()
-        except BrokenProcessPool:
-            raise
-        except Exception as error:
-            failed.append(f"{spec.name}: {error}")
-            return
-        append_row(ledger, row)
-        done += 1
-        if on_row:
-            on_row(row, done, len(by_name))
-
+    if not todo:
+        return failed
+    _check(ledger, corpus_root)
     root = str(corpus_root) if corpus_root else None
-    while todo:
-        # All in flight are under suspicion; only one that is alone is surely to blame.
-        for spec in _train_all(todo, workers or os.cpu_count() or 1, root, keep):
-            alone = [spec]
-            if _train_all(alone, 1, root, keep) or alone:
-                failed.append(f"{spec.name}: its worker died twice")
+    pool = executor or LocalPool(workers or cores(), retries=1)
+    running: dict[Future[dict[str, Any]], RunSpec] = {}
+    try:
+        for spec in todo:
+            running[pool.submit(_work, spec, root)] = spec
+        for future in pool.as_completed(running):
+            try:
+                row = future.result()
+            except Exception as error:
+                failed.append(f"{running[future].name}: {error}")
+                continue
+            append_row(ledger, row)
+            done += 1
+            if on_row:
+                on_row(row, done, len(by_name))
+    finally:
+        for future in running:
+            future.cancel()
+        if executor is None:
+            pool.close()
     return failed
 
 
@@ -111,40 +111,3 @@ def _check(ledger: Path, corpus_root: Path | None) -> None:
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with ledger.open("ab"):
         pass
-
-
-def _train_all(
-    queue: list[RunSpec],
-    processes: int,
-    root: str | None,
-    keep: Callable[[RunSpec, Future[dict[str, Any]]], None],
-) -> list[RunSpec]:
-    """Take runs from the queue until it is empty or a worker dies; returns those in flight then."""
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(root,)
-    )
-    running: dict[Future[dict[str, Any]], RunSpec] = {}
-    dead: list[RunSpec] = []
-    try:
-        while running or (queue and not dead):
-            # No more than one run a worker is handed over, so that a worker that dies casts
-            # suspicion on the runs in flight and on no other.
-            while queue and not dead and len(running) < processes:
-                try:
-                    running[pool.submit(_work, queue[0])] = queue[0]
-                except BrokenProcessPool:
-                    # A worker died since, of a run in flight or idle: this run has no part in it.
-                    break
-                queue.pop(0)
-            if not running:
-                break
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                spec = running.pop(future)
-                try:
-                    keep(spec, future)
-                except BrokenProcessPool:
-                    dead.append(spec)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return dead
