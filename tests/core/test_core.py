@@ -232,6 +232,23 @@ def test_any_flipped_byte_is_noticed(data: st.DataObject, tmp_path_factory: Any)
     assert journal.read("piece") is None
 
 
+def test_pools_loaded_after_the_first_use_have_one_thread_too() -> None:
+    # scipy brings a second BLAS; in a process of its own, so that it is not there yet.
+    code = """
+import numpy
+from threadpoolctl import threadpool_info
+from isoloss._core.threads import one_thread
+with one_thread():
+    before = len(threadpool_info())
+import scipy.linalg
+with one_thread():
+    found = [pool["num_threads"] for pool in threadpool_info()]
+print(before, set(found))
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split(maxsplit=1)[1].strip() == "{1}", shown.stdout
+
+
 def test_blas_runs_in_one_thread_inside_and_as_before_after() -> None:
     from threadpoolctl import threadpool_info
 
