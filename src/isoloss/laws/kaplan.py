@@ -293,9 +293,10 @@ def best_use(alpha_N: float = 0.076, alpha_S: float = 0.76, alpha_B: float = 0.2
     r"""Combine exponents of size, steps and batch into those of the best use of compute.
 
     From least loss :math:`(N_c/N)^{\alpha_N} + (S_c/S)^{\alpha_S}` at :math:`C = 6 N B(L) S`: the
-    loss falls with :math:`\alpha_C = 1/(1/\alpha_S + 1/\alpha_B + 1/\alpha_N)`, N grows as :math:`\alpha_C/\alpha_N`, B as :math:`\alpha_C/\alpha_B` and S as
-    :math:`\alpha_C/\alpha_S`. With the constants as rounded in the paper the loss exponent is
-    .0520 (.0525 with alpha_N = .077), while .054 is printed, and .050 was fitted.
+    loss falls with :math:`\alpha_C = 1/(1/\alpha_S + 1/\alpha_B + 1/\alpha_N)`, and N, B, S grow
+    with :math:`\alpha_C` over the exponent of their own. With the constants as rounded in the
+    paper the loss exponent is .0520 (.0525 with alpha_N = .077), while .054 is printed, and .050
+    was fitted; N then grows with .684, while .73 was fitted.
 
     Raises
     ------

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from isoloss.laws.published.entry import Published
 
 _PAPER = "Kaplan et al. 2020, arXiv:2001.08361"
-_ROUNDED = "exponents to two digits; the prefactors are as uncertain as these allow"
+_ROUNDED = (
+    "exponents to two digits; prefactors from memory and from notes of third parties, not compared "
+    "with the paper"
+)
 
 
 def _curve(scale: float, exponent: float, axis: str, printed: str, where: str, unit: str,
@@ -27,7 +30,7 @@ def _optimum(prefactor: float, exponent: float, what: str, doubt: str = "") -> P
         law="growth",
         parameters={"A": prefactor, "alpha": exponent},
         axis="C",
-        measures=f"{what} at the best use of C, the least compute, in PF-days (8.64e19 FLOPs)",
+        measures=f"{what}, at the best use of C, the least compute, in PF-days (8.64e19 FLOPs)",
         source=f"{_PAPER}, table 6",
         caveat=_ROUNDED + doubt,
     )
@@ -63,12 +66,11 @@ KAPLAN: Mapping[str, Published] = {
     "kaplan-2020-optimal-size": _optimum(1.3e9, 0.73, "parameters without embeddings"),
     "kaplan-2020-optimal-batch": _optimum(2.0e6, 0.24, "tokens a batch"),
     "kaplan-2020-optimal-steps": _optimum(
-        5.4e3, 0.03, "least steps", "; an exponent this near zero may be zero"
+        5.4e3, 0.03, "least steps", "; so small an exponent may be zero"
     ),
     "kaplan-2020-optimal-data": _optimum(
         2e10, 0.27, "tokens, each seen once",
-        "; the prefactor is quoted from memory: it is twice C/(6 N), as training at the critical "
-        "batch takes twice the least compute",
+        "; twice C/(6 N), as training at the critical batch takes twice the least compute",
     ),
 }  # fmt: skip
 """Laws of one resource, of steps, and of what grows with compute."""
