@@ -1,0 +1,216 @@
+"""Widths: known bias and variance, random features and their limit, coverage, borders."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isoloss.cli import main
+from isoloss.errors import InputError
+from isoloss.theory import width_consistency, width_losses
+
+WIDTHS = np.array([16.0, 32.0, 64.0, 128.0, 256.0])
+
+
+def made(
+    rng: np.random.Generator, seeds: int, *, shift: float = 8.0, scatter: float = 1.0,
+    power: float = 1.0, points: int = 40,
+) -> np.ndarray:  # fmt: skip
+    """Predictions 1 + shift n^-power, and a scatter of variance scatter^2/n."""
+    n = WIDTHS[:, None, None]
+    noise = rng.standard_normal((len(WIDTHS), seeds, points)) * scatter / np.sqrt(n)
+    return np.asarray(1 + shift * n**-power + noise)
+
+
+def test_without_scatter_the_slopes_are_exact() -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.array([-1.0, 1.0, 0.0])[None, :, None] * rng.uniform(1, 2, 30)
+    F = made(rng, 3, scatter=0.0, points=30) + 1e-9 * pairs / np.sqrt(WIDTHS)[:, None, None]
+    for reference in ("widest", "extrapolated", np.ones(30)):
+        found = width_consistency(F, WIDTHS, reference=reference)
+        assert found.bias[0].exponent == pytest.approx(1.0, abs=1e-4)
+        assert found.scatter[0].exponent == pytest.approx(1.0, abs=1e-6)
+        assert found.bias[0].verdict == found.scatter[0].verdict == "consistent"
+        np.testing.assert_allclose(found.deviation, found.bias2 + found.variance)
+    np.testing.assert_allclose(found.bias2[0], (8 / WIDTHS) ** 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_other_exponents_are_told_apart(power: float) -> None:
+    shift = 8.0 if power < 1 else 100.0
+    F = made(np.random.default_rng(1), 20, shift=shift, power=power, scatter=0.3)
+    found = width_consistency(F, WIDTHS, reference=np.ones(40)).bias[0]
+    assert found.exponent == pytest.approx(power, abs=0.1)
+    assert found.verdict == ("slower" if power < 1 else "faster")
+    # Beside the widest the exponent is nearer one, on the same side.
+    assert width_consistency(F, WIDTHS).bias[0].verdict == found.verdict
+
+
+@pytest.mark.parametrize("reference", ["widest", "extrapolated", "given"])
+def test_bias_and_variance_have_no_bias(reference: str) -> None:
+    rng, found = np.random.default_rng(2), []
+    for _ in range(200):
+        F = made(rng, 4, points=10)
+        given = np.ones(10) if reference == "given" else reference
+        made_of = width_consistency(F, WIDTHS, reference=given)
+        found.append(np.stack([made_of.bias2[0], made_of.variance[0]]))
+    mean, sem = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+    shift = 8 / WIDTHS - (8 / WIDTHS[-1] if reference == "widest" else 0)
+    assert np.all(np.abs(mean[0] - shift**2) < 4 * sem[0] + 1e-12)
+    assert np.all(np.abs(mean[1] - 1 / WIDTHS) < 4 * sem[1])
+
+
+def test_intervals_cover() -> None:
+    """90 % intervals hold the truth, and exist, at least 82 % of the time: 4.2 standard errors."""
+    held = np.zeros(3)
+    for seed in range(250):
+        rng = np.random.default_rng(seed)
+        found = width_consistency(made(rng, 6, points=12), WIDTHS)
+        width = np.repeat(WIDTHS, 4)
+        loss = 2 + 6 / width + 0.03 * rng.standard_normal(len(width)) / np.sqrt(width)
+        losses = width_losses(width, loss)
+        for i, e in enumerate((found.bias[0], found.scatter[0], losses.exponents[0])):
+            held[i] += e.interval is not None and 1.0 in e.interval
+    assert (held >= 0.82 * 250).all(), held / 250
+
+
+def test_nothing_to_see_is_unresolved() -> None:
+    F = made(np.random.default_rng(3), 5, shift=0.0)
+    found = width_consistency(F, WIDTHS)
+    assert found.bias[0].verdict == "unresolved"
+    assert found.bias[0].exponent is None
+    assert found.scatter[0].verdict == "consistent"
+    assert found.to_dict()["bias"][0] == {
+        "exponent": None, "interval": None, "verdict": "unresolved",
+    }  # fmt: skip
+
+
+def features(
+    widths: list[int], seeds: int, times: list[float], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient flow on random linear features, and on endlessly many of them."""
+    T, M, P = 40, 60, 50
+    X, Z = rng.standard_normal((T, M)) / np.sqrt(M), rng.standard_normal((P, M)) / np.sqrt(M)
+    y = X @ rng.standard_normal(M)
+
+    def flow(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        lam, V = np.linalg.eigh(A @ A.T)
+        return np.stack([B @ A.T @ V @ (-np.expm1(-lam * t) / lam * (V.T @ y)) for t in times])
+
+    def one(n: int) -> np.ndarray:
+        W = rng.standard_normal((M, n)) / np.sqrt(n)
+        return flow(X @ W, Z @ W)
+
+    return np.array([[one(n) for _ in range(seeds)] for n in widths]), flow(X, Z)
+
+
+def test_random_features_reach_their_kernel_as_one_over_width() -> None:
+    rng = np.random.default_rng(4)
+    widths, times = [128, 256, 512, 1024], [0.5, 3.0]
+    F, limit = features(widths, 40, times, rng)
+    found = width_consistency(F, widths, reference=limit)
+    for e in found.scatter:
+        # Terms of order 1/n^2 move the exponent of the variance by about T/n.
+        assert e.exponent == pytest.approx(1.0, abs=0.1)
+    F, limit = features([64, 128, 256], 200, [3.0], rng)
+    for reference in (limit, "extrapolated"):
+        assert width_consistency(F, [64, 128, 256], reference=reference).bias[0].verdict == (
+            "consistent"
+        )
+    # Ensembles of the narrowest keep the bias: their mean is farther off than one wide network.
+    wide = width_consistency(F, [64, 128, 256], reference=limit)
+    assert wide.bias2[0, 0] > wide.bias2[0, 2] + wide.variance[0, 2] / 200
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.01, 100), st.floats(-50, 50), st.floats(0.1, 20), st.integers(0, 100))
+def test_units_and_order(scale: float, move: float, unit: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    F = made(rng, 5, points=8)
+    base = width_consistency(F, WIDTHS)
+    order = rng.permutation(len(WIDTHS))
+    other = width_consistency(scale * F[order][:, ::-1] + move, unit * WIDTHS[order])
+    np.testing.assert_allclose(other.variance, scale**2 * base.variance, rtol=1e-7)
+    np.testing.assert_allclose(other.bias2, scale**2 * base.bias2, rtol=1e-7, atol=1e-7 * scale**2)
+    for a, b in zip(base.bias + base.scatter, other.bias + other.scatter, strict=True):
+        assert (a.exponent is None) == (b.exponent is None)
+        if a.exponent is not None:
+            assert b.exponent == pytest.approx(a.exponent, abs=1e-3)
+
+
+def test_losses_over_time() -> None:
+    rng = np.random.default_rng(5)
+    rows = [
+        (n, t, 2 + 6 * n**-c + 0.002 * rng.standard_normal())
+        for n in WIDTHS for t, c in ((1.0, 1.0), (2.0, 0.4)) for _ in range(4)
+    ]  # fmt: skip
+    n, t, loss = np.array(rows).T
+    found = width_losses(n, loss, time=t)
+    assert [e.verdict for e in found.exponents] == ["consistent", "slower"]
+    early = width_losses(n[t == 1], loss[t == 1])
+    np.testing.assert_array_equal(found.gap[0], early.gap[0])
+    assert found.exponents[0] == early.exponents[0]
+    assert found.widest == 256
+    by_hand = loss[(n == 16) & (t == 1)], loss[(n == 256) & (t == 1)]
+    assert found.gap[0, 0] == pytest.approx(by_hand[0].mean() - by_hand[1].mean())
+    sem = np.sqrt(sum(v.var(ddof=1) / 4 for v in by_hand))
+    assert found.sem[0, 0] == pytest.approx(sem, rel=1e-12)
+    assert len(found.summary().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"F": np.ones((3, 4))}, "shape"),
+        ({"F": np.ones((5, 2, 4))}, "2 seeds"),
+        ({"F": np.full((5, 4, 3), np.nan)}, "not finite"),
+        ({"n": [1, 2, 3, 4]}, "one each"),
+        ({"n": [16, 16, 64, 128, 256]}, "twice"),
+        ({"n": [0, 16, 64, 128, 256]}, "positive"),
+        ({"F": np.ones((2, 4, 3)), "n": [1, 2]}, "needs 3"),
+        ({"F": [np.ones((4, 3)), np.ones((4, 2)), np.ones((4, 3))], "n": [1, 2, 3]}, "shape"),
+        ({"reference": "endless"}, "reference"),
+        ({"reference": np.ones(7)}, "reference"),
+        ({"level": 1.0}, "level"),
+    ],
+)
+def test_misuse(change: dict[str, Any], match: str) -> None:
+    options = {"F": made(np.random.default_rng(0), 4), "n": WIDTHS} | change
+    with pytest.raises(InputError, match=match):
+        width_consistency(options.pop("F"), options.pop("n"), **options)
+
+
+def test_misuse_of_losses() -> None:
+    with pytest.raises(InputError, match="lengths"):
+        width_losses([1, 2], [1.0])
+    with pytest.raises(InputError, match="2 different widths"):
+        width_losses([1, 1, 2, 2], [1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(InputError, match="width 3 at time 1: 1 runs"):
+        width_losses([1, 1, 2, 2, 3], np.ones(5), time=np.ones(5))
+
+
+def test_command(tmp_path: Any) -> None:
+    rng = np.random.default_rng(6)
+    rows = ["d_model,step,loss"]
+    for n in (32, 64, 128, 256):
+        rows += [f"{n},100,{2 + 6 / n + 0.003 * rng.standard_normal()}" for _ in range(3)]
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(rows))
+    base = ["theory", "widths", str(path), "--width", "d_model"]
+    result = CliRunner().invoke(main, [*base, "--time", "step", "--json"])
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer["exponents"][0]["verdict"] == "consistent"
+    assert answer["widths"] == [32, 64, 128]
+    assert "consistent" in CliRunner().invoke(main, base).stderr
+    noisy = [r if i == 0 else r[: r.rindex(",") + 1] + str(2 + i % 3) for i, r in enumerate(rows)]
+    path.write_text("\n".join(noisy))
+    assert CliRunner().invoke(main, base).exit_code == 3
+    for bad in (["--width", "none"], ["--level", "7"], ["--where", "d_model<100"]):
+        assert CliRunner().invoke(main, [*base, *bad]).exit_code in (1, 2)
