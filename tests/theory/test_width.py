@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from isoloss.cli import main
 from isoloss.errors import InputError
-from isoloss.theory import width_consistency, width_losses
+from isoloss.theory import power_law, simulate_widths, width_consistency, width_losses
 
 WIDTHS = np.array([16.0, 32.0, 64.0, 128.0, 256.0])
 
@@ -91,41 +91,55 @@ def test_nothing_to_see_is_unresolved() -> None:
     }  # fmt: skip
 
 
-def features(
-    widths: list[int], seeds: int, times: list[float], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient flow on random linear features, and on endlessly many of them."""
-    T, M, P = 40, 60, 50
-    X, Z = rng.standard_normal((T, M)) / np.sqrt(M), rng.standard_normal((P, M)) / np.sqrt(M)
-    y = X @ rng.standard_normal(M)
-
-    def flow(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-        lam, V = np.linalg.eigh(A @ A.T)
-        return np.stack([B @ A.T @ V @ (-np.expm1(-lam * t) / lam * (V.T @ y)) for t in times])
-
-    def one(n: int) -> np.ndarray:
-        W = rng.standard_normal((M, n)) / np.sqrt(n)
-        return flow(X @ W, Z @ W)
-
-    return np.array([[one(n) for _ in range(seeds)] for n in widths]), flow(X, Z)
-
-
 def test_random_features_reach_their_kernel_as_one_over_width() -> None:
-    rng = np.random.default_rng(4)
-    widths, times = [128, 256, 512, 1024], [0.5, 3.0]
-    F, limit = features(widths, 40, times, rng)
-    found = width_consistency(F, widths, reference=limit)
-    for e in found.scatter:
+    spectrum = power_law(b=0.5, a=0.5, M=60)
+    made = simulate_widths(spectrum, [128, 256, 512, 1024], 32, [0.5, 3.0], seeds=40, rng=4)
+    for e in made.consistency().scatter:
         # Terms of order 1/n^2 move the exponent of the variance by about T/n.
-        assert e.exponent == pytest.approx(1.0, abs=0.1)
-    F, limit = features([64, 128, 256], 200, [3.0], rng)
-    for reference in (limit, "extrapolated"):
-        assert width_consistency(F, [64, 128, 256], reference=reference).bias[0].verdict == (
-            "consistent"
-        )
-    # Ensembles of the narrowest keep the bias: their mean is farther off than one wide network.
-    wide = width_consistency(F, [64, 128, 256], reference=limit)
-    assert wide.bias2[0, 0] > wide.bias2[0, 2] + wide.variance[0, 2] / 200
+        assert e.exponent == pytest.approx(1.0, abs=0.12)
+    made = simulate_widths(spectrum, [64, 128, 256], 32, 3.0, seeds=200, rng=4)
+    wide = made.consistency()
+    assert wide.bias[0].verdict == "consistent"
+    assert made.consistency(reference="extrapolated").bias[0].verdict == "consistent"
+    # Ensembles of the narrowest keep the bias: their mean is farther off than that of the widest.
+    assert wide.bias2[0, 0] > 4 * wide.bias2[0, 2] > 0
+
+
+def test_simulated_widths_early_late_and_again() -> None:
+    spectrum = power_law(b=1.2, a=1.5, M=50)
+    one, two = (
+        simulate_widths(spectrum, [8, 30], 20, [1e-6, 2e-6, np.inf], seeds=3, noise=0.1, rng=5)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one.predictions, two.predictions)
+    assert one.predictions.shape == (2, 3, 3, 50)
+    np.testing.assert_allclose(
+        one.predictions[..., 1, :], 2 * one.predictions[..., 0, :], rtol=1e-4
+    )
+    # Least squares on fewer features than samples, on the same draw of features.
+    assert np.isfinite(one.predictions[..., 2, :]).all()
+    many = simulate_widths(spectrum, [20_000], 20, 1.0, seeds=2, rng=6)
+    off = np.mean((many.predictions[0] - many.limit) ** 2) / np.mean(many.limit**2)
+    assert 0 < off < 0.01
+    assert repr(many) == "SimulatedWidths(1 widths, 2 seeds, 1 times, 50 points)"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"widths": [2.5]}, "widths"),
+        ({"widths": [np.inf]}, "widths"),
+        ({"T": 0}, "T"),
+        ({"t": -1.0}, "t"),
+        ({"seeds": 1}, "draws"),
+        ({"points": 10**8}, "fewer"),
+        ({"noise": -1.0}, "noise"),
+    ],
+)
+def test_misuse_of_simulation(change: dict[str, Any], match: str) -> None:
+    options = {"widths": [8, 16], "T": 4, "t": 1.0} | change
+    with pytest.raises(InputError, match=match):
+        simulate_widths(power_law(b=1.2, a=1.5, M=50), **options)
 
 
 @settings(max_examples=25, deadline=None)

@@ -53,6 +53,7 @@ from isoloss.theory.simulate import (
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
 from isoloss.theory.width import WidthConsistency, WidthLosses, width_consistency, width_losses
+from isoloss.theory.width_simulate import SimulatedWidths, simulate_widths
 from isoloss.theory.width_slope import WidthExponent
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "RidgeLoss",
     "SgdRisk",
     "Simulated",
+    "SimulatedWidths",
     "Spectrum",
     "Split",
     "Terms",
@@ -116,6 +118,7 @@ __all__ = [
     "simulate_interpolation",
     "simulate_random_features",
     "simulate_sgd",
+    "simulate_widths",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",

@@ -137,11 +137,15 @@ class WidthLosses:
         return "\n".join(lines)
 
 
+Reference = npt.ArrayLike
+"""``widest``, ``extrapolated``, or predictions of the limit."""
+
+
 def width_consistency(
     predictions: Sequence[npt.ArrayLike] | npt.ArrayLike,
     widths: npt.ArrayLike,
     *,
-    reference: Any = "widest",
+    reference: Reference = "widest",
     level: float = 0.9,
 ) -> WidthConsistency:
     r"""Test whether predictions approach their limit as 1/width, in bias and in variance.
