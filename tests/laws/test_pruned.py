@@ -125,6 +125,12 @@ def test_errors_out_of_reach_and_met_by_nothing() -> None:
     assert none.best == -1
     assert np.isinf(none.size).all()
     assert "none of 2" in repr(none)
+    # Its error at density one is above 0.1, though it would fall below were there more of it.
+    sparse = smallest_pruned(theta | {"p": 30.0}, 0.1, depth=20, width=1, e_np=0.08)
+    assert sparse.best == -1
+    near = smallest_pruned(theta | {"p": 1e-4}, 0.1, depth=20, width=1, e_np=0.0995)
+    assert near.best == 0
+    assert near.density[0] < 0.1
     empty = smallest_pruned(theta, 0.95, depth=20, width=1, e_np=0.08)
     assert empty.size[0] == empty.density[0] == 0.0
     assert empty.to_dict() == {"best": 0, "density": [0.0], "size": [0.0]}
