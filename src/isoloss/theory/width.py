@@ -20,6 +20,10 @@ from isoloss.errors import InputError
 from isoloss.theory.checks import as_numbers
 from isoloss.theory.width_slope import Moments, WidthExponent, leave_out
 
+_NARROWEST, _WIDEST = 1e-3, 1e15
+_LARGEST = 1e150
+"""Of what is squared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WidthConsistency:
@@ -199,13 +203,16 @@ def width_consistency(
     ('consistent', 'consistent')
     """
     level = as_level(level)
-    n = as_vector("widths", widths, positive=True)
+    n = _widths("widths", widths)
     groups = _groups(predictions, n)
     order = np.argsort(n)
     n, groups = n[order], [groups[i] for i in order]
     if (np.diff(n) == 0).any():
         raise InputError("widths: one appears twice; give all its seeds together")
     weights, fixed, name = _reference(reference, n, groups[0].shape[1:])
+    # In units where nothing is large: squares of squares are taken.
+    unit = _unit(*groups, np.asarray(fixed))
+    groups, fixed = [g / unit for g in groups], np.asarray(fixed) / unit
     u, kept = 1 / n, slice(None)
     if name == "widest":
         # The shift against the widest is c (1/n - 1/n_widest) where the shift itself is c/n.
@@ -220,8 +227,8 @@ def width_consistency(
     scatter = found.map(lambda v: v[..., 1, :, :]).slope(1 / n)
     return WidthConsistency(
         widths=n,
-        bias2=found.full[0],
-        variance=found.full[1],
+        bias2=found.full[0] * unit**2,
+        variance=found.full[1] * unit**2,
         bias=bias.exponents(level),
         scatter=scatter.exponents(level),
         reference=name,
@@ -270,13 +277,13 @@ def width_losses(
     'consistent'
     """
     level = as_level(level)
-    w, values = as_vector("width", width, positive=True), as_vector("loss", loss)
+    w, values = _widths("width", width), as_vector("loss", loss)
     at = np.zeros(len(w)) if time is None else as_vector("time", time)
     if not len(w) == len(values) == len(at):
         raise InputError(
             f"width, loss, time: lengths {len(w)}, {len(values)}, {len(at)} differ; one each a row"
         )
-    n, times = np.unique(w), np.unique(at)
+    n, times, unit = np.unique(w), np.unique(at), _unit(values)
     if len(n) < 3:
         raise InputError(f"width: {len(n)} different widths; a slope beside the widest needs 3")
     u = 1 / n[:-1] - 1 / n[-1]
@@ -296,9 +303,9 @@ def width_losses(
                     f"width {v:g}{when}: {len(row)} runs; 2 seeds or more are needed at each width"
                     ", or fit power_floor of the width"
                 )
-        found = leave_out(gaps, [row[:, None, None] for row in rows])
-        gap.append(found.full[0])
-        sem.append(np.sqrt(found.spread()[0][0]))
+        found = leave_out(gaps, [row[:, None, None] / unit for row in rows])
+        gap.append(found.full[0] * unit)
+        sem.append(np.sqrt(found.spread()[0][0]) * unit)
         exponents += found.power(u).exponents(level)
     return WidthLosses(
         widths=n[:-1],
@@ -320,6 +327,24 @@ def _bias2(groups: list[Moments], weights: Array, fixed: Array | float) -> Array
         share = (np.arange(len(groups)) == i) - weights
         columns.append(((mean - target) ** 2).mean(axis=-1) - share**2 @ noise)
     return np.stack(columns, axis=-1)
+
+
+def _widths(name: str, value: npt.ArrayLike) -> Array:
+    n = as_vector(name, value, positive=True)
+    if ((n < _NARROWEST) | (n > _WIDEST)).any():
+        raise InputError(
+            f"{name}: from {n.min():g} to {n.max():g}; between {_NARROWEST:g} and {_WIDEST:g} are "
+            "supported"
+        )
+    return n
+
+
+def _unit(*arrays: Array) -> float:
+    """Return the largest size among arrays, one where all are zero."""
+    most = max(float(np.abs(a).max()) for a in arrays)
+    if most > _LARGEST:
+        raise InputError(f"a value of size {most:.1e}: at most {_LARGEST:g} is supported")
+    return most or 1.0
 
 
 def _groups(predictions: Any, n: Array) -> list[Array]:

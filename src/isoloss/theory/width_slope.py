@@ -15,8 +15,8 @@ from isoloss._core.interval import Interval
 METHOD = "jackknife over seeds, Student's t"
 _SEEN = 3.0
 """Standard errors that a shift must stand above its noise, to ask how it falls."""
-_POWERS = (-2.0, 6.0)
-"""Exponents that are tried."""
+_POWERS, _STEP = (-2.0, 6.0), 1e-5
+"""Exponents that are tried, and how near they are found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,10 @@ class LeftOut:
         """
         variance = self.spread()[0]
         size = np.abs(self.full).max(axis=-1, keepdims=True)
+        size = np.where(size > 0, size, 1.0)
         x = np.log(u) - np.log(u).mean()
         # Few seeds know their own noise badly: it is taken to be a power of width.
-        noise = np.log(variance + 1e-24 * size**2 + np.finfo(float).tiny)
+        noise = np.log(variance + 1e-24 * size**2)
         tilt = noise @ x / (x @ x)
         weight = np.exp(-noise.mean(axis=-1, keepdims=True) - tilt[..., None] * x)
         signal = (weight * self.full) @ np.exp(x) / np.sqrt(weight @ np.exp(2 * x))
@@ -160,6 +161,8 @@ def _best_power(values: Array, weight: Array, x: Array) -> Array:
 def _exponent(value: float, half: float, level: float) -> WidthExponent:
     if not (math.isfinite(value) and math.isfinite(half)):
         return WidthExponent(exponent=None, interval=None)
+    # Exponents are found on a grid: without noise the end of an interval is no nearer than that.
+    half += _STEP
     interval = Interval(
         low=float(value - half), high=float(value + half), level=level, method=METHOD
     )
