@@ -1,7 +1,7 @@
 """Kaplan's relations of batch, steps, compute and overfitting, by name.
 
 Units: N parameters without embeddings, D and batches in tokens, compute in FLOPs unless a name
-says PF-days, loss in nats per token. Laws of the loss are in the catalogue (``kaplan``,
+says PF-days (`PF_DAY`), loss in nats per token. Laws of the loss are in the catalogue (``kaplan``,
 ``kaplan_steps``, ``power`` with published constants); here is what follows from them. Constants
 are those of WebText2 and its tokenizer: pass your own for anything else.
 """
@@ -22,7 +22,6 @@ from isoloss.laws.published.kaplan import KAPLAN
 from isoloss.laws.published.language import LANGUAGE
 
 __all__ = [
-    "PF_DAY",
     "BestUse",
     "best_use",
     "critical_batch",
