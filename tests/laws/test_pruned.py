@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isoloss.cli import main
 from isoloss.errors import InputError
 from isoloss.laws import get_law, smallest_pruned
 
@@ -157,3 +160,27 @@ def test_misuse(change: dict[str, Any], match: str) -> None:
     } | change
     with pytest.raises(InputError, match=match):
         smallest_pruned(given.pop("values"), given.pop("error"), **given)
+
+
+@pytest.mark.parametrize("unit", [1.0, 100.0])
+def test_fits_on_the_command_line(tmp_path: Any, unit: float) -> None:
+    density, depth = (v.ravel() for v in np.meshgrid(0.8 ** np.arange(0, 28, 3), [8, 20, 50]))
+    x = {"density": density, "depth": depth, "width": np.tile([0.5, 1.0, 2.0], 10)}
+    x["e_np"] = unit * (0.02 + 0.2 / np.sqrt(depth * x["width"]))
+    theta = {"e_up": 0.9 * unit, "gamma": 1.2, "p": 0.5, "phi": 1.1, "psi": 0.7}
+    columns = x | {"error": MANY(theta, x)}
+    table = np.array([*columns.values()]).T.tolist()
+    rows = [",".join(columns), *(",".join(map(repr, row)) for row in table)]
+    path = tmp_path / "pruned.csv"
+    path.write_text("\n".join(rows))
+    base = ["fit", str(path), "--columns", "loss=error,density=density", "--draws", "0", "--json"]
+    result = CliRunner().invoke(main, [*base, "--law", "pruned_family"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["parameters"]
+    for name, value in theta.items():
+        assert found[name] == pytest.approx(value, rel=1e-5)
+    one = [*base, "--law", "pruned_network", "--axis", "density", "--where", "depth=20"]
+    assert CliRunner().invoke(main, one).exit_code in (0, 3)
+    lacking = CliRunner().invoke(main, [*base[:2], *base[4:], "--law", "pruned_family"])
+    assert lacking.exit_code == 1
+    assert "--columns" in lacking.stderr
