@@ -20,6 +20,7 @@ from isoloss.runs.columns import ALIASES
 ROOMS = (
     ("isoloss.runs", "Runs"),
     ("isoloss.laws", "Laws"),
+    ("isoloss.laws.kaplan", "What follows from Kaplan's laws"),
     ("isoloss.fit", "Fits, law sets, forecasts"),
     ("isoloss.plan", "Plans"),
     ("isoloss.theory", "Theory"),
@@ -59,8 +60,13 @@ def published() -> str:
     parts = []
     for name, p in PUBLISHED.items():
         values = ", ".join(f"`{k}` {v:g}" for k, v in p.parameters.items())
+        of = f" of {p.axis}" if p.axis else ""
+        intervals = "".join(f" Interval of `{k}`: {v}." for k, v in p.intervals.items())
         caveat = f" Know before use: {p.caveat}." if p.caveat else ""
-        parts.append(f"### {name}\n\nLaw `{p.law}`: {values}. Source: {p.source}.{caveat}")
+        parts.append(
+            f"### {name}\n\nLaw `{p.law}`{of}: {values}.{intervals} Gives: {p.measures}. "
+            f"Source: {p.source}.{caveat}"
+        )
     return "\n\n".join(parts)
 
 

@@ -23,6 +23,12 @@ def golden() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def relatives() -> dict[str, Any]:
+    """Reference numbers of laws beside the joint ones, with their sources."""
+    return tomllib.loads((GOLDEN / "relatives.toml").read_text("utf8"))
+
+
+@pytest.fixture(scope="session")
 def epoch_rows() -> Runs:
     """All 245 rows read off the published figure: N, C, loss, and D = C / (6 N)."""
     path = SHARED / "epoch-chinchilla" / "svg_extracted_data.csv"

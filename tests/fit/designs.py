@@ -38,12 +38,17 @@ JOINT: dict[str, dict[str, float]] = {
     },
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
+    "kaplan_steps": {"Nc": 6.5e13, "Sc": 2.1e3, "alpha_N": 0.077, "alpha_S": 0.76},
+    "pruned_family": {"e_up": 0.9, "gamma": 1.2, "p": 0.05, "phi": 1.3, "psi": 0.8},
 }
 CURVES: dict[str, dict[str, float]] = {
     "power": {"A": 40.0, "alpha": 0.12},
     "power_floor": {"E": 1.7, "A": 400.0, "alpha": 0.3},
     "shifted_power": {"A": 300.0, "gamma": 3e-10, "c": 0.25},
     "sigmoid_power": {"E": 0.5, "H": 6.0, "K": 3000.0, "c": 0.42, "a": 0.7},
+    "pruned_network": {"e_np": 0.08, "e_up": 0.9, "gamma": 1.2, "p": 3e8},
+    "bounded_score": {"d": 0.9, "b": 2e-3, "c": 2e-10, "a": 0.25},
+    "growth": {"A": 0.02, "alpha": 0.2},
     "broken_power": {"E": 0.9, "A": 50.0, "c0": 0.15, "c1": 0.3, "d1": 1e9, "f1": 0.4},
     "broken_power_2": {
         "E": 0.4,
@@ -82,12 +87,19 @@ def design(name: str, *, per_axis: int = 7) -> dict[str, np.ndarray]:
     """Axes of runs on which a law is identified, in the units people use."""
     if name in CURVES:
         return {"D": np.geomspace(1e6, 1e12, 60)}
+    if name == "pruned_family":
+        density, depth, width = np.meshgrid(0.8 ** np.arange(0, 30, 3), [8, 20, 50], [0.5, 1, 2])
+        x = {"density": density.ravel(), "depth": depth.ravel(), "width": width.ravel()}
+        return x | {"e_np": 0.05 + 0.12 / np.sqrt(x["depth"] * x["width"])}
     n, d = np.geomspace(3e7, 1e10, per_axis), np.geomspace(3e8, 3e11, per_axis)
     x = {"N": np.repeat(n, per_axis), "D": np.tile(d, per_axis)}
     if name.startswith("repetition"):
         shares = np.array([1.5, 1.0, 0.3, 0.1, 0.03, 0.01])
         x = {a: np.tile(v, len(shares)) for a, v in x.items()}
         x["U"] = x["D"] * np.repeat(shares, per_axis**2)
+    if name == "kaplan_steps":
+        x["S"] = np.tile(np.geomspace(3e3, 1e6, per_axis), per_axis)
+        del x["D"]
     return x
 
 

@@ -77,7 +77,9 @@ def test_slope_against_complex_steps_and_differences(name: str) -> None:
         exact = complex_step(law, theta, part, a)
         assert np.max(np.abs(slope - exact) * part[a]) < 1e-12
         assert np.max(np.abs(slope - central(law, theta, part, a)) * part[a]) < 1e-7
-        if name not in ("farseer", "broken_power_2", "broken_power_3"):
+        if a == "e_np" or name == "growth":
+            assert (slope > 0).all(), f"more {a} must raise it"
+        elif name not in ("farseer", "broken_power_2", "broken_power_3"):
             assert (slope <= 0).all(), f"more {a} must not raise the loss"
 
 
@@ -85,7 +87,9 @@ def test_slope_against_complex_steps_and_differences(name: str) -> None:
 def test_rescaled_parameters_give_the_same_loss(name: str) -> None:
     law, theta, x = small(name)
     scales = dict.fromkeys((*law.axes, "L"), 1.0)
-    scales |= {a: {"N": 1e6, "D": 3e9, "U": 3e9, "L": 0.01}[a] for a in law.scaled_axes}
+    sizes = {"N": 1e6, "D": 3e9, "U": 3e9, "S": 3e3, "L": 0.01, "e_np": 0.01}
+    sizes |= {"density": 0.03, "depth": 20.0, "width": 1.4}
+    scales |= {a: sizes[a] for a in law.scaled_axes}
     inverse = {a: 1 / s for a, s in scales.items()}
     inner = law.rescale(theta, inverse)
     assert not np.allclose(inner, theta, rtol=1e-3)
@@ -165,11 +169,18 @@ def test_hoffmann_by_hand(golden: dict[str, Any]) -> None:
 @pytest.mark.parametrize("key", sorted(PUBLISHED))
 def test_published_constants_fit_their_law(key: str) -> None:
     entry = PUBLISHED[key]
-    law = get_law(entry.law)
-    assert set(entry.parameters) == set(law.names)
-    loss = law(entry.parameters, {"N": 1e9, "D": 2e10, "U": 2e10, "C": 1.2e20})
-    assert 2.0 < loss[0] < 3.5
+    law = get_law(entry.law, axis=entry.axis or "x")
+    assert (len(law.axes) == 1) == bool(entry.axis)
+    assert set(entry.parameters) <= set(law.names)
+    for name in set(law.names) - set(entry.parameters):
+        assert f"{name} was not printed" in entry.caveat
+    assert set(entry.intervals) <= set(entry.parameters)
+    if entry.measures.startswith("loss in nats"):
+        compute = 1.2 if "PF-days" in entry.measures else 1.2e20
+        loss = law(entry.parameters, {"N": 1e9, "D": 2e10, "U": 2e10, "C": compute, "S": 2e4})
+        assert 2.0 < loss[0] < 3.5
     assert "arXiv" in entry.source
+    assert entry.to_dict()["parameters"] == dict(entry.parameters)
 
 
 def test_published_golden_numbers_are_the_golden_numbers(golden: dict[str, Any]) -> None:

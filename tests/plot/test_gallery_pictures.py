@@ -27,6 +27,7 @@ SMALL = {
     "compute_envelope": {"C": (1e3, 1e4), "N": (100,), "budgets": 3},
     "sgd_phases": {"points": 9},
     "sgd_risk": {"small": 20, "simulate": 2, "steps": (1, 100)},
+    "widths": {"widths": (16, 32, 64), "T": 8, "M": 40, "seeds": 10, "points": 10},
 }
 
 

@@ -17,21 +17,15 @@ def command(published: bool, as_json: bool) -> int:
 
     if published:
         if as_json:
-            print_json(
-                {
-                    name: {
-                        "law": p.law,
-                        "parameters": dict(p.parameters),
-                        "source": p.source,
-                        "caveat": p.caveat,
-                    }
-                    for name, p in PUBLISHED.items()
-                }
-            )
+            print_json({name: known.to_dict() for name, known in PUBLISHED.items()})
             return OK
         for name, known in PUBLISHED.items():
             values = ", ".join(f"{k} = {v:g}" for k, v in known.parameters.items())
-            click.echo(f"{name}  ({known.law})\n  {values}\n  {known.source}")
+            of = f" of {known.axis}" if known.axis else ""
+            click.echo(f"{name}  ({known.law}{of})\n  {values}")
+            for parameter, interval in known.intervals.items():
+                click.echo(f"  {parameter} in {interval}")
+            click.echo(f"  {known.measures}\n  {known.source}")
             if known.caveat:
                 click.echo(f"  caveat: {known.caveat}")
         return OK

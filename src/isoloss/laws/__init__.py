@@ -2,6 +2,7 @@
 
 from isoloss.laws.catalogue import get_law, is_law_name, law_names
 from isoloss.laws.law import Law, Parameter, law_from_expression
+from isoloss.laws.pruned import SmallestPruned, smallest_pruned
 from isoloss.laws.published import PUBLISHED, Published
 
 __all__ = [
@@ -9,8 +10,10 @@ __all__ = [
     "Law",
     "Parameter",
     "Published",
+    "SmallestPruned",
     "get_law",
     "is_law_name",
     "law_from_expression",
     "law_names",
+    "smallest_pruned",
 ]

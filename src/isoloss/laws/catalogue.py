@@ -7,8 +7,11 @@ from collections.abc import Callable
 from isoloss.errors import LawError
 from isoloss.laws import joint, repetition, solvable
 from isoloss.laws.broken import broken_power
+from isoloss.laws.kaplan import kaplan_steps
 from isoloss.laws.law import Law
 from isoloss.laws.power import power_floor, power_law, shifted_power, sigmoid_power
+from isoloss.laws.pruned import pruned_family, pruned_network
+from isoloss.laws.rising import bounded_score, growth
 
 _JOINT: dict[str, Callable[[], Law]] = {
     "chinchilla": joint.chinchilla,
@@ -20,6 +23,8 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "random_features_finite": solvable.random_features_finite,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
+    "kaplan_steps": kaplan_steps,
+    "pruned_family": pruned_family,
 }
 _CURVES: dict[str, Callable[[str], Law]] = {
     "power": power_law,
@@ -29,6 +34,9 @@ _CURVES: dict[str, Callable[[str], Law]] = {
     "broken_power": broken_power,
     "broken_power_2": lambda axis: broken_power(axis, 2),
     "broken_power_3": lambda axis: broken_power(axis, 3),
+    "pruned_network": pruned_network,
+    "bounded_score": bounded_score,
+    "growth": growth,
 }
 _ALIASES = {
     "m1": "power",

@@ -28,6 +28,9 @@ from isoloss.laws.expression import (
 )
 from isoloss.laws.tape import evaluate
 
+_SHARED = {"U": "D", "e_np": "L"}
+"""Axes measured in the unit of another quantity, whose scale they share."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
@@ -83,7 +86,8 @@ class Law:
         Where the form comes from and when to use it.
     scaled_axes
         Axes, and ``L`` for the loss, that may be divided by their geometric mean before fitting,
-        because every parameter's ``unit`` says how to undo it. U shares the scale of D.
+        because every parameter's ``unit`` says how to undo it. U shares the scale of D, and
+        ``e_np``, an error itself, that of the loss.
     special_cases
         Other laws that this one contains: name to the parameter values that give it.
     pinned, tied, pinned_units
@@ -296,7 +300,8 @@ class Law:
         """Geometric means to divide by before fitting; 1 where the law does not allow it."""
         found = dict.fromkeys((*self.axes, "L"), 1.0)
         for name in self.scaled_axes:
-            values = loss if name == "L" else x["D" if name == "U" else name]
+            other = _SHARED.get(name, name)
+            values = loss if other == "L" else x[other]
             found[name] = float(np.exp(np.mean(np.log(values))))
         return found
 

@@ -8,6 +8,7 @@ from isoloss.theory.agreement import (
     agree_sgd,
 )
 from isoloss.theory.compute_optimal import ComputeOptimal, compute_optimal
+from isoloss.theory.elo import Ratings, elo_ratings, win_probability
 from isoloss.theory.exponents import (
     Asymptote,
     ComputeExponents,
@@ -51,6 +52,9 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.width import WidthConsistency, WidthLosses, width_consistency, width_losses
+from isoloss.theory.width_simulate import SimulatedWidths, simulate_widths
+from isoloss.theory.width_slope import WidthExponent
 
 __all__ = [
     "Agreement",
@@ -64,14 +68,19 @@ __all__ = [
     "KernelLoss",
     "PerSample",
     "Phase",
+    "Ratings",
     "Regimes",
     "RidgeLoss",
     "SgdRisk",
     "Simulated",
+    "SimulatedWidths",
     "Spectrum",
     "Split",
     "Terms",
     "TimeLoss",
+    "WidthConsistency",
+    "WidthExponent",
+    "WidthLosses",
     "agree_gradient_descent",
     "agree_gradient_flow",
     "agree_random_features",
@@ -84,6 +93,7 @@ __all__ = [
     "data_asymptote",
     "dimension_exponents",
     "early_model_cost",
+    "elo_ratings",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -108,9 +118,13 @@ __all__ = [
     "simulate_interpolation",
     "simulate_random_features",
     "simulate_sgd",
+    "simulate_widths",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",
     "time_asymptote",
     "transfer",
+    "width_consistency",
+    "width_losses",
+    "win_probability",
 ]

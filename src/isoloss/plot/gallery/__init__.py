@@ -32,6 +32,7 @@ from isoloss.plot.gallery.training import (
     draw_training_curves,
     training_curves_series,
 )
+from isoloss.plot.gallery.widths import draw_widths, widths_series
 
 __all__ = [
     "compute_envelope_series",
@@ -48,6 +49,7 @@ __all__ = [
     "draw_sphere_spectrum",
     "draw_training_curves",
     "draw_valley",
+    "draw_widths",
     "learning_curves_series",
     "nonlinear_spectrum_series",
     "optimal_ridge_series",
@@ -59,4 +61,5 @@ __all__ = [
     "sphere_spectrum_series",
     "training_curves_series",
     "valley_series",
+    "widths_series",
 ]

@@ -29,6 +29,7 @@ from isoloss.plot.gallery.training import (
     draw_training_curves,
     training_curves_series,
 )
+from isoloss.plot.gallery.widths import draw_widths, widths_series
 from isoloss.plot.save import png_bytes, svg_bytes
 
 if TYPE_CHECKING:
@@ -179,6 +180,13 @@ def _one_pass_sgd(simulate: int, rng: int) -> Axes:
     return axes[0]
 
 
+def _widths(simulate: int, rng: int) -> Axes:
+    axes = panels(2)
+    for ax, t in zip(axes, (5.0, 500.0), strict=True):
+        draw_widths(widths_series(t=t, rng=rng), ax=ax)
+    return axes[0]
+
+
 _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "learning-curves": _learning_curves,
     "optimal-ridge": _optimal_ridge,
@@ -189,4 +197,5 @@ _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "regimes": _regimes,
     "training": _training,
     "one-pass-sgd": _one_pass_sgd,
+    "widths": _widths,
 }

@@ -1,32 +1,12 @@
-"""Published constants, each with the table it was read from and its caveat."""
+"""Joint laws of language models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from isoloss.laws.published.entry import Published
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """Constants of a law as somebody printed them.
-
-    Attributes
-    ----------
-    law
-        Key in the catalogue of laws.
-    parameters
-        Values by name.
-    source, caveat
-        Where they stand, and what to know before using them.
-    """
-
-    law: str
-    parameters: Mapping[str, float]
-    source: str
-    caveat: str = ""
-
-
-PUBLISHED: Mapping[str, Published] = {
+LANGUAGE: Mapping[str, Published] = {
     "kaplan-2020": Published(
         law="kaplan",
         parameters={"Nc": 6.4e13, "Dc": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103},
@@ -92,4 +72,4 @@ PUBLISHED: Mapping[str, Published] = {
         caveat="the first five were fixed from another fit; R_D and R_N fitted to 182 runs",
     ),
 }
-"""Name to published constants."""
+"""Joint laws of size and data."""
