@@ -184,3 +184,23 @@ def test_fits_on_the_command_line(tmp_path: Any, unit: float) -> None:
     lacking = CliRunner().invoke(main, [*base[:2], *base[4:], "--law", "pruned_family"])
     assert lacking.exit_code == 1
     assert "--columns" in lacking.stderr
+
+
+def test_the_error_before_pruning_is_no_resource():
+    from isoloss.fit import fit
+    from isoloss.fit.backtest import run_scale
+    from isoloss.runs import Runs
+
+    law = get_law("pruned_family")
+    rng = np.random.default_rng(0)
+    density, depth, width = rng.uniform(0.01, 1, 60), rng.choice([8, 20, 56], 60), np.ones(60)
+    width[::3], width[1::3] = 2.0, 4.0
+    # In lockstep with depth, and nearly constant: neither says anything against the fit.
+    e_np = 0.08 * (depth / 20.0) ** -0.05
+    x = {"density": density, "depth": depth.astype(float), "width": width, "e_np": e_np}
+    theta = {"e_up": 0.9, "gamma": 1.2, "p": 0.4, "phi": 0.5, "psi": 0.4}
+    runs = Runs(columns=x | {"loss": law(theta, x)})
+    assert run_scale(runs) == pytest.approx(density * depth * width)
+    found = fit(runs, law, draws=0)
+    assert not {"UNIDENTIFIED", "NARROW_AXIS"} & {r.code for r in found.reasons}
+    assert found.parameters["gamma"] == pytest.approx(1.2, rel=1e-4)

@@ -13,6 +13,7 @@ from isoloss.fit.cuts import fit_cuts
 from isoloss.fit.objective import Objective
 from isoloss.fit.prepare import prepare
 from isoloss.laws import Law
+from isoloss.laws.law import is_resource
 from isoloss.runs import Runs
 
 MAX_CUTS = 6
@@ -163,6 +164,7 @@ def run_scale(x: Runs | Mapping[str, Any], axes: Collection[str] | None = None) 
     if axes is None:
         columns = x.columns if isinstance(x, Runs) else x
         axes = [a for a in columns if a not in ("loss", "seed", "lr")]
+    axes = [a for a in axes if is_resource(a)]
     if "C" in x and (len(axes) != 1 or "C" in axes):
         return np.asarray(x["C"], dtype=np.float64)
     if "N" in axes and "D" in axes:

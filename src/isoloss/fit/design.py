@@ -7,6 +7,7 @@ import numpy as np
 from isoloss.errors import FitError
 from isoloss.fit.certificate import Reason
 from isoloss.fit.prepare import Prepared
+from isoloss.laws.law import is_resource
 
 
 def design_reasons(data: Prepared) -> list[Reason]:
@@ -38,11 +39,12 @@ def design_reasons(data: Prepared) -> list[Reason]:
                 "to check the law with; add at least two",
             )
         )
-    logs = {a: np.log(x[a]) for a in law.axes}
-    for a in law.axes:
+    names = [a for a in law.axes if is_resource(a)]
+    logs = {a: np.log(x[a]) for a in names}
+    for a in names:
         low, high = x[a].min(), x[a].max()
         if low == high:
-            others = [b for b in law.axes if b != a]
+            others = [b for b in names if b != a]
             remedy = (
                 f"fit power_floor over {others[0]}" if len(others) == 1 else "choose another law"
             )
@@ -62,7 +64,6 @@ def design_reasons(data: Prepared) -> list[Reason]:
                     "exponent rests on almost nothing: add runs at other values",
                 )
             )
-    names = list(law.axes)
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
             u, v = logs[a] - logs[a].mean(), logs[b] - logs[b].mean()

@@ -32,6 +32,11 @@ _SHARED = {"U": "D", "e_np": "L"}
 """Axes measured in the unit of another quantity, whose scale they share."""
 
 
+def is_resource(axis: str) -> bool:
+    """Whether an axis is spent; the others are losses themselves, measured before."""
+    return _SHARED.get(axis) != "L"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One unknown of a law.
