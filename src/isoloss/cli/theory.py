@@ -147,28 +147,35 @@ def measured(
     return OK if fitted.status == "ok" else DOUBT
 
 
+decay_option = click.option(
+    "--weight-decay", type=Numbers(), default="0", help="Decay of the weights; it ends in a ridge."
+)
+
+
 def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
     from isoloss.theory import gradient_descent, gradient_flow
     from isoloss.theory.agreement import agree_gradient_descent, agree_gradient_flow
 
-    names = ("n", "t", "noise", *(("eta", "steps") if descent else ("time",)))
+    names = ("n", "t", "noise", "weight_decay", *(("eta", "steps") if descent else ("time",)))
     grid = Grid(options, names, last=names[-1])
 
-    def one(spectrum: Any, n: Any, t: Any, s: Any, *rest: Any) -> dict[str, Any]:
+    def one(spectrum: Any, n: Any, t: Any, s: Any, decay: Any, *rest: Any) -> dict[str, Any]:
+        words = {"noise": s, "weight_decay": decay}
         if descent:
             eta, steps = rest
-            found = gradient_descent(spectrum, n, t, steps, eta=eta, noise=s)
+            found = gradient_descent(spectrum, n, t, steps, eta=eta, **words)
         else:
-            found = gradient_flow(spectrum, n, t, rest[0], noise=s)
+            found = gradient_flow(spectrum, n, t, rest[0], **words)
         if (found.test_excess < found.resolution).any():
             grid.doubts.add(f"losses below {found.resolution:.1e} are rounding")
         return {"test_excess": found.test_excess, "train": found.train}
 
-    def drawn(spectrum: Any, n: Any, t: Any, s: Any, *rest: Any, **words: Any) -> Any:
+    def drawn(spectrum: Any, n: Any, t: Any, s: Any, decay: Any, *rest: Any, **words: Any) -> Any:
+        words |= {"noise": s, "weight_decay": decay}
         if descent:
             eta, steps = rest
-            return agree_gradient_descent(spectrum, n, t, steps, eta=eta, noise=s, **words)
-        return agree_gradient_flow(spectrum, n, t, rest[0], noise=s, **words)
+            return agree_gradient_descent(spectrum, n, t, steps, eta=eta, **words)
+        return agree_gradient_flow(spectrum, n, t, rest[0], **words)
 
     return _answer(grid, one, drawn, as_json)
 
@@ -178,6 +185,7 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
 @click.option("--N", "n", type=Numbers(), required=True, help="Features; inf is allowed.")
 @click.option("--T", "t", type=Numbers(), required=True, help="Samples; inf is allowed.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
+@decay_option
 @click.option("--t", "time", type=Numbers(), required=True, help="Times; inf is allowed.")
 @draw_options
 @json_option
@@ -192,6 +200,7 @@ def gradient_flow(as_json: bool, **options: Any) -> int:
 @click.option("--N", "n", type=Numbers(), required=True, help="Features; inf is allowed.")
 @click.option("--T", "t", type=Numbers(), required=True, help="Samples; inf is allowed.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
+@decay_option
 @click.option("--eta", type=Numbers(), required=True, help="Step size.")
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
 @draw_options

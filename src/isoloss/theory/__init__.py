@@ -20,7 +20,6 @@ from isoloss.theory.exponents import (
     time_asymptote,
 )
 from isoloss.theory.flow import (
-    TimeLoss,
     flow_ensemble,
     gradient_descent,
     gradient_flow,
@@ -51,6 +50,7 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.time_loss import TimeLoss
 
 __all__ = [
     "Agreement",

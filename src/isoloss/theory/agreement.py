@@ -148,8 +148,8 @@ def agree_random_features(
 
 
 def agree_gradient_flow(
-    spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, draws: int = 20,
-    rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, weight_decay: float = 0.0,
+    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient flow; rows are times.
 
@@ -171,13 +171,14 @@ def agree_gradient_flow(
     >>> found.worst < 4
     True
     """
-    theory = gradient_flow(spectrum, N, T, t, noise=noise)
+    theory = gradient_flow(spectrum, N, T, t, noise=noise, weight_decay=weight_decay)
     made = simulate_gradient_flow(
         spectrum,
         N,
         T,
         t,
         noise=noise,
+        weight_decay=weight_decay,
         draws=draws,
         rng=rng,
         on_step=on_step,
@@ -190,7 +191,8 @@ def agree_gradient_flow(
 
 def agree_gradient_descent(
     spectrum: Spectrum, N: int, T: int, steps: Any, *, eta: float, noise: float = 0.0,
-    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    weight_decay: float = 0.0, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
+    executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient descent; rows are steps.
 
@@ -212,7 +214,9 @@ def agree_gradient_descent(
     >>> agree_gradient_descent(spectrum, 60, 120, [1, 10], eta=0.3).worst < 4
     True
     """
-    theory = gradient_descent(spectrum, N, T, steps, eta=eta, noise=noise)
+    theory = gradient_descent(
+        spectrum, N, T, steps, eta=eta, noise=noise, weight_decay=weight_decay
+    )
     made = simulate_gradient_descent(
         spectrum,
         N,
@@ -220,6 +224,7 @@ def agree_gradient_descent(
         steps,
         eta=eta,
         noise=noise,
+        weight_decay=weight_decay,
         draws=draws,
         rng=rng,
         on_step=on_step,

@@ -12,8 +12,9 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amounts, as_noise, as_whole
+from isoloss.theory.checks import as_above_zero, as_amount, as_amounts, as_noise, as_whole
 from isoloss.theory.draw import OnStep, draw_system, each, whole
+from isoloss.theory.flow import check_decay
 from isoloss.theory.ridge import PerSample
 from isoloss.theory.spectrum import Spectrum
 
@@ -126,6 +127,7 @@ def simulate_gradient_flow(
     t: Any,
     *,
     noise: float = 0.0,
+    weight_decay: float = 0.0,
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
@@ -133,7 +135,8 @@ def simulate_gradient_flow(
 ) -> Simulated:
     """Gradient flow of random draws, exact in time by their singular values.
 
-    Parameters and results as in `simulate_random_features`, with times in place of ridges.
+    Parameters and results as in `simulate_random_features`, with times in place of ridges; weight
+    decay as in `isoloss.theory.gradient_flow`, one number.
 
     Raises
     ------
@@ -154,7 +157,8 @@ def simulate_gradient_flow(
     N, T = whole("N", N), whole("T", T)
     times = as_amounts("t", t, infinite=True)
 
-    learned = partial(_flow, times.ravel() / (N * T))
+    ghat = as_amount("weight_decay", weight_decay) * N * T
+    learned = partial(_flow, times.ravel() / (N * T), ghat)
     return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor)
 
 
@@ -166,6 +170,7 @@ def simulate_gradient_descent(
     *,
     eta: float,
     noise: float = 0.0,
+    weight_decay: float = 0.0,
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
@@ -173,7 +178,8 @@ def simulate_gradient_descent(
 ) -> Simulated:
     """Gradient descent of random draws, all steps at once by their singular values.
 
-    Parameters and results as in `simulate_random_features`, with steps in place of ridges.
+    Parameters and results as in `simulate_random_features`, with steps in place of ridges; weight
+    decay as in `isoloss.theory.gradient_descent`, one number.
 
     Raises
     ------
@@ -195,7 +201,9 @@ def simulate_gradient_descent(
     N, T, eta = whole("N", N), whole("T", T), as_above_zero("eta", eta)
     counts = as_whole("steps", steps)
 
-    learned = partial(_descent, eta / (N * T), counts.ravel())
+    decay = as_amount("weight_decay", weight_decay)
+    check_decay(eta, np.array(decay))
+    learned = partial(_descent, eta / (N * T), counts.ravel(), decay * N * T)
     return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor)
 
 
@@ -252,12 +260,14 @@ def _ridge(ghat: Array, squares: Array) -> Array:
     return squares[:, None] / (squares[:, None] + ghat)
 
 
-def _flow(time: Array, squares: Array) -> Array:
-    return -np.expm1(-squares[:, None] * time)
+def _flow(time: Array, ghat: float, squares: Array) -> Array:
+    rate = squares[:, None] + ghat
+    return -np.expm1(-rate * time) * (squares[:, None] / rate)
 
 
-def _descent(eta: float, steps: Array, squares: Array) -> Array:
-    return np.asarray(1 - (1 - eta * squares[:, None]) ** steps)
+def _descent(eta: float, steps: Array, ghat: float, squares: Array) -> Array:
+    rate = squares[:, None] + ghat
+    return np.asarray((1 - (1 - eta * rate) ** steps) * (squares[:, None] / rate))
 
 
 def _simulate(
