@@ -84,8 +84,7 @@ def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any)
 
     def one(spectrum: Any, n: Any, t: Any, r: Any, s: Any) -> dict[str, Any]:
         found = solve(spectrum, n, t, ridge=taken(r), noise=s).require()
-        for doubt in found.doubts:
-            grid.doubts.add(doubt)
+        grid.doubts.update(found.doubts)
         shown = found.ridge_per_sample if per_sample else found.ridge
         return {k: getattr(found, k) for k in _KEYS} | {"ridge": shown}
 
@@ -168,6 +167,7 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
             found = gradient_flow(spectrum, n, t, rest[0], **words)
         if (found.test_excess < found.resolution).any():
             grid.doubts.add(f"losses below {found.resolution:.1e} are rounding")
+        grid.doubts.update(found.doubts)
         return {"test_excess": found.test_excess, "train": found.train}
 
     def drawn(spectrum: Any, n: Any, t: Any, s: Any, decay: Any, *rest: Any, **words: Any) -> Any:
@@ -236,6 +236,8 @@ def sgd(as_json: bool, **options: Any) -> int:
         found = one_pass_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s)
         if not found.stable:
             grid.doubts.add("the kernel mass is not below 1: SGD diverges at this step size")
+        elif (found.risk < found.resolution).any():
+            grid.doubts.add(f"risks below {found.resolution:.1e} are rounding")
         return {
             "risk": found.risk,
             "risk_limit": found.risk_limit,

@@ -21,6 +21,7 @@ from isoloss.theory.checks import (
 )
 from isoloss.theory.complex_kappa import edge, solve_complex
 from isoloss.theory.contour import descent, ellipse, talbot, two_ended
+from isoloss.theory.guards import along_flow
 from isoloss.theory.ridge import PerSample, random_features
 from isoloss.theory.spectrum import Spectrum
 from isoloss.theory.time_loss import TimeLoss
@@ -90,7 +91,7 @@ def gradient_flow(
     at = np.tile(flat_t, N.size)
     n, m, s2, l2 = (v.ravel()[points] for v in (N, T, noise, decay))
     test, train = flow_at(spectrum, n, m, s2, at, shared, decay=l2)
-    return _result(spectrum, (N, T, noise, decay), times, test, train, shared)
+    return _result(spectrum, (N, T, noise, decay), times, times, test, train, shared)
 
 
 def flow_at(
@@ -174,7 +175,7 @@ def gradient_descent(
     for i, (n, m, s2, l2) in enumerate(points):
         test[i], train[i] = _descend(spectrum, n, m, s2, l2, flat, eta, shared)
     grid = (N, T, noise, decay)
-    return _result(spectrum, grid, counts, test.ravel(), train.ravel(), shared)
+    return _result(spectrum, grid, counts, eta * counts, test.ravel(), train.ravel(), shared)
 
 
 def check_decay(eta: float, decay: Array) -> None:
@@ -311,6 +312,7 @@ def flow_ensemble(
     return TimeLoss(
         N=first.N, T=first.T, noise=first.noise, weight_decay=first.weight_decay, time=first.time,
         test_excess=np.asarray(test), train=None, resolution=first.resolution,
+        doubts=first.doubts,
     )  # fmt: skip
 
 
@@ -363,15 +365,17 @@ def _end_of(
 
 
 def _result(
-    spectrum: Spectrum, grid: tuple[Array, ...], time: Array, test: Array, train: Array,
-    shared: Shared,
+    spectrum: Spectrum, grid: tuple[Array, ...], time: Array, flow_time: Array, test: Array,
+    train: Array, shared: Shared,
 ) -> TimeLoss:  # fmt: skip
     N, T, noise, decay = grid
     shape = N.shape + time.shape
     size = spectrum.power + float(noise.max())
+    kappa = random_features(spectrum, N, T).kappa
     return TimeLoss(
         N=N, T=T, noise=noise, weight_decay=decay, time=time,
         test_excess=np.maximum(test, 0.0).reshape(shape),
         train=np.maximum(train, 0.0).reshape(shape) if shared == "both" else None,
         resolution=1e-12 * size,
+        doubts=along_flow(spectrum, N, T, flow_time.max(), decay, kappa),
     )  # fmt: skip

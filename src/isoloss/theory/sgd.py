@@ -35,6 +35,8 @@ class SgdRisk:
         at which a single direction is stable.
     forcing_limit
         Limit without the noise of gradients, F_0.
+    resolution
+        Absolute error to expect of the risk where SGD converges; smaller values are rounding.
     """
 
     steps: Array
@@ -42,6 +44,7 @@ class SgdRisk:
     risk_limit: float
     kernel_mass: float
     forcing_limit: float
+    resolution: float
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", freeze(self.steps))
@@ -57,7 +60,7 @@ class SgdRisk:
         return {
             "steps": self.steps.tolist(), "risk": self.risk.tolist(),
             "risk_limit": self.risk_limit, "kernel_mass": self.kernel_mass,
-            "forcing_limit": self.forcing_limit,
+            "forcing_limit": self.forcing_limit, "resolution": self.resolution,
         }  # fmt: skip
 
 
@@ -149,6 +152,7 @@ def one_pass_sgd(
     return SgdRisk(
         steps=counts, risk=np.maximum(risk, 0.0).reshape(counts.shape) + spectrum.v0,
         risk_limit=float(limit), kernel_mass=mass, forcing_limit=rest + spectrum.v0,
+        resolution=1e-12 * (spectrum.power + noise),
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ class TimeLoss:
         models, ``train`` is None.
     resolution
         Absolute error to expect of either; smaller values are rounding.
+    doubts
+        What to know before comparing with a finite system, in sentences.
     """
 
     N: Array
@@ -35,6 +37,7 @@ class TimeLoss:
     test_excess: Array
     train: Array | None
     resolution: float
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
@@ -50,4 +53,5 @@ class TimeLoss:
         return {n: getattr(self, n).tolist() for n in _ARRAYS} | {
             "train": None if self.train is None else self.train.tolist(),
             "resolution": self.resolution,
+            "doubts": list(self.doubts),
         }
