@@ -14,7 +14,7 @@ from isoloss.theory import (
     sgd_spectrum,
     simulate_random_features,
 )
-from isoloss.theory.sgd import _Model
+from isoloss.theory.sgd import Model
 
 PLAIN, STEEP = power_law(b=1.5, a=1.5, M=500), power_law(b=1.5, a=3, M=500)
 
@@ -87,7 +87,7 @@ def test_the_resolution_of_sgd_holds(setting):
     alpha, beta, M, N, lr = setting
     spectrum = sgd_spectrum(alpha=alpha, beta=beta, M=M)
     found = one_pass_sgd(spectrum, N, [65, 1000, 2000], lr=lr)
-    by_sum = _Model(spectrum, N, lr, 1, 0.0).volterra(2000)[[65, 1000, 2000]]
+    by_sum = Model(spectrum, N, lr, 1, 0.0).volterra(2000)[[65, 1000, 2000]]
     assert np.abs(found.risk - by_sum).max() < found.resolution
     assert 0 < found.resolution < 1e-11
     assert found.to_dict()["resolution"] == found.resolution

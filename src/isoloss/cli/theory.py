@@ -28,6 +28,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_schedule import read_schedule, schedule_options, scheduled_risk
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
@@ -221,6 +222,7 @@ def gradient_descent(as_json: bool, **options: Any) -> int:
 @click.option("--batch", type=Numbers(), default="1", help="Samples a step; 1 by default.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
+@schedule_options
 @draw_options
 @json_option
 @guarded
@@ -229,10 +231,16 @@ def sgd(as_json: bool, **options: Any) -> int:
     from isoloss.theory import one_pass_sgd
     from isoloss.theory.agreement import agree_sgd
 
+    scheduled = read_schedule(options)
+
     names = ("n", "lr", "batch", "noise", "steps")
     grid = Grid(options, names, sgd=True, last="steps")
 
     def one(spectrum: Any, n: Any, lr: Any, batch: Any, s: Any, steps: Any) -> dict[str, Any]:
+        if scheduled:
+            return scheduled_risk(
+                grid.doubts, spectrum, n, steps, lr=lr, batch=batch, noise=s, **scheduled
+            )
         found = one_pass_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s)
         if not found.stable:
             grid.doubts.add("the kernel mass is not below 1: SGD diverges at this step size")
@@ -245,6 +253,7 @@ def sgd(as_json: bool, **options: Any) -> int:
         }
 
     def drawn(spectrum: Any, n: Any, lr: Any, batch: Any, s: Any, steps: Any, **words: Any) -> Any:
+        words |= scheduled
         return agree_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s, **words)
 
     return _answer(grid, one, drawn, as_json)

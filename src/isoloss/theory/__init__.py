@@ -39,6 +39,8 @@ from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
 from isoloss.theory.regime import Regimes, classify, regimes
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
+from isoloss.theory.schedule import Schedule
+from isoloss.theory.scheduled import ScheduledRisk, scheduled_sgd
 from isoloss.theory.sensitivity import Gradients, gradients
 from isoloss.theory.sgd import SgdRisk, one_pass_sgd, sgd_spectrum
 from isoloss.theory.simulate import (
@@ -66,6 +68,8 @@ __all__ = [
     "Phase",
     "Regimes",
     "RidgeLoss",
+    "Schedule",
+    "ScheduledRisk",
     "SgdRisk",
     "Simulated",
     "Spectrum",
@@ -100,6 +104,7 @@ __all__ = [
     "power_law",
     "random_features",
     "regimes",
+    "scheduled_sgd",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",

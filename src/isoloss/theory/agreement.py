@@ -13,7 +13,9 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.theory.draw import OnStep
 from isoloss.theory.flow import gradient_descent, gradient_flow
 from isoloss.theory.ridge import random_features
-from isoloss.theory.sgd import one_pass_sgd
+from isoloss.theory.schedule import Scheduled
+from isoloss.theory.scheduled import ScheduledRisk, scheduled_sgd
+from isoloss.theory.sgd import SgdRisk, one_pass_sgd
 from isoloss.theory.simulate import (
     Rng,
     Simulated,
@@ -236,13 +238,15 @@ def agree_gradient_descent(
 
 
 def agree_sgd(
-    spectrum: Spectrum, N: int, steps: Any, *, lr: float, batch: int = 1, noise: float = 0.0,
-    draws: int = 20, samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
+    spectrum: Spectrum, N: int, steps: Any, *, lr: float, schedule: Scheduled | None = None,
+    length: int | None = None, batch: int = 1, noise: float = 0.0, draws: int = 20,
+    samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate one-pass SGD; rows are steps.
 
-    Arguments as in `isoloss.theory.simulate_sgd`.
+    Arguments as in `isoloss.theory.simulate_sgd`. Without a schedule the theory is that of
+    `isoloss.theory.one_pass_sgd`, with one that of `isoloss.theory.scheduled_sgd`.
 
     Raises
     ------
@@ -260,10 +264,16 @@ def agree_sgd(
     >>> agree_sgd(spectrum, 80, [10, 100], lr=0.1).worst < 4
     True
     """
-    theory = one_pass_sgd(spectrum, N, steps, lr=lr, batch=batch, noise=noise)
+    theory: SgdRisk | ScheduledRisk
+    if schedule is None:
+        theory = one_pass_sgd(spectrum, N, steps, lr=lr, batch=batch, noise=noise)
+    else:
+        theory = scheduled_sgd(
+            spectrum, N, steps, lr=lr, schedule=schedule, length=length, batch=batch, noise=noise
+        )
     made = simulate_sgd(
-        spectrum, N, steps, lr=lr, batch=batch, noise=noise, draws=draws, samples=samples,
-        rng=rng, on_step=on_step, executor=executor,
+        spectrum, N, steps, lr=lr, schedule=schedule or "constant", length=length, batch=batch,
+        noise=noise, draws=draws, samples=samples, rng=rng, on_step=on_step, executor=executor,
     )  # fmt: skip
     return _agreement("steps", theory.steps, {"risk": theory.risk}, made)
 

@@ -139,13 +139,8 @@ def one_pass_sgd(
     noise = float(as_noise(noise))
     counts = as_whole("steps", steps)
     flat = counts.ravel()
-    model = _Model(spectrum, size, lr, batch, noise + spectrum.v0)
-    risk = np.empty(flat.size)
-    few = flat <= _FEW
-    if few.any():
-        risk[few] = model.volterra(int(flat[few].max()))[flat[few].astype(np.int64)]
-    for i in np.flatnonzero(~few):
-        risk[i] = model.at(float(flat[i]))
+    model = Model(spectrum, size, lr, batch, noise + spectrum.v0)
+    risk = model.risk(flat)
     rest = float(random_features(spectrum, size, np.inf).test_excess) - spectrum.v0
     mass = model.mass
     limit = (rest + model.se * mass) / (1 - mass) + spectrum.v0 if mass < 1 else np.inf
@@ -156,11 +151,11 @@ def one_pass_sgd(
     )  # fmt: skip
 
 
-class _Model:
+class Model:
     """Forcing, kernel and their generating functions, for one setting."""
 
     def __init__(self, spectrum: Spectrum, N: float, lr: float, batch: float, se: float) -> None:
-        self.spectrum, self.N, self.se = spectrum, N, se
+        self.spectrum, self.N, self.lr, self.batch, self.se = spectrum, N, lr, batch, se
         self.scale = lr**2 * batch
         # One step multiplies a squared error in direction x by 1 - first x + second x^2.
         self.first, self.second = 2 * lr * batch, lr**2 * batch * (batch + 1)
@@ -187,6 +182,16 @@ class _Model:
         ).kappa
         z, _, S1, _ = bias(self.spectrum, kappa)
         return S1, z
+
+    def risk(self, steps: Array) -> Array:
+        """Risk at each of some steps, without the power out of reach."""
+        found = np.empty(steps.size)
+        few = steps <= _FEW
+        if few.any():
+            found[few] = self.volterra(int(steps[few].max()))[steps[few].astype(np.int64)]
+        for i in np.flatnonzero(~few):
+            found[i] = self.at(float(steps[i]))
+        return found
 
     def volterra(self, last: int) -> Array:
         """Risk at steps 0..last, by the sum."""

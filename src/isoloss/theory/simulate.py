@@ -16,6 +16,7 @@ from isoloss.theory.checks import as_above_zero, as_amount, as_amounts, as_noise
 from isoloss.theory.draw import OnStep, draw_system, each, whole
 from isoloss.theory.flow import check_decay
 from isoloss.theory.ridge import PerSample
+from isoloss.theory.schedule import Scheduled, rates_of, run_length
 from isoloss.theory.spectrum import Spectrum
 
 Rng = int | np.random.Generator
@@ -213,6 +214,8 @@ def simulate_sgd(
     steps: Any,
     *,
     lr: float,
+    schedule: Scheduled = "constant",
+    length: int | None = None,
     batch: int = 1,
     noise: float = 0.0,
     draws: int = 20,
@@ -227,8 +230,9 @@ def simulate_sgd(
     features' covariance obey a linear recursion. With ``samples`` each draw is one run of SGD on
     fresh samples instead, whose heavy tails need many draws once ``lr`` times the trace passes 0.3.
 
-    Parameters and results as in `simulate_random_features`; the quantity is ``risk``. Takes as many
-    steps as the largest asked for.
+    Parameters and results as in `simulate_random_features`, schedules as in
+    `isoloss.theory.scheduled_sgd`; the quantity is ``risk``. Takes as many steps as the largest
+    asked for.
 
     Raises
     ------
@@ -251,7 +255,9 @@ def simulate_sgd(
     counts = as_whole("steps", steps)
     flat = counts.ravel().astype(np.int64)
     wanted, back = np.unique(flat, return_inverse=True)
-    draw = partial(_risks, spectrum, N, wanted, lr, batch, noise + spectrum.v0, samples)
+    last = int(wanted[-1])
+    rates = rates_of(schedule, lr, max(run_length(length, last), 1)).at(np.arange(last))
+    draw = partial(_risks, spectrum, N, wanted, rates, batch, noise + spectrum.v0, samples)
     rows = [risk[back] + spectrum.v0 for risk in each(draw, rng, draws, on_step, executor)]
     return Simulated(values={"risk": np.array(rows).reshape(-1, *counts.shape)})
 
@@ -293,7 +299,7 @@ def _losses(
 
 
 def _risks(
-    spectrum: Spectrum, N: int, steps: Any, lr: float, batch: int, noise: float, samples: bool,
+    spectrum: Spectrum, N: int, steps: Any, lr: Array, batch: int, noise: float, samples: bool,
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Risk of one draw at each step asked for (rising)."""
@@ -318,16 +324,19 @@ def _directions(spectrum: Spectrum, N: int, rng: np.random.Generator) -> tuple[A
 
 
 def _recursion(
-    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    x: Array, error: Array, rest: float, steps: Any, lr: Array, batch: int, noise: float,
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Mean risk at each step asked for (rising)."""
-    phi = 1 - 2 * lr * batch * x + lr**2 * batch * (batch + 1) * x**2
-    kick, rho = lr**2 * batch * x, error**2
+    rho, size = error**2, np.nan
     risk, now = np.empty(steps.size), 0
     with np.errstate(over="ignore", invalid="ignore"):
         for i, step in enumerate(steps):
-            for _ in range(int(step) - now):
+            for now_lr in lr[now : int(step)]:
+                if now_lr != size:
+                    size = now_lr
+                    phi = 1 - 2 * size * batch * x + size**2 * batch * (batch + 1) * x**2
+                    kick = size**2 * batch * x
                 rho = phi * rho + kick * (rest + x @ rho + noise)
             now = int(step)
             risk[i] = rest + x @ rho
@@ -335,17 +344,17 @@ def _recursion(
 
 
 def _run(
-    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    x: Array, error: Array, rest: float, steps: Any, lr: Array, batch: int, noise: float,
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Risk of one run of SGD on samples of features and targets."""
     root, left = np.sqrt(x), error.copy()
     risk, now = np.empty(steps.size), 0
     for i, step in enumerate(steps):
-        for _ in range(int(step) - now):
+        for size in lr[now : int(step)]:
             features = rng.standard_normal((batch, x.size)) * root
             miss = features @ left + np.sqrt(rest + noise) * rng.standard_normal(batch)
-            left = left - lr * miss @ features
+            left = left - size * miss @ features
         now = int(step)
         risk[i] = rest + x @ left**2
     return risk
