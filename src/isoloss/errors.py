@@ -44,6 +44,11 @@ class MissingExtra(IsolossError, ImportError):
     """An optional dependency is absent."""
 
     def __init__(self, package: str, extra: str) -> None:
+        self._given = package, extra
         super().__init__(
             f"{package} is not installed; install it with: pip install 'isoloss[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        # It crosses processes, where draws are made.
+        return type(self), self._given

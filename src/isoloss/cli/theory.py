@@ -24,6 +24,7 @@ from isoloss.cli.theory_grid import (
     Grid,
     Numbers,
     Ridges,
+    device_option,
     draw_options,
     grid_option,
     spectrum_options,
@@ -70,6 +71,7 @@ def command() -> None:
 )
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any) -> int:
@@ -189,6 +191,7 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
 @decay_option
 @click.option("--t", "time", type=Numbers(), required=True, help="Times; inf is allowed.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def gradient_flow(as_json: bool, **options: Any) -> int:
@@ -205,6 +208,7 @@ def gradient_flow(as_json: bool, **options: Any) -> int:
 @click.option("--eta", type=Numbers(), required=True, help="Step size.")
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def gradient_descent(as_json: bool, **options: Any) -> int:
@@ -224,6 +228,7 @@ def gradient_descent(as_json: bool, **options: Any) -> int:
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
 @schedule_options
 @draw_options
+@device_option
 @json_option
 @guarded
 def sgd(as_json: bool, **options: Any) -> int:

@@ -111,6 +111,7 @@ class Agreement:
 def agree_random_features(
     spectrum: Spectrum, N: int, T: int, *, ridge: Any = "ridgeless", noise: float = 0.0,
     draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate random-feature ridge regression; rows are ridges.
 
@@ -144,6 +145,7 @@ def agree_random_features(
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     exact = {"test_excess": theory.test_excess, "train": theory.train}
     return _agreement("ridge", ghat, exact, made)
@@ -152,6 +154,7 @@ def agree_random_features(
 def agree_gradient_flow(
     spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, weight_decay: float = 0.0,
     draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient flow; rows are times.
 
@@ -185,6 +188,7 @@ def agree_gradient_flow(
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -195,6 +199,7 @@ def agree_gradient_descent(
     spectrum: Spectrum, N: int, T: int, steps: Any, *, eta: float, noise: float = 0.0,
     weight_decay: float = 0.0, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient descent; rows are steps.
 
@@ -231,6 +236,7 @@ def agree_gradient_descent(
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -242,6 +248,7 @@ def agree_sgd(
     length: int | None = None, batch: int = 1, noise: float = 0.0, draws: int = 20,
     samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate one-pass SGD; rows are steps.
 
@@ -274,6 +281,7 @@ def agree_sgd(
     made = simulate_sgd(
         spectrum, N, steps, lr=lr, schedule=schedule or "constant", length=length, batch=batch,
         noise=noise, draws=draws, samples=samples, rng=rng, on_step=on_step, executor=executor,
+        device=device,
     )  # fmt: skip
     return _agreement("steps", theory.steps, {"risk": theory.risk}, made)
 

@@ -13,7 +13,7 @@ import numpy as np
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_above_zero, as_amount, as_amounts, as_noise, as_whole
-from isoloss.theory.draw import OnStep, draw_system, each, whole
+from isoloss.theory.draw import OnStep, Source, draw_system, each, source_of, whole
 from isoloss.theory.flow import check_decay
 from isoloss.theory.ridge import PerSample
 from isoloss.theory.schedule import Scheduled, rates_of, run_length
@@ -63,6 +63,7 @@ def simulate_random_features(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Draw features, data and noise; fit; judge by the exact population loss.
 
@@ -85,6 +86,10 @@ def simulate_random_features(
     executor
         Where draws are made: a ``concurrent.futures.Executor`` such as a process pool, or Dask's
         ``Client.get_executor()``; in this process by default. The draws are the same everywhere.
+    device
+        On what: numpy by default; by torch on ``"cpu"`` or ``"cuda"``, in float64, with numbers
+        that follow from the seed but are not numpy's. With an executor each of its workers takes
+        its own device of that name.
 
     Returns
     -------
@@ -95,6 +100,8 @@ def simulate_random_features(
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -118,7 +125,9 @@ def simulate_random_features(
         given = as_amounts("ridge", ridge)
 
     learned = partial(_ridge, given.ravel())
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, given.shape, executor)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, given.shape, executor, device
+    )
 
 
 def simulate_gradient_flow(
@@ -133,6 +142,7 @@ def simulate_gradient_flow(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Gradient flow of random draws, exact in time by their singular values.
 
@@ -143,6 +153,8 @@ def simulate_gradient_flow(
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -160,7 +172,9 @@ def simulate_gradient_flow(
 
     ghat = as_amount("weight_decay", weight_decay) * N * T
     learned = partial(_flow, times.ravel() / (N * T), ghat)
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor, device
+    )
 
 
 def simulate_gradient_descent(
@@ -176,6 +190,7 @@ def simulate_gradient_descent(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Gradient descent of random draws, all steps at once by their singular values.
 
@@ -186,6 +201,8 @@ def simulate_gradient_descent(
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -205,7 +222,9 @@ def simulate_gradient_descent(
     decay = as_amount("weight_decay", weight_decay)
     check_decay(eta, np.array(decay))
     learned = partial(_descent, eta / (N * T), counts.ravel(), decay * N * T)
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor, device
+    )
 
 
 def simulate_sgd(
@@ -223,6 +242,7 @@ def simulate_sgd(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """One-pass SGD on random draws of the features.
 
@@ -238,6 +258,8 @@ def simulate_sgd(
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -255,9 +277,10 @@ def simulate_sgd(
     counts = as_whole("steps", steps)
     flat = counts.ravel().astype(np.int64)
     wanted, back = np.unique(flat, return_inverse=True)
+    _look_for(device, executor)
     last = int(wanted[-1])
     rates = rates_of(schedule, lr, max(run_length(length, last), 1)).at(np.arange(last))
-    draw = partial(_risks, spectrum, N, wanted, rates, batch, noise + spectrum.v0, samples)
+    draw = partial(_risks, spectrum, N, wanted, rates, batch, noise + spectrum.v0, samples, device)
     rows = [risk[back] + spectrum.v0 for risk in each(draw, rng, draws, on_step, executor)]
     return Simulated(values={"risk": np.array(rows).reshape(-1, *counts.shape)})
 
@@ -279,8 +302,10 @@ def _descent(eta: float, steps: Array, ghat: float, squares: Array) -> Array:
 def _simulate(
     spectrum: Spectrum, N: int, T: int, noise: float, draws: int, rng: Rng,
     on_step: OnStep | None, learned: Learned, shape: tuple[int, ...], executor: Executor | None,
+    device: str | None,
 ) -> Simulated:  # fmt: skip
-    draw = partial(_losses, spectrum, N, T, float(as_noise(noise)), learned)
+    _look_for(device, executor)
+    draw = partial(_losses, spectrum, N, T, float(as_noise(noise)), learned, device)
     test, train = zip(*each(draw, rng, draws, on_step, executor), strict=True)
     return Simulated(
         values={
@@ -290,36 +315,49 @@ def _simulate(
     )
 
 
+def _look_for(device: str | None, executor: Executor | None) -> None:
+    """Refuse a device that is not here before anything is drawn; workers look for theirs."""
+    if device is not None and executor is None:
+        from isoloss.theory.on_device import check_device
+
+        check_device(device)
+
+
 def _losses(
-    spectrum: Spectrum, N: int, T: int, noise: float, learned: Learned, rng: np.random.Generator
-) -> tuple[Array, Array]:
+    spectrum: Spectrum, N: int, T: int, noise: float, learned: Learned, device: str | None,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:  # fmt: skip
     """Test and training losses of one draw."""
-    system = draw_system(spectrum, N, T, noise, rng)
-    return system.losses(learned(system.sigma**2), spectrum.v0)
+    on = source_of(rng, device)
+    system = draw_system(spectrum, N, T, noise, on)
+    share = on.array(learned(on.numpy(system.sigma) ** 2))
+    test, train = system.losses(share, spectrum.v0)
+    return on.numpy(test), on.numpy(train)
 
 
 def _risks(
     spectrum: Spectrum, N: int, steps: Any, lr: Array, batch: int, noise: float, samples: bool,
-    rng: np.random.Generator,
+    device: str | None, rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Risk of one draw at each step asked for (rising)."""
     run = _run if samples else _recursion
-    return run(*_directions(spectrum, N, rng), steps, lr, batch, noise, rng)
+    on = source_of(rng, device)
+    return run(*_directions(spectrum, N, on), steps, lr, batch, noise, rng)
 
 
-def _directions(spectrum: Spectrum, N: int, rng: np.random.Generator) -> tuple[Array, Array, float]:
+def _directions(spectrum: Spectrum, N: int, on: Source) -> tuple[Array, Array, float]:
     """Eigenvalues of the features' covariance, errors at the start along them, and the rest."""
-    G, h, power = np.zeros((N, N)), np.zeros(N), 0.0
+    G, h, power = on.zeros(N, N), on.zeros(N), 0.0
     for lam, v2 in spectrum.blocks(max(1, (1 << 23) // N)):
-        W = rng.standard_normal((N, lam.size)) * np.sqrt(lam / N)
-        target = np.sqrt(v2) * rng.choice([-1.0, 1.0], lam.size)
+        W = on.normal(N, lam.size) * on.array(np.sqrt(lam / N))
+        target = on.array(np.sqrt(v2)) * on.signs(lam.size)
         G += W @ W.T
         h += W @ target
         power += float(v2.sum())
-    values, vectors = np.linalg.eigh(G)
+    values, vectors = on.eigh(G)
     keep = values > 1e-13 * values[-1]
-    x = values[keep]
-    error = (vectors[:, keep].T @ h) / x
+    x = on.numpy(values[keep])
+    error = on.numpy(vectors[:, keep].T @ h) / x
     return x, error, max(power - float(x @ error**2), 0.0)
 
 
