@@ -19,6 +19,7 @@ from isoloss.theory.exponents import (
     spectral_constant,
     time_asymptote,
 )
+from isoloss.theory.feature_test import FeatureCurves, feature_curves, measured_spectrum
 from isoloss.theory.flow import (
     flow_ensemble,
     gradient_descent,
@@ -60,6 +61,7 @@ __all__ = [
     "ComputeExponents",
     "ComputeOptimal",
     "DimensionExponents",
+    "FeatureCurves",
     "Gradients",
     "Interpolation",
     "Kappa",
@@ -88,6 +90,7 @@ __all__ = [
     "data_asymptote",
     "dimension_exponents",
     "early_model_cost",
+    "feature_curves",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -97,6 +100,7 @@ __all__ = [
     "gradients",
     "kernel_exponent",
     "kernel_regression",
+    "measured_spectrum",
     "model_asymptote",
     "noisy_kernel_exponent",
     "one_pass_sgd",
