@@ -39,16 +39,19 @@ class FitError(IsolossError):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type[FitError], tuple[str, str]]:
+        # Errors travel between processes.
+        return type(self), (self.code, str(self))
+
 
 class MissingExtra(IsolossError, ImportError):
     """An optional dependency is absent."""
 
     def __init__(self, package: str, extra: str) -> None:
-        self._given = package, extra
         super().__init__(
             f"{package} is not installed; install it with: pip install 'isoloss[{extra}]'"
         )
+        self._names = package, extra
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
-        # It crosses processes, where draws are made.
-        return type(self), self._given
+        return type(self), self._names

@@ -33,7 +33,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[2:])]
+)
 def test_a_constant_schedule_is_the_exact_answer(case):
     alpha, beta, M, N, lr, batch, noise = case
     spectrum = sgd_spectrum(alpha=alpha, beta=beta, M=M)
@@ -135,12 +137,12 @@ def test_decay_lowers_the_noise_floor_and_unstable_peaks_diverge():
     spectrum = sgd_spectrum(alpha=0.8, beta=0.6, M=300)
     words = {"lr": 0.3, "noise": 0.1}
     level, decayed = (
-        float(scheduled_sgd(spectrum, 50, 10**6, schedule=s, **words).risk)
+        float(scheduled_sgd(spectrum, 50, 10**5, schedule=s, **words).risk)
         for s in ("constant", "cosine")
     )
     floor = one_pass_sgd(spectrum, 50, 0, **words).forcing_limit
-    assert floor < decayed < floor + 0.02 * (level - floor)
-    wild = scheduled_sgd(spectrum, 50, [0, 10**6], lr=2.0, schedule="constant")
+    assert floor < decayed < floor + 0.05 * (level - floor)
+    wild = scheduled_sgd(spectrum, 50, [0, 10**4], lr=2.0, schedule="constant")
     assert not wild.stable
     assert wild.risk[0] == near(spectrum.power, rel=1e-8)
     assert wild.risk[1] == math.inf
