@@ -26,8 +26,10 @@ from isoloss.theory import (
     one_pass_sgd,
     power_law,
     random_features,
+    scheduled_sgd,
     sgd_spectrum,
 )
+from isoloss.theory.schedule import SCHEDULES
 
 B, A, NOISE = 1.5, 1.8, 0.01
 GRID = np.geomspace(10, 1e5, 100)
@@ -43,6 +45,7 @@ def main() -> None:
             grids(M)
         flow(10**4 if options.quick else 10**6)
         sgd()
+        schedules()
         memory()
 
 
@@ -89,13 +92,36 @@ def sgd() -> None:
     """Time one late step of SGD against the sum over all steps before."""
     spectrum, last = sgd_spectrum(alpha=0.8, beta=0.6, M=800), 10_000
     seconds, found = cpu(lambda: one_pass_sgd(spectrum, 200, last, lr=0.1))
-    from isoloss.theory.sgd import _Model
+    from isoloss.theory.sgd import Model
 
     start = time.process_time()
-    other = _Model(spectrum, 200.0, 0.1, 1.0, 0.0).volterra(last)[last]
+    other = Model(spectrum, 200.0, 0.1, 1.0, 0.0).volterra(last)[last]
     peer = time.process_time() - start
     gap = abs(other / float(found.risk) - 1)
     line("one-pass SGD at step 10,000", seconds, peer, f"difference {gap:.0e}")
+
+
+def schedules() -> None:
+    """Time 100,000 steps under each schedule beside the recursion of every mode."""
+    spectrum = power_law(b=1.6, a=2.8, M=400)
+    lam, v2 = (np.concatenate(part) for part in zip(*spectrum.blocks(400), strict=True))
+    lr, batch, noise, length = 0.1, 2, 0.05, 100_000
+    at = np.unique(np.geomspace(1, length, 60).astype(int))
+    for name, schedule in SCHEDULES.items():
+        seconds, found = cpu(
+            lambda s=schedule: scheduled_sgd(
+                spectrum, np.inf, at, lr=lr, schedule=s, batch=batch, noise=noise
+            ),
+            rounds=2,
+        )
+        start, rho, risk = time.process_time(), v2 / lam, np.empty(length + 1)
+        for k, size in enumerate((*lr * schedule((np.arange(length) + 0.5) / length), 0.0)):
+            risk[k] = lam @ rho
+            phi = 1 - 2 * size * batch * lam + size**2 * batch * (batch + 1) * lam**2
+            rho = phi * rho + size**2 * batch * lam * (risk[k] + noise)
+        peer = time.process_time() - start
+        worst = np.abs(found.risk / risk[at] - 1).max()
+        line(f"{length} steps, {name}", seconds, peer, f"error {worst:.0e}, said {found.error:.0e}")
 
 
 def memory() -> None:

@@ -22,7 +22,7 @@ from isoloss.theory import (
 )
 from isoloss.theory.activations import hermite_coefficients
 from isoloss.theory.nonlinear import largest_products
-from isoloss.theory.sgd import _Model
+from isoloss.theory.sgd import Model
 from theory.given import EXACT, GOLDEN, near, noises, sizes, spectra, spectrum_of
 
 
@@ -47,7 +47,7 @@ SETTINGS = [
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_generating_function_is_the_volterra_sum(setting):
     alpha, beta, M, N, lr, batch, noise = setting
-    model = _Model(sgd_spectrum(alpha=alpha, beta=beta, M=M), N, lr, batch, noise)
+    model = Model(sgd_spectrum(alpha=alpha, beta=beta, M=M), N, lr, batch, noise)
     by_sum = model.volterra(300)
     for k in (20, 65, 128, 300):
         assert model.at(k) == near(by_sum[k], rel=1e-9)

@@ -72,7 +72,7 @@ def test_one_pass_sgd(lr, batch, samples):
 
 def test_the_mean_over_samples_is_that_of_runs():
     x, error, rest = np.array([1.0, 0.4, 0.1]), np.array([0.3, -0.5, 1.0]), 0.2
-    setting = (np.array([0, 2]), 0.25, 3, 0.3)
+    setting = (np.array([0, 2]), np.full(2, 0.25), 3, 0.3)
     rng = np.random.default_rng(3)
     exact = _recursion(x, error, rest, *setting, rng)
     runs = np.array([_run(x, error, rest, *setting, rng) for _ in range(4000)])

@@ -24,10 +24,12 @@ from isoloss.cli.theory_grid import (
     Grid,
     Numbers,
     Ridges,
+    device_option,
     draw_options,
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_schedule import read_schedule, schedule_options, scheduled_risk
 from isoloss.cli.theory_widths import command as widths
 
 _KEYS = (
@@ -73,6 +75,7 @@ command.add_command(widths)
 )
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any) -> int:
@@ -88,8 +91,7 @@ def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any)
 
     def one(spectrum: Any, n: Any, t: Any, r: Any, s: Any) -> dict[str, Any]:
         found = solve(spectrum, n, t, ridge=taken(r), noise=s).require()
-        for doubt in found.doubts:
-            grid.doubts.add(doubt)
+        grid.doubts.update(found.doubts)
         shown = found.ridge_per_sample if per_sample else found.ridge
         return {k: getattr(found, k) for k in _KEYS} | {"ridge": shown}
 
@@ -151,28 +153,36 @@ def measured(
     return OK if fitted.status == "ok" else DOUBT
 
 
+decay_option = click.option(
+    "--weight-decay", type=Numbers(), default="0", help="Decay of the weights; it ends in a ridge."
+)
+
+
 def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
     from isoloss.theory import gradient_descent, gradient_flow
     from isoloss.theory.agreement import agree_gradient_descent, agree_gradient_flow
 
-    names = ("n", "t", "noise", *(("eta", "steps") if descent else ("time",)))
+    names = ("n", "t", "noise", "weight_decay", *(("eta", "steps") if descent else ("time",)))
     grid = Grid(options, names, last=names[-1])
 
-    def one(spectrum: Any, n: Any, t: Any, s: Any, *rest: Any) -> dict[str, Any]:
+    def one(spectrum: Any, n: Any, t: Any, s: Any, decay: Any, *rest: Any) -> dict[str, Any]:
+        words = {"noise": s, "weight_decay": decay}
         if descent:
             eta, steps = rest
-            found = gradient_descent(spectrum, n, t, steps, eta=eta, noise=s)
+            found = gradient_descent(spectrum, n, t, steps, eta=eta, **words)
         else:
-            found = gradient_flow(spectrum, n, t, rest[0], noise=s)
+            found = gradient_flow(spectrum, n, t, rest[0], **words)
         if (found.test_excess < found.resolution).any():
             grid.doubts.add(f"losses below {found.resolution:.1e} are rounding")
+        grid.doubts.update(found.doubts)
         return {"test_excess": found.test_excess, "train": found.train}
 
-    def drawn(spectrum: Any, n: Any, t: Any, s: Any, *rest: Any, **words: Any) -> Any:
+    def drawn(spectrum: Any, n: Any, t: Any, s: Any, decay: Any, *rest: Any, **words: Any) -> Any:
+        words |= {"noise": s, "weight_decay": decay}
         if descent:
             eta, steps = rest
-            return agree_gradient_descent(spectrum, n, t, steps, eta=eta, noise=s, **words)
-        return agree_gradient_flow(spectrum, n, t, rest[0], noise=s, **words)
+            return agree_gradient_descent(spectrum, n, t, steps, eta=eta, **words)
+        return agree_gradient_flow(spectrum, n, t, rest[0], **words)
 
     return _answer(grid, one, drawn, as_json)
 
@@ -182,8 +192,10 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
 @click.option("--N", "n", type=Numbers(), required=True, help="Features; inf is allowed.")
 @click.option("--T", "t", type=Numbers(), required=True, help="Samples; inf is allowed.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
+@decay_option
 @click.option("--t", "time", type=Numbers(), required=True, help="Times; inf is allowed.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def gradient_flow(as_json: bool, **options: Any) -> int:
@@ -196,9 +208,11 @@ def gradient_flow(as_json: bool, **options: Any) -> int:
 @click.option("--N", "n", type=Numbers(), required=True, help="Features; inf is allowed.")
 @click.option("--T", "t", type=Numbers(), required=True, help="Samples; inf is allowed.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
+@decay_option
 @click.option("--eta", type=Numbers(), required=True, help="Step size.")
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
 @draw_options
+@device_option
 @json_option
 @guarded
 def gradient_descent(as_json: bool, **options: Any) -> int:
@@ -216,7 +230,9 @@ def gradient_descent(as_json: bool, **options: Any) -> int:
 @click.option("--batch", type=Numbers(), default="1", help="Samples a step; 1 by default.")
 @click.option("--noise", type=Numbers(), default="0", help="Variance of the label noise.")
 @click.option("--steps", type=Numbers(), required=True, help="Steps, whole numbers.")
+@schedule_options
 @draw_options
+@device_option
 @json_option
 @guarded
 def sgd(as_json: bool, **options: Any) -> int:
@@ -224,13 +240,21 @@ def sgd(as_json: bool, **options: Any) -> int:
     from isoloss.theory import one_pass_sgd
     from isoloss.theory.agreement import agree_sgd
 
+    scheduled = read_schedule(options)
+
     names = ("n", "lr", "batch", "noise", "steps")
     grid = Grid(options, names, sgd=True, last="steps")
 
     def one(spectrum: Any, n: Any, lr: Any, batch: Any, s: Any, steps: Any) -> dict[str, Any]:
+        if scheduled:
+            return scheduled_risk(
+                grid.doubts, spectrum, n, steps, lr=lr, batch=batch, noise=s, **scheduled
+            )
         found = one_pass_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s)
         if not found.stable:
             grid.doubts.add("the kernel mass is not below 1: SGD diverges at this step size")
+        elif (found.risk < found.resolution).any():
+            grid.doubts.add(f"risks below {found.resolution:.1e} are rounding")
         return {
             "risk": found.risk,
             "risk_limit": found.risk_limit,
@@ -238,6 +262,7 @@ def sgd(as_json: bool, **options: Any) -> int:
         }
 
     def drawn(spectrum: Any, n: Any, lr: Any, batch: Any, s: Any, steps: Any, **words: Any) -> Any:
+        words |= scheduled
         return agree_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s, **words)
 
     return _answer(grid, one, drawn, as_json)

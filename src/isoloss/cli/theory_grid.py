@@ -87,6 +87,13 @@ def draw_options(function: Any) -> Any:
     return function
 
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    help="Simulate by torch on this device; by numpy without it.",
+)
+
+
 class Grid:
     """Values of the options, the axes they make, and answers in the shape of these.
 
@@ -112,7 +119,11 @@ class Grid:
             options = options | {"ridge": ridge}
         self.plot = options.get("plot")
         self.simulate, self.seed = options.get("simulate"), options.get("seed", 0)
-        self.jobs = options.get("jobs", 1)
+        self.jobs, self.device = options.get("jobs", 1), options.get("device")
+        if self.device == "cuda" and self.jobs > 1:
+            raise click.UsageError(
+                "--jobs: processes would share one device; leave it out with --device cuda"
+            )
         self.iid, self.sgd, self.last = options.get("iid", False), sgd, last
         self.names, self.options = names, options
         # The order of the axes is that of the help.
@@ -202,12 +213,14 @@ class Grid:
         import numpy as np
 
         inner = [k for k in self.axes if k == self.last]
+        where = {"device": self.device} if self.device else {}
         parts: dict[str, dict[str, list[Any]]] = {}
         with _processes(self.jobs) as executor:
             for at in self.points(tuple(inner)):
                 found = drawn(
                     self.spectrum(at), *(at[k] for k in self.names),
                     draws=self.simulate, rng=self.seed, on_step=step, executor=executor,
+                    **where,
                 )  # fmt: skip
                 for name in found.theory:
                     for key in ("mean", "sem", "z"):

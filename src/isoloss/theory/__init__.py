@@ -20,8 +20,8 @@ from isoloss.theory.exponents import (
     spectral_constant,
     time_asymptote,
 )
+from isoloss.theory.feature_test import FeatureCurves, feature_curves, measured_spectrum
 from isoloss.theory.flow import (
-    TimeLoss,
     flow_ensemble,
     gradient_descent,
     gradient_flow,
@@ -41,6 +41,8 @@ from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
 from isoloss.theory.regime import Regimes, classify, regimes
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
+from isoloss.theory.schedule import Schedule
+from isoloss.theory.scheduled import ScheduledRisk, scheduled_sgd
 from isoloss.theory.sensitivity import Gradients, gradients
 from isoloss.theory.sgd import SgdRisk, one_pass_sgd, sgd_spectrum
 from isoloss.theory.simulate import (
@@ -52,6 +54,7 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.time_loss import TimeLoss
 from isoloss.theory.width import WidthConsistency, WidthLosses, width_consistency, width_losses
 from isoloss.theory.width_simulate import SimulatedWidths, simulate_widths
 from isoloss.theory.width_slope import WidthExponent
@@ -62,6 +65,7 @@ __all__ = [
     "ComputeExponents",
     "ComputeOptimal",
     "DimensionExponents",
+    "FeatureCurves",
     "Gradients",
     "Interpolation",
     "Kappa",
@@ -71,6 +75,8 @@ __all__ = [
     "Ratings",
     "Regimes",
     "RidgeLoss",
+    "Schedule",
+    "ScheduledRisk",
     "SgdRisk",
     "Simulated",
     "SimulatedWidths",
@@ -94,6 +100,7 @@ __all__ = [
     "dimension_exponents",
     "early_model_cost",
     "elo_ratings",
+    "feature_curves",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -103,6 +110,7 @@ __all__ = [
     "gradients",
     "kernel_exponent",
     "kernel_regression",
+    "measured_spectrum",
     "model_asymptote",
     "noisy_kernel_exponent",
     "one_pass_sgd",
@@ -110,6 +118,7 @@ __all__ = [
     "power_law",
     "random_features",
     "regimes",
+    "scheduled_sgd",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",

@@ -13,7 +13,9 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.theory.draw import OnStep
 from isoloss.theory.flow import gradient_descent, gradient_flow
 from isoloss.theory.ridge import random_features
-from isoloss.theory.sgd import one_pass_sgd
+from isoloss.theory.schedule import Scheduled
+from isoloss.theory.scheduled import ScheduledRisk, scheduled_sgd
+from isoloss.theory.sgd import SgdRisk, one_pass_sgd
 from isoloss.theory.simulate import (
     Rng,
     Simulated,
@@ -109,6 +111,7 @@ class Agreement:
 def agree_random_features(
     spectrum: Spectrum, N: int, T: int, *, ridge: Any = "ridgeless", noise: float = 0.0,
     draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate random-feature ridge regression; rows are ridges.
 
@@ -142,14 +145,16 @@ def agree_random_features(
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     exact = {"test_excess": theory.test_excess, "train": theory.train}
     return _agreement("ridge", ghat, exact, made)
 
 
 def agree_gradient_flow(
-    spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, draws: int = 20,
-    rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    spectrum: Spectrum, N: int, T: int, t: Any, *, noise: float = 0.0, weight_decay: float = 0.0,
+    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient flow; rows are times.
 
@@ -171,17 +176,19 @@ def agree_gradient_flow(
     >>> found.worst < 4
     True
     """
-    theory = gradient_flow(spectrum, N, T, t, noise=noise)
+    theory = gradient_flow(spectrum, N, T, t, noise=noise, weight_decay=weight_decay)
     made = simulate_gradient_flow(
         spectrum,
         N,
         T,
         t,
         noise=noise,
+        weight_decay=weight_decay,
         draws=draws,
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -190,7 +197,9 @@ def agree_gradient_flow(
 
 def agree_gradient_descent(
     spectrum: Spectrum, N: int, T: int, steps: Any, *, eta: float, noise: float = 0.0,
-    draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
+    weight_decay: float = 0.0, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
+    executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate gradient descent; rows are steps.
 
@@ -212,7 +221,9 @@ def agree_gradient_descent(
     >>> agree_gradient_descent(spectrum, 60, 120, [1, 10], eta=0.3).worst < 4
     True
     """
-    theory = gradient_descent(spectrum, N, T, steps, eta=eta, noise=noise)
+    theory = gradient_descent(
+        spectrum, N, T, steps, eta=eta, noise=noise, weight_decay=weight_decay
+    )
     made = simulate_gradient_descent(
         spectrum,
         N,
@@ -220,10 +231,12 @@ def agree_gradient_descent(
         steps,
         eta=eta,
         noise=noise,
+        weight_decay=weight_decay,
         draws=draws,
         rng=rng,
         on_step=on_step,
         executor=executor,
+        device=device,
     )
     assert theory.train is not None
     exact = {"test_excess": theory.test_excess, "train": theory.train}
@@ -231,13 +244,16 @@ def agree_gradient_descent(
 
 
 def agree_sgd(
-    spectrum: Spectrum, N: int, steps: Any, *, lr: float, batch: int = 1, noise: float = 0.0,
-    draws: int = 20, samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
+    spectrum: Spectrum, N: int, steps: Any, *, lr: float, schedule: Scheduled | None = None,
+    length: int | None = None, batch: int = 1, noise: float = 0.0, draws: int = 20,
+    samples: bool = False, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Agreement:  # fmt: skip
     """Solve and simulate one-pass SGD; rows are steps.
 
-    Arguments as in `isoloss.theory.simulate_sgd`.
+    Arguments as in `isoloss.theory.simulate_sgd`. Without a schedule the theory is that of
+    `isoloss.theory.one_pass_sgd`, with one that of `isoloss.theory.scheduled_sgd`.
 
     Raises
     ------
@@ -255,10 +271,17 @@ def agree_sgd(
     >>> agree_sgd(spectrum, 80, [10, 100], lr=0.1).worst < 4
     True
     """
-    theory = one_pass_sgd(spectrum, N, steps, lr=lr, batch=batch, noise=noise)
+    theory: SgdRisk | ScheduledRisk
+    if schedule is None:
+        theory = one_pass_sgd(spectrum, N, steps, lr=lr, batch=batch, noise=noise)
+    else:
+        theory = scheduled_sgd(
+            spectrum, N, steps, lr=lr, schedule=schedule, length=length, batch=batch, noise=noise
+        )
     made = simulate_sgd(
-        spectrum, N, steps, lr=lr, batch=batch, noise=noise, draws=draws, samples=samples,
-        rng=rng, on_step=on_step, executor=executor,
+        spectrum, N, steps, lr=lr, schedule=schedule or "constant", length=length, batch=batch,
+        noise=noise, draws=draws, samples=samples, rng=rng, on_step=on_step, executor=executor,
+        device=device,
     )  # fmt: skip
     return _agreement("steps", theory.steps, {"risk": theory.risk}, made)
 

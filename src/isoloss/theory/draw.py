@@ -40,15 +40,15 @@ class System:
     """
 
     power: float
-    G: Array
-    h: Array
-    sigma: Array
-    Q: Array
-    c: Array
+    G: Any
+    h: Any
+    sigma: Any
+    Q: Any
+    c: Any
     total: float
     T: int
 
-    def losses(self, learned: Array, v0: float) -> tuple[Array, Array]:
+    def losses(self, learned: Any, v0: float) -> tuple[Any, Any]:
         """Excess test loss and training loss, each (k,), for shares learned of each direction.
 
         Parameters
@@ -59,37 +59,81 @@ class System:
             Power out of reach, added to the test loss.
         """
         weight = self.Q @ (learned * (self.c / self.sigma)[:, None])
-        test = self.power + v0 - 2 * self.h @ weight + np.sum(weight * (self.G @ weight), axis=0)
+        test = self.power + v0 - 2 * self.h @ weight + (weight * (self.G @ weight)).sum(axis=0)
         left = self.c[:, None] ** 2 * (1 - learned) ** 2
         train = (self.total - self.c @ self.c + left.sum(axis=0)) / self.T
-        return np.asarray(test), np.asarray(train)
+        return test, train
+
+
+class Source:
+    """Random numbers and linear algebra of one draw, in numpy.
+
+    `isoloss.theory.on_device.DeviceSource` gives the same on a device; what is drawn and how it is
+    judged is written once, for either.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def normal(self, *shape: int) -> Any:
+        """Draw standard normal numbers."""
+        return self.rng.standard_normal(shape)
+
+    def signs(self, size: int) -> Any:
+        """Draw plus and minus one."""
+        return self.rng.choice([-1.0, 1.0], size)
+
+    def array(self, values: Array) -> Any:
+        """Bring numbers to where the draw is made."""
+        return values
+
+    def zeros(self, *shape: int) -> Any:
+        """Make zeros there."""
+        return np.zeros(shape)
+
+    def eigh(self, matrix: Any) -> Any:
+        """Eigenvalues, rising, and eigenvectors of a symmetric matrix."""
+        return np.linalg.eigh(matrix)
+
+    def numpy(self, values: Any) -> Array:
+        """Bring results back."""
+        return np.asarray(values, dtype=np.float64)
+
+
+def source_of(rng: np.random.Generator, device: str | None) -> Source:
+    """Where a draw is made: in numpy, or by torch on a device."""
+    if device is None:
+        return Source(rng)
+    from isoloss.theory.on_device import DeviceSource
+
+    return DeviceSource(rng, device)
 
 
 def draw_system(
-    spectrum: Spectrum, N: int, T: int, noise: float, rng: np.random.Generator
+    spectrum: Spectrum, N: int, T: int, noise: float, rng: np.random.Generator | Source
 ) -> System:
     """Draw Gaussian features, latents, signs of the target's coefficients, and label noise.
 
     Modes are taken in blocks, so that memory is that of the features and the samples.
     """
-    design, labels = np.zeros((T, N)), np.zeros(T)
-    G, h, power = np.zeros((N, N)), np.zeros(N), 0.0
+    on = Source(rng) if isinstance(rng, np.random.Generator) else rng
+    design, labels = on.zeros(T, N), on.zeros(T)
+    G, h, power = on.zeros(N, N), on.zeros(N), 0.0
     for lam, v2 in spectrum.blocks(max(1, _BYTES // (8 * (N + T)))):
-        root = np.sqrt(lam)
-        U = rng.standard_normal((N, lam.size)) * root
-        X = rng.standard_normal((T, lam.size))
-        target = np.sqrt(v2) * rng.choice([-1.0, 1.0], lam.size)
+        U = on.normal(N, lam.size) * on.array(np.sqrt(lam))
+        X = on.normal(T, lam.size)
+        target = on.array(np.sqrt(v2)) * on.signs(lam.size)
         design += X @ U.T
         labels += X @ target
         G += U @ U.T
         h += U @ target
         power += float(v2.sum())
-    labels += np.sqrt(noise + spectrum.v0) * rng.standard_normal(T)
+    labels += np.sqrt(noise + spectrum.v0) * on.normal(T)
     fewer = design.T @ design if N <= T else design @ design.T
-    values, vectors = np.linalg.eigh(fewer)
+    values, vectors = on.eigh(fewer)
     # More features and samples than modes: the rest of the directions are rounding.
     keep = values > 1e-13 * values[-1]
-    sigma, vectors = np.sqrt(values[keep]), vectors[:, keep]
+    sigma, vectors = values[keep] ** 0.5, vectors[:, keep]
     if N <= T:
         Q, c = vectors, (design @ vectors).T @ labels / sigma
     else:

@@ -74,7 +74,9 @@ def optimal_ridge(spectrum: Spectrum, N: Any, T: Any, *, noise: Any = 0.0) -> Ri
     if not _learnable(spectrum):
         # Nothing to learn: the best ridge has no end.
         chosen |= {k: np.full(N.shape, np.inf) for k in ("ridge", "ridge_per_sample", "kappa")}
-    return RidgeLoss(**{k: v.reshape(shape) for k, v in chosen.items()})
+    return RidgeLoss(
+        **{k: v.reshape(shape) for k, v in chosen.items()}, largest_share=spectrum.largest_share
+    )
 
 
 def slope(

@@ -10,6 +10,7 @@ import numpy as np
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import FitError, InputError
 from isoloss.theory.checks import as_amounts, as_counts, as_noise, as_resources, broadcast
+from isoloss.theory.guards import near_peak, one_mode, small
 from isoloss.theory.kappa import Solution, log_ridge, point, residual, solve
 from isoloss.theory.moments import Moments, moments
 from isoloss.theory.spectrum import Spectrum
@@ -61,6 +62,8 @@ class RidgeLoss:
         over data, and over both together. They sum to ``test_excess``.
     residual
         How far kappa is from solving its equation.
+    largest_share
+        Largest share of the target that one mode carries; one number.
 
     Examples
     --------
@@ -86,9 +89,10 @@ class RidgeLoss:
     V_D: Array
     V_FD: Array
     residual: Array
+    largest_share: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in _ARRAYS:
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
     def __repr__(self) -> str:
@@ -97,10 +101,10 @@ class RidgeLoss:
 
     @property
     def status(self) -> str:
-        """``failed`` where kappa was not found, ``suspect`` near N = T without a ridge, or ``ok``.
+        """``failed`` where kappa was not found, ``suspect`` where there are doubts, or ``ok``.
 
         Finite systems depart from the theory by about ``1/|N-T|`` without a ridge, and by
-        ``1/min(N,T)``.
+        ``1/min(N,T)``; single draws scatter where one mode carries most of the target.
         """
         if np.isnan(self.kappa).any():
             return "failed"
@@ -109,14 +113,10 @@ class RidgeLoss:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What to know before comparing with a finite system, in sentences."""
-        found = []
-        if (np.minimum(self.N, self.T) < 30).any():
-            found.append("min(N, T) is below 30: a finite system may differ by several percent")
-        with np.errstate(invalid="ignore"):
-            near = (np.abs(self.N - self.T) < 30) & (self.ridge == 0) & (self.kappa > 0)
-        if near.any():
-            found.append("|N - T| is below 30 without a ridge: the error is about 1/|N - T|")
-        return tuple(found)
+        bare = (self.ridge == 0) & (self.kappa > 0)
+        return (
+            small(self.N, self.T) + near_peak(self.N, self.T, bare) + one_mode(self.largest_share)
+        )
 
     def ensemble(self, features: Any = 1, data: Any = 1) -> Array:
         """Excess loss of the mean over ``features`` feature draws times ``data`` data sets.
@@ -141,11 +141,16 @@ class RidgeLoss:
 
     def to_columns(self) -> dict[str, Array]:
         """Columns of a table, one row a point of the grid."""
-        return {name: getattr(self, name).ravel() for name in self.__slots__}
+        return {name: getattr(self, name).ravel() for name in _ARRAYS}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, nested lists in the shape of the grid."""
-        return {name: getattr(self, name).tolist() for name in self.__slots__}
+        return {name: getattr(self, name).tolist() for name in _ARRAYS} | {
+            "largest_share": self.largest_share
+        }
+
+
+_ARRAYS = tuple(name for name in RidgeLoss.__slots__ if name != "largest_share")
 
 
 def random_features(
@@ -242,6 +247,7 @@ def losses(
         ridge_per_sample=s,
         kappa=found.kappa,
         residual=residual(spectrum, at, found, sums.z, sums.rest),
+        largest_share=spectrum.largest_share,
         **parts,
     )
 

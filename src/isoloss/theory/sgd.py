@@ -35,6 +35,8 @@ class SgdRisk:
         at which a single direction is stable.
     forcing_limit
         Limit without the noise of gradients, F_0.
+    resolution
+        Absolute error to expect of the risk where SGD converges; smaller values are rounding.
     """
 
     steps: Array
@@ -42,6 +44,7 @@ class SgdRisk:
     risk_limit: float
     kernel_mass: float
     forcing_limit: float
+    resolution: float
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", freeze(self.steps))
@@ -57,7 +60,7 @@ class SgdRisk:
         return {
             "steps": self.steps.tolist(), "risk": self.risk.tolist(),
             "risk_limit": self.risk_limit, "kernel_mass": self.kernel_mass,
-            "forcing_limit": self.forcing_limit,
+            "forcing_limit": self.forcing_limit, "resolution": self.resolution,
         }  # fmt: skip
 
 
@@ -136,27 +139,23 @@ def one_pass_sgd(
     noise = float(as_noise(noise))
     counts = as_whole("steps", steps)
     flat = counts.ravel()
-    model = _Model(spectrum, size, lr, batch, noise + spectrum.v0)
-    risk = np.empty(flat.size)
-    few = flat <= _FEW
-    if few.any():
-        risk[few] = model.volterra(int(flat[few].max()))[flat[few].astype(np.int64)]
-    for i in np.flatnonzero(~few):
-        risk[i] = model.at(float(flat[i]))
+    model = Model(spectrum, size, lr, batch, noise + spectrum.v0)
+    risk = model.risk(flat)
     rest = float(random_features(spectrum, size, np.inf).test_excess) - spectrum.v0
     mass = model.mass
     limit = (rest + model.se * mass) / (1 - mass) + spectrum.v0 if mass < 1 else np.inf
     return SgdRisk(
         steps=counts, risk=np.maximum(risk, 0.0).reshape(counts.shape) + spectrum.v0,
         risk_limit=float(limit), kernel_mass=mass, forcing_limit=rest + spectrum.v0,
+        resolution=1e-12 * (spectrum.power + noise),
     )  # fmt: skip
 
 
-class _Model:
+class Model:
     """Forcing, kernel and their generating functions, for one setting."""
 
     def __init__(self, spectrum: Spectrum, N: float, lr: float, batch: float, se: float) -> None:
-        self.spectrum, self.N, self.se = spectrum, N, se
+        self.spectrum, self.N, self.lr, self.batch, self.se = spectrum, N, lr, batch, se
         self.scale = lr**2 * batch
         # One step multiplies a squared error in direction x by 1 - first x + second x^2.
         self.first, self.second = 2 * lr * batch, lr**2 * batch * (batch + 1)
@@ -183,6 +182,16 @@ class _Model:
         ).kappa
         z, _, S1, _ = bias(self.spectrum, kappa)
         return S1, z
+
+    def risk(self, steps: Array) -> Array:
+        """Risk at each of some steps, without the power out of reach."""
+        found = np.empty(steps.size)
+        few = steps <= _FEW
+        if few.any():
+            found[few] = self.volterra(int(steps[few].max()))[steps[few].astype(np.int64)]
+        for i in np.flatnonzero(~few):
+            found[i] = self.at(float(steps[i]))
+        return found
 
     def volterra(self, last: int) -> Array:
         """Risk at steps 0..last, by the sum."""

@@ -12,9 +12,11 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
-from isoloss.theory.checks import as_above_zero, as_amounts, as_noise, as_whole
-from isoloss.theory.draw import OnStep, draw_system, each, whole
+from isoloss.theory.checks import as_above_zero, as_amount, as_amounts, as_noise, as_whole
+from isoloss.theory.draw import OnStep, Source, draw_system, each, source_of, whole
+from isoloss.theory.flow import check_decay
 from isoloss.theory.ridge import PerSample
+from isoloss.theory.schedule import Scheduled, rates_of, run_length
 from isoloss.theory.spectrum import Spectrum
 
 Rng = int | np.random.Generator
@@ -61,6 +63,7 @@ def simulate_random_features(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Draw features, data and noise; fit; judge by the exact population loss.
 
@@ -83,6 +86,10 @@ def simulate_random_features(
     executor
         Where draws are made: a ``concurrent.futures.Executor`` such as a process pool, or Dask's
         ``Client.get_executor()``; in this process by default. The draws are the same everywhere.
+    device
+        On what: numpy by default; by torch on ``"cpu"`` or ``"cuda"``, in float64, with numbers
+        that follow from the seed but are not numpy's. With an executor each of its workers takes
+        its own device of that name.
 
     Returns
     -------
@@ -93,6 +100,8 @@ def simulate_random_features(
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -116,7 +125,9 @@ def simulate_random_features(
         given = as_amounts("ridge", ridge)
 
     learned = partial(_ridge, given.ravel())
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, given.shape, executor)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, given.shape, executor, device
+    )
 
 
 def simulate_gradient_flow(
@@ -126,19 +137,24 @@ def simulate_gradient_flow(
     t: Any,
     *,
     noise: float = 0.0,
+    weight_decay: float = 0.0,
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Gradient flow of random draws, exact in time by their singular values.
 
-    Parameters and results as in `simulate_random_features`, with times in place of ridges.
+    Parameters and results as in `simulate_random_features`, with times in place of ridges; weight
+    decay as in `isoloss.theory.gradient_flow`, one number.
 
     Raises
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -154,8 +170,11 @@ def simulate_gradient_flow(
     N, T = whole("N", N), whole("T", T)
     times = as_amounts("t", t, infinite=True)
 
-    learned = partial(_flow, times.ravel() / (N * T))
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor)
+    ghat = as_amount("weight_decay", weight_decay) * N * T
+    learned = partial(_flow, times.ravel() / (N * T), ghat)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, times.shape, executor, device
+    )
 
 
 def simulate_gradient_descent(
@@ -166,19 +185,24 @@ def simulate_gradient_descent(
     *,
     eta: float,
     noise: float = 0.0,
+    weight_decay: float = 0.0,
     draws: int = 20,
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """Gradient descent of random draws, all steps at once by their singular values.
 
-    Parameters and results as in `simulate_random_features`, with steps in place of ridges.
+    Parameters and results as in `simulate_random_features`, with steps in place of ridges; weight
+    decay as in `isoloss.theory.gradient_descent`, one number.
 
     Raises
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -195,8 +219,12 @@ def simulate_gradient_descent(
     N, T, eta = whole("N", N), whole("T", T), as_above_zero("eta", eta)
     counts = as_whole("steps", steps)
 
-    learned = partial(_descent, eta / (N * T), counts.ravel())
-    return _simulate(spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor)
+    decay = as_amount("weight_decay", weight_decay)
+    check_decay(eta, np.array(decay))
+    learned = partial(_descent, eta / (N * T), counts.ravel(), decay * N * T)
+    return _simulate(
+        spectrum, N, T, noise, draws, rng, on_step, learned, counts.shape, executor, device
+    )
 
 
 def simulate_sgd(
@@ -205,6 +233,8 @@ def simulate_sgd(
     steps: Any,
     *,
     lr: float,
+    schedule: Scheduled = "constant",
+    length: int | None = None,
     batch: int = 1,
     noise: float = 0.0,
     draws: int = 20,
@@ -212,6 +242,7 @@ def simulate_sgd(
     rng: Rng = 0,
     on_step: OnStep | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
 ) -> Simulated:
     """One-pass SGD on random draws of the features.
 
@@ -219,13 +250,16 @@ def simulate_sgd(
     features' covariance obey a linear recursion. With ``samples`` each draw is one run of SGD on
     fresh samples instead, whose heavy tails need many draws once ``lr`` times the trace passes 0.3.
 
-    Parameters and results as in `simulate_random_features`; the quantity is ``risk``. Takes as many
-    steps as the largest asked for.
+    Parameters and results as in `simulate_random_features`, schedules as in
+    `isoloss.theory.scheduled_sgd`; the quantity is ``risk``. Takes as many steps as the largest
+    asked for.
 
     Raises
     ------
     InputError
         If a value breaks these rules.
+    MissingExtra
+        With a device, without torch.
 
     References
     ----------
@@ -243,7 +277,10 @@ def simulate_sgd(
     counts = as_whole("steps", steps)
     flat = counts.ravel().astype(np.int64)
     wanted, back = np.unique(flat, return_inverse=True)
-    draw = partial(_risks, spectrum, N, wanted, lr, batch, noise + spectrum.v0, samples)
+    _look_for(device, executor)
+    last = int(wanted[-1])
+    rates = rates_of(schedule, lr, max(run_length(length, last), 1)).at(np.arange(last))
+    draw = partial(_risks, spectrum, N, wanted, rates, batch, noise + spectrum.v0, samples, device)
     rows = [risk[back] + spectrum.v0 for risk in each(draw, rng, draws, on_step, executor)]
     return Simulated(values={"risk": np.array(rows).reshape(-1, *counts.shape)})
 
@@ -252,19 +289,23 @@ def _ridge(ghat: Array, squares: Array) -> Array:
     return squares[:, None] / (squares[:, None] + ghat)
 
 
-def _flow(time: Array, squares: Array) -> Array:
-    return -np.expm1(-squares[:, None] * time)
+def _flow(time: Array, ghat: float, squares: Array) -> Array:
+    rate = squares[:, None] + ghat
+    return -np.expm1(-rate * time) * (squares[:, None] / rate)
 
 
-def _descent(eta: float, steps: Array, squares: Array) -> Array:
-    return np.asarray(1 - (1 - eta * squares[:, None]) ** steps)
+def _descent(eta: float, steps: Array, ghat: float, squares: Array) -> Array:
+    rate = squares[:, None] + ghat
+    return np.asarray((1 - (1 - eta * rate) ** steps) * (squares[:, None] / rate))
 
 
 def _simulate(
     spectrum: Spectrum, N: int, T: int, noise: float, draws: int, rng: Rng,
     on_step: OnStep | None, learned: Learned, shape: tuple[int, ...], executor: Executor | None,
+    device: str | None,
 ) -> Simulated:  # fmt: skip
-    draw = partial(_losses, spectrum, N, T, float(as_noise(noise)), learned)
+    _look_for(device, executor)
+    draw = partial(_losses, spectrum, N, T, float(as_noise(noise)), learned, device)
     test, train = zip(*each(draw, rng, draws, on_step, executor), strict=True)
     return Simulated(
         values={
@@ -274,50 +315,66 @@ def _simulate(
     )
 
 
+def _look_for(device: str | None, executor: Executor | None) -> None:
+    """Refuse a device that is not here before anything is drawn; workers look for theirs."""
+    if device is not None and executor is None:
+        from isoloss.theory.on_device import check_device
+
+        check_device(device)
+
+
 def _losses(
-    spectrum: Spectrum, N: int, T: int, noise: float, learned: Learned, rng: np.random.Generator
-) -> tuple[Array, Array]:
+    spectrum: Spectrum, N: int, T: int, noise: float, learned: Learned, device: str | None,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:  # fmt: skip
     """Test and training losses of one draw."""
-    system = draw_system(spectrum, N, T, noise, rng)
-    return system.losses(learned(system.sigma**2), spectrum.v0)
+    on = source_of(rng, device)
+    system = draw_system(spectrum, N, T, noise, on)
+    share = on.array(learned(on.numpy(system.sigma) ** 2))
+    test, train = system.losses(share, spectrum.v0)
+    return on.numpy(test), on.numpy(train)
 
 
 def _risks(
-    spectrum: Spectrum, N: int, steps: Any, lr: float, batch: int, noise: float, samples: bool,
-    rng: np.random.Generator,
+    spectrum: Spectrum, N: int, steps: Any, lr: Array, batch: int, noise: float, samples: bool,
+    device: str | None, rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Risk of one draw at each step asked for (rising)."""
     run = _run if samples else _recursion
-    return run(*_directions(spectrum, N, rng), steps, lr, batch, noise, rng)
+    on = source_of(rng, device)
+    return run(*_directions(spectrum, N, on), steps, lr, batch, noise, rng)
 
 
-def _directions(spectrum: Spectrum, N: int, rng: np.random.Generator) -> tuple[Array, Array, float]:
+def _directions(spectrum: Spectrum, N: int, on: Source) -> tuple[Array, Array, float]:
     """Eigenvalues of the features' covariance, errors at the start along them, and the rest."""
-    G, h, power = np.zeros((N, N)), np.zeros(N), 0.0
+    G, h, power = on.zeros(N, N), on.zeros(N), 0.0
     for lam, v2 in spectrum.blocks(max(1, (1 << 23) // N)):
-        W = rng.standard_normal((N, lam.size)) * np.sqrt(lam / N)
-        target = np.sqrt(v2) * rng.choice([-1.0, 1.0], lam.size)
+        W = on.normal(N, lam.size) * on.array(np.sqrt(lam / N))
+        target = on.array(np.sqrt(v2)) * on.signs(lam.size)
         G += W @ W.T
         h += W @ target
         power += float(v2.sum())
-    values, vectors = np.linalg.eigh(G)
+    values, vectors = on.eigh(G)
     keep = values > 1e-13 * values[-1]
-    x = values[keep]
-    error = (vectors[:, keep].T @ h) / x
+    x = on.numpy(values[keep])
+    error = on.numpy(vectors[:, keep].T @ h) / x
     return x, error, max(power - float(x @ error**2), 0.0)
 
 
 def _recursion(
-    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    x: Array, error: Array, rest: float, steps: Any, lr: Array, batch: int, noise: float,
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Mean risk at each step asked for (rising)."""
-    phi = 1 - 2 * lr * batch * x + lr**2 * batch * (batch + 1) * x**2
-    kick, rho = lr**2 * batch * x, error**2
+    rho, size = error**2, np.nan
     risk, now = np.empty(steps.size), 0
     with np.errstate(over="ignore", invalid="ignore"):
         for i, step in enumerate(steps):
-            for _ in range(int(step) - now):
+            for now_lr in lr[now : int(step)]:
+                if now_lr != size:
+                    size = now_lr
+                    phi = 1 - 2 * size * batch * x + size**2 * batch * (batch + 1) * x**2
+                    kick = size**2 * batch * x
                 rho = phi * rho + kick * (rest + x @ rho + noise)
             now = int(step)
             risk[i] = rest + x @ rho
@@ -325,17 +382,17 @@ def _recursion(
 
 
 def _run(
-    x: Array, error: Array, rest: float, steps: Any, lr: float, batch: int, noise: float,
+    x: Array, error: Array, rest: float, steps: Any, lr: Array, batch: int, noise: float,
     rng: np.random.Generator,
 ) -> Array:  # fmt: skip
     """Risk of one run of SGD on samples of features and targets."""
     root, left = np.sqrt(x), error.copy()
     risk, now = np.empty(steps.size), 0
     for i, step in enumerate(steps):
-        for _ in range(int(step) - now):
+        for size in lr[now : int(step)]:
             features = rng.standard_normal((batch, x.size)) * root
             miss = features @ left + np.sqrt(rest + noise) * rng.standard_normal(batch)
-            left = left - lr * miss @ features
+            left = left - size * miss @ features
         now = int(step)
         risk[i] = rest + x @ left**2
     return risk

@@ -89,6 +89,11 @@ class Spectrum:
         """Sum of the target power, v0 included: the loss of predicting zero."""
         return float(self.multiplicity @ self.v2) + self.v0
 
+    @property
+    def largest_share(self) -> float:
+        """Largest share of that power that one mode carries."""
+        return float(self.v2.max()) / self.power if self.power > 0 else 0.0
+
     def __repr__(self) -> str:
         extra = "".join(f", {n} {v:.4g}" for n, v in (("tail", self.tail), ("v0", self.v0)) if v)
         return (
