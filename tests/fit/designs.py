@@ -36,6 +36,9 @@ JOINT: dict[str, dict[str, float]] = {
         "M": 2e10,
         "noise": 0.4,
     },
+    "gradient_flow": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 1.3, "beta": 0.33},
+    "gradient_flow_width": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 2.4, "beta": 0.33},
+    "gradient_flow_any": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 1.9, "beta": 0.33, "g": 0.6},
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
 }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
-from isoloss.laws import ridge
+from isoloss.laws import flow, ridge
 from isoloss.laws.expression import (
     MINUS_ONE,
     ONE,
@@ -136,6 +136,8 @@ def _rule(n: Node, d: list[Node]) -> Node:
             return ridge.slope_of_kappa(n, d)
         case "rank0" | "rank1" | "rank2":
             return ridge.slope_of_rank(n, d)
+        case name if name in flow.OPERATIONS:
+            return flow.slope(n, d)
     raise LawError(f"no derivative is known for {n.op!r}")
 
 

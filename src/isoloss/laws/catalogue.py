@@ -18,6 +18,9 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "farseer": joint.farseer,
     "random_features": solvable.random_features,
     "random_features_finite": solvable.random_features_finite,
+    "gradient_flow": solvable.gradient_flow,
+    "gradient_flow_width": solvable.gradient_flow_width,
+    "gradient_flow_any": solvable.gradient_flow_any,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
 }
