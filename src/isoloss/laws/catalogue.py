@@ -21,6 +21,8 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "gradient_flow": solvable.gradient_flow,
     "gradient_flow_width": solvable.gradient_flow_width,
     "gradient_flow_any": solvable.gradient_flow_any,
+    "gradient_flow_unique": solvable.gradient_flow_unique,
+    "gradient_flow_unique_width": solvable.gradient_flow_unique_width,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
 }

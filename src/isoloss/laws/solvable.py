@@ -206,6 +206,61 @@ def gradient_flow_any() -> Law:
     )
 
 
+def gradient_flow_unique() -> Law:
+    r"""Random features along gradient flow on U unique examples: `gradient_flow` with repeats.
+
+    D counts examples seen, as time; the gradient is that of the mean over ``T = U/rho`` samples
+    from the start. With U endless it is `gradient_flow`. With both D and N endless the loss is
+    :math:`E + A (1-\beta) b (\rho/U)^{\alpha}`. Nothing but the time of stopping holds the model
+    back: where N and T are of one size, more passes over the same examples first help and then
+    hurt, and the loss after many has the peak of double descent at N = T. See
+    `isoloss.laws.flow_unique` for the equations, and for where time ends.
+
+    Examples
+    --------
+    >>> law = gradient_flow_unique()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4, "rho": 1.0}
+    >>> law(theta, {"N": 5e3, "D": [1e4, 1e5, 1e6, 1e7], "U": 4e3}).round(4)
+    array([0.0268, 0.0131, 0.0103, 0.0157])
+    """
+    return _repeated(gradient_flow(), "N")
+
+
+def gradient_flow_unique_width() -> Law:
+    r"""`gradient_flow_unique` with as many features as the square root of N.
+
+    Examples
+    --------
+    >>> law = gradient_flow_unique_width()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4, "rho": 1.0}
+    >>> law(theta, {"N": 25e6, "D": 1e5, "U": 4e3}).round(4)
+    array([0.0131])
+    """
+    return _repeated(gradient_flow_width(), "N**(1/2)")
+
+
+def _repeated(law: Law, features: str) -> Law:
+    rho = Parameter(
+        name="rho", unit=f"D/{features}", start=(1e-3, 10.0), meaning="unique examples per feature"
+    )
+    return replace(
+        law,
+        name=law.name.replace("flow", "flow_unique"),
+        formula=law.formula.replace("flow(", "flow_unique(").replace(
+            "beta, b,", f"beta, rho*{features}/U, b,"
+        ),
+        axes=("N", "D", "U"),
+        parameters=(*law.parameters, rho),
+        # U carries the unit of D: the two share one scale.
+        scaled_axes=("N", "D", "U", "L"),
+        source=(
+            "gradient flow of random features, Bordelon et al. 2024, arXiv:2402.01092, endless "
+            "latent space; two-time solution in closed form for power laws"
+        ),
+        description="repeated data and overfitting as in a model that is solved; needs the axis U",
+    )
+
+
 def _flow(name: str, alpha: str, *more: Parameter, **about: Any) -> Law:
     return Law(
         name=name,
