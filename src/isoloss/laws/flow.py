@@ -187,19 +187,26 @@ def shared(b: Node, beta: Node) -> tuple[Node, Node]:
 def scaled_time(high: Node, time: Node, b: Node, beta: Node, end: float) -> tuple[Node, Node]:
     """Build w and the logarithm of the loss at the end over ``w^(beta b)``, of which it is high.
 
-    As v to the power beta b is the ratio of the limits times 1 - beta, both are sums of two
-    exponentials; the larger and a bounded rest stand for them, so that either may vanish.
+    v to the power beta b is the ratio of the limits times 1 - beta.
     """
     alpha = mul(b, beta)
     low = add(sub(log(time), log(sub(ONE, beta))), mul(alpha, log(b)))
-    gap = mul(sub(high, low), power(alpha, MINUS_ONE))
+    both, gap = joined(high, low, alpha)
     last = sub(number(math.log(end) + 1), mul(number(0.5), power(b, MINUS_ONE)))
     last = sub(mul(add(last, log(b)), power(b, MINUS_ONE)), log(b))
     top = call("log_logistic", last)
-    more = call("log_logistic", call("max", gap, mul(MINUS_ONE, gap)))
-    both = add(call("max", high, low), mul(alpha, sub(top, more)))
     share = call("min", exp(sub(call("log_logistic", gap), top)), ONE)
-    return share, call("max", high, both)
+    return share, call("max", high, add(both, mul(alpha, top)))
+
+
+def joined(first: Node, second: Node, alpha: Node) -> tuple[Node, Node]:
+    """Build ``alpha log(exp(first/alpha) + exp(second/alpha))`` and the gap over alpha.
+
+    The larger and a bounded rest stand for both, so that either may be without end.
+    """
+    gap = mul(sub(first, second), power(alpha, MINUS_ONE))
+    less = call("log_logistic", call("max", gap, mul(MINUS_ONE, gap)))
+    return sub(call("max", first, second), mul(alpha, less)), gap
 
 
 def slope(node: Node, d: list[Node], orders: tuple[int, ...]) -> Node:

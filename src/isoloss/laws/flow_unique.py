@@ -34,6 +34,7 @@ from isoloss.laws.expression import const as number
 from isoloss.laws.flow import (
     contour,
     exponents,
+    joined,
     log_y,
     operations,
     ratio_of,
@@ -112,14 +113,14 @@ def two_time(log_tau: Array, mu: float, few: Array, beta: Array) -> Array:
     return found
 
 
-def excess(size: Node, time: Node, ratio: Node, b: Node, beta: Node) -> Node:
-    """Build the loss: limits as `isoloss.laws.flow.excess`, ``ratio`` of features to examples."""
-    tilt = log(ratio)
-    few = call("logistic", tilt)
-    # The loss of 1/N + 1/T in place of 1/N.
-    high = add(
-        log(size), mul(mul(MINUS_ONE, mul(b, beta)), call("log_logistic", mul(MINUS_ONE, tilt)))
-    )
+def excess(size: Node, time: Node, unique: Node, b: Node, beta: Node) -> Node:
+    """Build the loss with limits as in `isoloss.laws.flow.excess`.
+
+    ``unique`` is the loss that as many features as there are examples would end at.
+    """
+    # The end of 1/N + 1/T in place of 1/N, and the share of 1/T in it.
+    high, gap = joined(log(size), log(unique), mul(b, beta))
+    few = call("logistic", mul(MINUS_ONE, gap))
     share, base = scaled_time(high, time, b, beta, END)
     inner = mul(number(_FOLD), add(mul(number(2.0), few), MINUS_ONE))
     fold = add(mul(number(0.5 / math.atan(_FOLD)), call("atan", inner)), number(0.5))

@@ -223,7 +223,7 @@ def gradient_flow_unique() -> Law:
     >>> law(theta, {"N": 5e3, "D": [1e4, 1e5, 1e6, 1e7], "U": 4e3}).round(4)
     array([0.0268, 0.0131, 0.0103, 0.0157])
     """
-    return _repeated(gradient_flow(), "N")
+    return _repeated(gradient_flow(), "b*beta", "N")
 
 
 def gradient_flow_unique_width() -> Law:
@@ -236,19 +236,17 @@ def gradient_flow_unique_width() -> Law:
     >>> law(theta, {"N": 25e6, "D": 1e5, "U": 4e3}).round(4)
     array([0.0131])
     """
-    return _repeated(gradient_flow_width(), "N**(1/2)")
+    return _repeated(gradient_flow_width(), "b*beta/2", "N**(1/2)")
 
 
-def _repeated(law: Law, features: str) -> Law:
+def _repeated(law: Law, alpha: str, features: str) -> Law:
     rho = Parameter(
         name="rho", unit=f"D/{features}", start=(1e-3, 10.0), meaning="unique examples per feature"
     )
     return replace(
         law,
         name=law.name.replace("flow", "flow_unique"),
-        formula=law.formula.replace("flow(", "flow_unique(").replace(
-            "beta, b,", f"beta, rho*{features}/U, b,"
-        ),
+        formula=f"E + flow_unique(A*N**(-{alpha}), B*D**-beta, A*(rho/U)**(b*beta), b, beta)",
         axes=("N", "D", "U"),
         parameters=(*law.parameters, rho),
         # U carries the unit of D: the two share one scale.
