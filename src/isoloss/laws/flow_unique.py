@@ -12,7 +12,8 @@ transform of a function of two complex ridges s and s', each with its own kappa,
 With powers for z and S, and in units where 1/N + 1/T is one, it depends on time, on the share f of
 1/T in that sum, on b and on beta. Where f is one half and time endless it is infinite: the peak of
 double descent. Time is held where the slowest mode of endless data has decayed by ``exp(-END)``;
-beyond, the loss is at its end, but for f near one half, where the peak stays at that height.
+beyond, the loss is at its end, but for f near one half, where the peak stays at that height. The
+polynomial that holds it is off by 3e-9 in the median, by 1e-6 at most, next to the peak.
 
 References
 ----------
@@ -44,10 +45,13 @@ from isoloss.laws.flow import (
 )
 
 END = 50.0
+"""Log of the decay of the slowest mode of endless data at which time is held."""
 SIZES = (52, 40, 18, 11)
 OPERATIONS = operations("overfit", 4)
 _LOSS = 1e-8
+"""Products of the first two directions that hold less are left out."""
 _NODES = 16
+"""Of Talbot's contour; nine digits."""
 _LATER = 1.6
 """By how much beta shifts times at most: exp(0.4228), as beta goes to zero."""
 _FOLD = 4.0
@@ -91,7 +95,7 @@ def two_time(log_tau: Array, mu: float, few: Array, beta: Array) -> Array:
     log_tau, few = np.broadcast_arrays(log_tau + math.log(0.5), few)
     s, weight = contour(_NODES)
     mus = np.full(few.shape, mu)
-    y = np.stack([*log_y(s, log_tau, mus, few)])
+    y = np.stack(log_y(s, log_tau, mus, few))
     z, many = np.exp(-mu * y), 1 - few
     k = np.exp(y) * (1 - many * z)
     slope = (1 - many * z) / (1 - many * (1 - mu) * z)
@@ -106,9 +110,8 @@ def two_time(log_tau: Array, mu: float, few: Array, beta: Array) -> Array:
                 gap = both_k[j] - k[i] - (both_k[j] * both_z[j] - k[i] * z[i])
                 total += both_w[j] * both_k[j] / gap
         own = weight[i] ** 2 / (1 - z[i] * (1 - mu * slope[i]))
-        factor = (2 * weight[i] * total + own)[..., None] - own[..., None] * slope[i][
-            ..., None
-        ] * beta
+        plain, bent = 2 * weight[i] * total + own, own * slope[i]
+        factor = plain[..., None] - bent[..., None] * beta
         found += 2 * (factor * np.exp(beta * y[i][..., None])).real
     return found
 
