@@ -67,7 +67,7 @@ END = 25.0
 """Log of how far the loss has come to its end where the table takes it as reached."""
 _NODES = 32
 _REFINE = 5
-"""Newton's steps from each node of the contour to the next; rounding is reached in four."""
+"""Newton's steps from each node of the contour to the next; they leave residuals of rounding."""
 
 
 def operations(name: str, arguments: int) -> dict[str, tuple[int, ...]]:
