@@ -1,13 +1,13 @@
 """Do solvable laws extrapolate? Fit tables of N, D and loss below a cut, score the runs above.
 
-    python benchmarks/solvable.py [RUNS.csv ...] [--cut 1e20] [--share 0.125]
+    python benchmarks/solvable.py [RUNS.csv ...] [--cut 1e20] [--share 0.125] [--add LAW]
     python benchmarks/solvable.py --simulate
 
 Printed is the mean absolute error in percent above the cut, and in brackets the mean error: of
-single laws with the back-test's choices, of the default set, and of that set with
-`random_features` in it, with the weight that it then has. Without a file the embedded runs are
-used with the study's own hidden ones; the cut of a file is that share of its largest compute
-unless given.
+single laws with the back-test's choices, of the default set, and of that set with a law more,
+`random_features` unless ``--add`` names another, with the weight that it then has. Without a file
+the embedded runs are used with the study's own hidden ones; the cut of a file is that share of its
+largest compute unless given.
 
 ``--simulate`` draws random features, trains ridge regressions at their best ridges, and fits what
 comes out: are the parameters found, and is the end of the power law forecast?
@@ -28,35 +28,44 @@ from isoloss.runs import Runs
 from isoloss.study.pipeline import hold_out
 
 Array = npt.NDArray[np.float64]
-ALONE = ("chinchilla", "coupled", "kaplan", "random_features", "random_features_finite")
+STATIC = ("chinchilla", "coupled", "kaplan", "random_features")
+ALONE = (
+    *STATIC,
+    "random_features_finite",
+    "gradient_flow",
+    "gradient_flow_width",
+    "gradient_flow_any",
+)
 
 
-def scores(low: Runs, above: Runs) -> dict[str, Array]:
+def scores(low: Runs, above: Runs, more: str) -> dict[str, Array]:
     """Signed errors in percent above the cut, of each law and set."""
     usual = default_laws(low)
     sets = {name: [name] for name in ALONE}
-    sets |= {"default": list(usual), "with solvable": [*usual, "random_features"]}
+    sets |= {"default": list(usual), "with solvable": [*usual, more]}
     found = {}
     for name, laws in sets.items():
         made = isoloss.fit_laws(low, laws, draws=0)
         found[name] = 100 * (made.predict(above) / above["loss"] - 1)
         if name == "with solvable":
-            share = float(made.weights[[f.law.name for f in made.fits].index("random_features")])
+            share = float(made.weights[[f.law.name for f in made.fits].index(more)])
             found["weight"] = np.array([100 * share])
     return found
 
 
-def compare(tables: Sequence[tuple[str, Runs, Runs]]) -> None:
+def compare(tables: Sequence[tuple[str, Runs, Runs]], more: str) -> None:
     """Print one line a table."""
     names = (*ALONE, "default", "with solvable", "weight")
     print(f"{'':<44}{'below':>6}{'above':>6}" + "".join(f"{n[-15:]:>17}" for n in names))
     total = []
     for title, low, above in tables:
-        found = scores(low, above)
+        found = scores(low, above, more)
         line = [(np.mean(np.abs(found[n])), np.mean(found[n])) for n in names]
         total.append([e for e, _ in line])
         cells = "".join(f"{e:>8.2f} ({b:+6.2f})" for e, b in line[:-1])
-        print(f"{title[-43:]:<44}{len(low):>6}{len(above):>6}{cells}{line[-1][0]:>8.0f} %")
+        print(
+            f"{title[-43:]:<44}{len(low):>6}{len(above):>6}{cells}{line[-1][0]:>8.0f} %", flush=True
+        )
     if len(total) > 1:
         mean = np.exp(np.mean(np.log([line[:-1] for line in total]), axis=0))
         print("geometric mean over the tables:")
@@ -113,7 +122,7 @@ def simulate(seeds: int = 3) -> None:
         far = {"N": large[:, 0] + 0.5, "D": large[:, 1] + 0.5}
         loss = large[:, 2] + s2
         print(f"\nseed {seed}: formula over simulation, beyond M:", law(truth, far) / loss)
-        for form in (law.pin(E=s2), law, *ALONE[:4]):
+        for form in (law.pin(E=s2), law, *STATIC):
             found = isoloss.fit(runs, form, objective="lsq", draws=400)
             inside = [v in i for v, i in zip(loss, found.interval(far, new_run=True), strict=True)]
             error = 100 * (found.predict(far) / loss - 1)
@@ -132,6 +141,7 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", metavar="RUNS.csv")
     parser.add_argument("--cut", type=float, action="append", default=[])
     parser.add_argument("--share", type=float, default=0.125)
+    parser.add_argument("--add", default="random_features", metavar="LAW")
     parser.add_argument("--simulate", action="store_true")
     given = parser.parse_args()
     with one_thread():
@@ -151,7 +161,7 @@ def main() -> None:
             pairs.append(
                 ("embedded, the study's hidden runs", runs.select(~hidden), runs.select(hidden))
             )
-        compare(pairs)
+        compare(pairs, given.add)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,25 @@ JOINT: dict[str, dict[str, float]] = {
         "M": 2e10,
         "noise": 0.4,
     },
+    "gradient_flow": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 1.3, "beta": 0.33},
+    "gradient_flow_width": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 2.4, "beta": 0.33},
+    "gradient_flow_any": {"E": 1.6, "A": 900.0, "B": 2000.0, "b": 1.9, "beta": 0.33, "g": 0.6},
+    "gradient_flow_unique": {
+        "E": 1.6,
+        "A": 900.0,
+        "B": 2000.0,
+        "b": 1.3,
+        "beta": 0.33,
+        "rho": 0.5,
+    },
+    "gradient_flow_unique_width": {
+        "E": 1.6,
+        "A": 900.0,
+        "B": 2000.0,
+        "b": 2.4,
+        "beta": 0.33,
+        "rho": 3e4,
+    },
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
     "kaplan_steps": {"Nc": 6.5e13, "Sc": 2.1e3, "alpha_N": 0.077, "alpha_S": 0.76},
@@ -93,7 +112,7 @@ def design(name: str, *, per_axis: int = 7) -> dict[str, np.ndarray]:
         return x | {"e_np": 0.05 + 0.12 / np.sqrt(x["depth"] * x["width"])}
     n, d = np.geomspace(3e7, 1e10, per_axis), np.geomspace(3e8, 3e11, per_axis)
     x = {"N": np.repeat(n, per_axis), "D": np.tile(d, per_axis)}
-    if name.startswith("repetition"):
+    if "U" in law_of(name).axes:
         shares = np.array([1.5, 1.0, 0.3, 0.1, 0.03, 0.01])
         x = {a: np.tile(v, len(shares)) for a, v in x.items()}
         x["U"] = x["D"] * np.repeat(shares, per_axis**2)

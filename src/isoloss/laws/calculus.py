@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
-from isoloss.laws import ridge
+from isoloss.laws import flow, flow_unique, ridge
 from isoloss.laws.expression import (
     MINUS_ONE,
     ONE,
@@ -21,6 +21,8 @@ from isoloss.laws.expression import (
     sub,
     topological,
 )
+
+_TABLES = flow.OPERATIONS | flow_unique.OPERATIONS
 
 
 def derivative(node: Node, variable: Node, memo: dict[Node, Node] | None = None) -> Node:
@@ -136,6 +138,8 @@ def _rule(n: Node, d: list[Node]) -> Node:
             return ridge.slope_of_kappa(n, d)
         case "rank0" | "rank1" | "rank2":
             return ridge.slope_of_rank(n, d)
+        case name if name in _TABLES:
+            return flow.slope(n, d, _TABLES[name])
     raise LawError(f"no derivative is known for {n.op!r}")
 
 

@@ -20,7 +20,7 @@ MAX_DEPTH = 60
 FUNCTIONS = (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "abs", "erf"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
-    *("min", "max", "saturate", "best_ridge"),
+    *("min", "max", "saturate", "best_ridge", "flow", "flow_unique"),
 )
 ALIASES = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
 
@@ -32,8 +32,10 @@ class Node:
     ``op`` is ``const``, ``axis``, ``parameter``, ``add``, ``mul``, ``pow`` (constant exponent),
     ``less`` (1 where the first is smaller), ``logistic``, ``log_odds`` (the logistic of which is
     what ``saturate`` means), ``rank0`` to ``rank3``, ``best_kappa`` and ``stationary`` (of which
-    `isoloss.laws.ridge` makes ``best_ridge``) or one of `FUNCTIONS` but ``saturate``,
-    ``best_ridge``, ``sqrt``, ``abs``, ``log2`` and ``log10``, which are made of the others.
+    `isoloss.laws.ridge` makes ``best_ridge``), ``flow000`` to ``flow300`` and
+    ``overfit0000`` to ``overfit3000`` (of which `isoloss.laws.flow` and `flow_unique` make
+    ``flow`` and ``flow_unique``) or one of `FUNCTIONS` but ``saturate``, ``best_ridge``, ``flow``,
+    ``flow_unique``, ``sqrt``, ``abs``, ``log2`` and ``log10``, which are made of the others.
     """
 
     op: str
@@ -207,6 +209,14 @@ def call(name: str, *args: Node) -> Node:
         from isoloss.laws.ridge import excess
 
         return excess(*args)
+    if name == "flow":
+        from isoloss.laws import flow
+
+        return flow.excess(*args)
+    if name == "flow_unique":
+        from isoloss.laws import flow_unique
+
+        return flow_unique.excess(*args)
     if name == "abs":
         return _node("max", args[0], mul(MINUS_ONE, args[0]))
     if name in ("log2", "log10"):
@@ -262,7 +272,7 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<op>\*\*|[-+*/^(),]))"
 )
 _ARITY = dict.fromkeys((*FUNCTIONS, *ALIASES), 1)
-_ARITY |= {"min": 2, "max": 2, "saturate": 2, "best_ridge": 4}
+_ARITY |= {"min": 2, "max": 2, "saturate": 2, "best_ridge": 4, "flow": 4, "flow_unique": 5}
 
 
 class _Parser:

@@ -1,16 +1,21 @@
-"""Laws that are exact solutions of a model: regression on random features at the best ridge.
+"""Laws that are exact solutions of a model: regression on random features, best ridge or flow.
 
 Targets are linear in latent features whose variances fall as a power of their rank. A model sees N
 random mixtures of them and D examples, and is fitted by ridge regression at the ridge that is best
 for each pair; see Maloney, Roberts and Sully 2022, arXiv:2210.16859. What is free in a fit is what
 a real network does not share with that model: the unit of loss, the floor, how steeply the spectrum
 falls, and how many examples count as much as one feature.
+
+The same model trained by gradient flow, with data as time, is in Bordelon, Atanasov and Pehlevan
+2024, arXiv:2402.01092.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from isoloss.laws.flow import B_MOST, BETA_MOST
 from isoloss.laws.law import Law, Parameter
 
 
@@ -121,4 +126,158 @@ def random_features_finite() -> Law:
             "to ask whether runs see the end of a power law; without runs near it, M has no upper "
             "limit"
         ),
+    )
+
+
+def gradient_flow() -> Law:
+    r"""Random features along gradient flow on endless data: N features at time D.
+
+    Variances of the latent features fall as ``i^-b``. After endless time the loss is
+    :math:`E + A N^{-\alpha}` with :math:`\alpha = b\beta`, of an endless model :math:`E + B
+    D^{-\beta}`, and in between
+
+    .. math::
+
+        L = E + A N^{-\alpha}\,\Phi(\tau; b, \beta), \qquad
+        \frac{\tau^{-\beta}}{\Gamma(1-\beta)} = \frac{B D^{-\beta}}{A N^{-\alpha}},
+
+    with Phi as in `isoloss.laws.flow`. Chinchilla's law has the same limits and adds them. Here
+    data count as time, each example seen once, and what is learned is learned from the mean
+    over all data: there is no noise of small batches. The model needs b > 1, so that size
+    has the steeper power, and beta < 1.
+
+    Examples
+    --------
+    >>> law = gradient_flow()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4}
+    >>> law(theta, {"N": [1e3, 1e3, 1e99], "D": [1e4, 1e99, 1e4]}).round(6)
+    array([0.029102, 0.015849, 0.025119])
+    """
+    return _flow(
+        "gradient_flow",
+        "b*beta",
+        description="Chinchilla's limits, with the interaction of a model that is solved",
+    )
+
+
+def gradient_flow_width() -> Law:
+    r"""Random features along gradient flow, as many as a network of N parameters is wide.
+
+    `gradient_flow` with as many features as the square root of N: parameters grow as the square of
+    the width. The exponent of N is then :math:`\alpha = b\beta/2`, below that of data for b < 2.
+
+    Examples
+    --------
+    >>> law = gradient_flow_width()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4}
+    >>> law(theta, {"N": 1e6, "D": 1e4}).round(6)
+    array([0.029102])
+    """
+    return _flow(
+        "gradient_flow_width",
+        "b*beta/2",
+        description="one feature a unit of width; networks of one depth and growing width",
+    )
+
+
+def gradient_flow_any() -> Law:
+    r"""Random features along gradient flow, features growing as a free power of N.
+
+    `gradient_flow` with :math:`N^g` features: the exponents of size, :math:`\alpha = g b\beta`,
+    and of data are free, and b decides how sharply one limit takes over from the other. A nested
+    audit of the laws with g = 1 and g = 1/2.
+
+    Examples
+    --------
+    >>> law = gradient_flow_any()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4, "g": 0.5}
+    >>> law(theta, {"N": 1e6, "D": 1e4}).round(6)
+    array([0.029102])
+    """
+    power = Parameter(
+        name="g", start=(0.2, 1.2), upper=10.0, meaning="features grow as this power of N"
+    )
+    return _flow(
+        "gradient_flow_any",
+        "g*b*beta",
+        power,
+        special_cases={"gradient_flow": {"g": 1.0}, "gradient_flow_width": {"g": 0.5}},
+        description="nested audit of how features are counted",
+    )
+
+
+def gradient_flow_unique() -> Law:
+    r"""Random features along gradient flow on U unique examples: `gradient_flow` with repeats.
+
+    D counts examples seen, as time; the gradient is that of the mean over ``T = U/rho`` samples
+    from the start. With U endless it is `gradient_flow`. With both D and N endless the loss is
+    :math:`E + A (1-\beta) b (\rho/U)^{\alpha}`. Nothing but the time of stopping holds the model
+    back: where N and T are of one size, more passes over the same examples first help and then
+    hurt, and the loss after many has the peak of double descent at N = T. See
+    `isoloss.laws.flow_unique` for the equations, and for where time ends.
+
+    Examples
+    --------
+    >>> law = gradient_flow_unique()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4, "rho": 1.0}
+    >>> law(theta, {"N": 5e3, "D": [1e4, 1e5, 1e6, 1e7], "U": 4e3}).round(4)
+    array([0.0268, 0.0131, 0.0103, 0.0157])
+    """
+    return _repeated(gradient_flow(), "b*beta", "N")
+
+
+def gradient_flow_unique_width() -> Law:
+    r"""`gradient_flow_unique` with as many features as the square root of N.
+
+    Examples
+    --------
+    >>> law = gradient_flow_unique_width()
+    >>> theta = {"E": 0.0, "A": 1.0, "B": 1.0, "b": 1.5, "beta": 0.4, "rho": 1.0}
+    >>> law(theta, {"N": 25e6, "D": 1e5, "U": 4e3}).round(4)
+    array([0.0131])
+    """
+    return _repeated(gradient_flow_width(), "b*beta/2", "N**(1/2)")
+
+
+def _repeated(law: Law, alpha: str, features: str) -> Law:
+    rho = Parameter(
+        name="rho", unit=f"D/{features}", start=(1e-3, 10.0), meaning="unique examples per feature"
+    )
+    return replace(
+        law,
+        name=law.name.replace("flow", "flow_unique"),
+        formula=f"E + flow_unique(A*N**(-{alpha}), B*D**-beta, A*(rho/U)**(b*beta), b, beta)",
+        axes=("N", "D", "U"),
+        parameters=(*law.parameters, rho),
+        # U carries the unit of D: the two share one scale.
+        scaled_axes=("N", "D", "U", "L"),
+        source=(
+            "gradient flow of random features, Bordelon et al. 2024, arXiv:2402.01092, endless "
+            "latent space; two-time solution in closed form for power laws"
+        ),
+        description="repeated data and overfitting as in a model that is solved; needs the axis U",
+    )
+
+
+def _flow(name: str, alpha: str, *more: Parameter, **about: Any) -> Law:
+    return Law(
+        name=name,
+        formula=f"E + flow(A*N**(-{alpha}), B*D**-beta, b, beta)",
+        axes=("N", "D"),
+        parameters=(
+            Parameter(name="E", start=(0.1, 1.0), unit="L", meaning="irreducible loss"),
+            Parameter(name="A", unit=f"L*N**({alpha})", meaning="amplitude of model size"),
+            Parameter(name="B", unit="L*D**beta", meaning="amplitude of data"),
+            Parameter(
+                name="b", lower=1.0, upper=B_MOST, start=(1.05, 4.0), meaning="fall of the spectrum"
+            ),
+            Parameter(name="beta", upper=BETA_MOST, start=(0.08, 0.8), meaning="exponent of data"),
+            *more,
+        ),
+        scaled_axes=("N", "D", "L"),
+        source=(
+            "gradient flow of random features, Bordelon et al. 2024, arXiv:2402.01092, endless "
+            "data and latent space; single inverse transform derived from the two-time solution"
+        ),
+        **about,
     )
