@@ -36,6 +36,7 @@ JOINT: dict[str, dict[str, float]] = {
         "M": 2e10,
         "noise": 0.4,
     },
+    "information": {"E": 1.5, "A": 1.2e7, "B": 2e8, "M": 1e8, "w": 60.0},
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
 }

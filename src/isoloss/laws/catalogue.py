@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isoloss.errors import LawError
-from isoloss.laws import joint, repetition, solvable
+from isoloss.laws import information, joint, repetition, solvable
 from isoloss.laws.broken import broken_power
 from isoloss.laws.law import Law
 from isoloss.laws.power import power_floor, power_law, shifted_power, sigmoid_power
@@ -18,6 +18,7 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "farseer": joint.farseer,
     "random_features": solvable.random_features,
     "random_features_finite": solvable.random_features_finite,
+    "information": information.information,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
 }

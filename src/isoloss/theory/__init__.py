@@ -26,6 +26,19 @@ from isoloss.theory.flow import (
     gradient_flow,
     transfer,
 )
+from isoloss.theory.information import (
+    BoundConstants,
+    InformationBound,
+    distinct_atoms,
+    information_bound,
+)
+from isoloss.theory.information_optimum import (
+    InformationOptimum,
+    few_neurons,
+    information_optimum,
+    many_neurons,
+    two_term_optimum,
+)
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
 from isoloss.theory.manifold import (
@@ -51,14 +64,20 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.surrogate import agree_surrogate
+from isoloss.theory.teacher import DirichletTeacher, draw_teacher, logit_divergence
 
 __all__ = [
     "Agreement",
     "Asymptote",
+    "BoundConstants",
     "ComputeExponents",
     "ComputeOptimal",
     "DimensionExponents",
+    "DirichletTeacher",
     "Gradients",
+    "InformationBound",
+    "InformationOptimum",
     "Interpolation",
     "Kappa",
     "KernelLoss",
@@ -76,6 +95,7 @@ __all__ = [
     "agree_gradient_flow",
     "agree_random_features",
     "agree_sgd",
+    "agree_surrogate",
     "best_split",
     "chaos_spectrum",
     "classify",
@@ -83,7 +103,10 @@ __all__ = [
     "compute_optimal",
     "data_asymptote",
     "dimension_exponents",
+    "distinct_atoms",
+    "draw_teacher",
     "early_model_cost",
+    "few_neurons",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -91,8 +114,12 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "gradients",
+    "information_bound",
+    "information_optimum",
     "kernel_exponent",
     "kernel_regression",
+    "logit_divergence",
+    "many_neurons",
     "model_asymptote",
     "noisy_kernel_exponent",
     "one_pass_sgd",
@@ -113,4 +140,5 @@ __all__ = [
     "sphere_spectrum",
     "time_asymptote",
     "transfer",
+    "two_term_optimum",
 ]
