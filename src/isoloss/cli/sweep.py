@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from isoloss.cli.common import DOUBT, OK, guarded, say
+from isoloss.cli.common import DOUBT, OK, guarded, json_option, say
+from isoloss.cli.sweep_teacher import train_students
 
 
 @click.command("sweep")
-@click.argument("grid", type=click.Choice(["stdlib"]))
+@click.argument("grid", type=click.Choice(["stdlib", "teacher"]))
 @click.option(
     "--ledger",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -33,6 +34,19 @@ from isoloss.cli.common import DOUBT, OK, guarded, say
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of .py files in place of this Python's library.",
 )
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="teacher: folder of the ledger and the table.",
+)
+@click.option("--quick", is_flag=True, help="teacher: a small grid, seconds.")
+@click.option("--device", default="cpu", show_default=True, help="teacher: cpu or cuda.")
+@click.option(
+    "--read",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="teacher: a table made before, in place of training.",
+)
+@json_option
 @guarded
 def command(
     grid: str,
@@ -41,12 +55,26 @@ def command(
     workers: int | None,
     max_cost: float | None,
     corpus: Path | None,
+    out: Path | None,
+    quick: bool,
+    device: str,
+    read: Path | None,
+    as_json: bool,
 ) -> int:
-    """Train a grid of byte-level transformers on the standard library's source.
+    """Train a grid of small networks.
 
-    GRID 'stdlib' is the grid of the runs that ship with the package: about two hours of one
-    core. An interrupted sweep goes on when started again.
+    GRID 'stdlib' is the grid of the runs that ship with the package, byte-level transformers on
+    the standard library's source: about two hours of one core. 'teacher' are networks of one hidden
+    layer that learn from random teachers, the experiment beside the information-theoretic law:
+    about half an hour; it takes --out or --read and none of the other's options. An interrupted
+    sweep goes on when started again.
     """
+    if grid == "teacher":
+        if workers or max_cost is not None or corpus or table:
+            raise click.UsageError("teacher takes --out, --quick, --device, --read and --json")
+        return train_students(out, quick=quick, device=device, read=read, as_json=as_json)
+    if out or quick or read or as_json or device != "cpu":
+        raise click.UsageError("--out, --quick, --device, --read and --json go with teacher")
     from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid
 
     specs = [s for s in stdlib_grid() if max_cost is None or spec_cost(s) <= max_cost]

@@ -28,6 +28,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_information import information
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
@@ -51,6 +52,9 @@ def command() -> None:
     with --grid each makes an axis of the answer, in the order of the options in the help. Times and
     steps are always an axis of their own, the last. N and T may be inf. T counts samples.
     """
+
+
+command.add_command(information)
 
 
 @command.command("random-features")

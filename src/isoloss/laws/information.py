@@ -27,8 +27,8 @@ def information() -> Law:
     Examples
     --------
     >>> theta = information_values(d=10, K=10)
-    >>> information()(theta, {"N": 5466.8617, "D": 1829203.0}).round(10)
-    array([0.0020444])
+    >>> information()(theta, {"N": 5466.8617, "D": 1829203.0}).round(8)
+    array([0.00204437])
     """
     return Law(
         name="information",
@@ -105,4 +105,4 @@ def information_values(
             f"d = {d:g}, K = {K:g}, log_constant = {log_constant:g}: the nats to name a neuron, "
             "d log_constant + ln 2K, must be positive; raise log_constant or K"
         )
-    return {"E": E, "A": c1 * K * d / 16, "B": c2 * K * w, "M": d * K, "w": w}
+    return {"E": E, "A": c1 * K * d / 16, "B": c2 * K * w, "M": float(d * K), "w": w}

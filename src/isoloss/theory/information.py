@@ -92,9 +92,21 @@ class InformationBound:
             f"loss {np.min(self.loss):.6g}..{np.max(self.loss):.6g})"
         )
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What to know before use, in sentences."""
+        return vacuous(self.loss)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""
         return {k: getattr(self, k).tolist() for k in self.__slots__[:-1]} | {"form": self.form}
+
+
+def vacuous(loss: Array) -> tuple[str, ...]:
+    """Say where a bound is no better than what is reached without learning."""
+    if not (loss > 1 / 16).any():
+        return ()
+    return ("a bound above 1/16 says nothing: always answering one half is no worse on average",)
 
 
 def distinct_atoms(n: Any, K: Any) -> Array:
@@ -121,7 +133,7 @@ def distinct_atoms(n: Any, K: Any) -> Array:
     Examples
     --------
     >>> distinct_atoms([10, 1000], [5, 10]).round(7)
-    array([ 5.841145, 46.6545789])
+    array([ 5.841145 , 46.6545789])
     """
     draws = as_amounts("n", n, infinite=True)
     return count_distinct(*broadcast(n=draws, K=as_concentration(K)))[0]
@@ -180,7 +192,7 @@ def information_bound(
     --------
     >>> found = information_bound(100, 1e5, d=20, K=10)
     >>> round(float(found.loss), 9), round(float(found.eps), 6)
-    (0.030668381, 0.064103)
+    (0.030668381, 0.064102)
     """
     constants = constants or BoundConstants()
     check_form(form)
@@ -283,24 +295,24 @@ def check_form(form: str) -> None:
 
 def as_concentration(value: Any) -> Array:
     """Read concentrations."""
-    return _within("K", value, 1e-6, 1e60)
+    return within("K", value, 1e-6, 1e60)
 
 
 def as_dimension(value: Any) -> Array:
     """Read dimensions of inputs."""
-    return _within("d", value, 1.0, 1e60)
+    return within("d", value, 1.0, 1e60)
 
 
 def as_neurons(name: str, value: Any) -> Array:
     """Read numbers of neurons."""
-    return _within(name, value, 1.0, 1e200)
+    return within(name, value, 1.0, 1e200)
 
 
 def as_samples(value: Any) -> Array:
     """Read numbers of samples, of which there may be no end."""
     array = as_numbers("T", value)
     finite = np.where(np.isposinf(array), 1.0, array)
-    _within("T", finite, 1.0, 1e200)
+    within("T", finite, 1.0, 1e200)
     return array
 
 
@@ -311,7 +323,8 @@ def _as_resolution(value: Any) -> Array:
     return array
 
 
-def _within(name: str, value: Any, low: float, high: float) -> Array:
+def within(name: str, value: Any, low: float, high: float) -> Array:
+    """Read numbers of a range, of any shape."""
     array = as_numbers(name, value)
     with np.errstate(invalid="ignore"):
         bad = ~((array >= low) & (array <= high))

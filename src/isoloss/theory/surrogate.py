@@ -83,7 +83,8 @@ def agree_surrogate(
 
 def _compare(widths: list[int], d: int, K: float, inputs: int, rng: np.random.Generator) -> Array:
     """One teacher beside its surrogates: quantities by width."""
-    teacher = draw_teacher(d, K, rng)
+    # Atoms too rare to be seen in n draws are left out.
+    teacher = draw_teacher(d, K, rng, left=min(1e-12, 1e-4 / max(widths)))
     X = rng.standard_normal((inputs, d))
     F = teacher.logit(X)
     rows = np.empty((4, len(widths)))

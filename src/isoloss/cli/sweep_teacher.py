@@ -1,0 +1,64 @@
+"""``isoloss sweep teacher``: students of random teachers, and their best width at each compute."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from isoloss.cli.common import DOUBT, OK, print_json, say
+
+
+def train_students(
+    out: Path | None, *, quick: bool, device: str, read: Path | None, as_json: bool
+) -> int:
+    """Train the grid, or read a table of it, and say which width was best."""
+    from isoloss.runs import read_runs
+    from isoloss.sweep.student_optima import optima_text, student_optima
+
+    if (out is None) == (read is None):
+        raise click.UsageError("teacher takes a folder to train into, --out, or a table, --read")
+    if out is not None:
+        read = _train(out, quick, device, as_json)
+    assert read is not None
+    # The table has d and D, of which one is the dimension.
+    found = student_optima(read_runs(read, columns={"D": "D"}))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(optima_text(found))
+        for (d, K), p, loss in zip(found.pairs, found.exponent_p, found.exponent_loss, strict=True):
+            say(
+                f"d={d:g}, K={K:g}: p ~ C^{p[0]:.3f} [{p[1]:.3f}, {p[2]:.3f}], "
+                f"loss ~ C^{loss[0]:.3f} [{loss[1]:.3f}, {loss[2]:.3f}]"
+            )
+        say(f"intervals: {100 * found.level:g} %, {found.teachers} teachers drawn again")
+    return OK if found.found.min() > 0.9 else DOUBT
+
+
+def _train(out: Path, quick: bool, device: str, quiet: bool) -> Path:
+    from isoloss._core.serial import write_atomic
+    from isoloss.sweep.ledger import unfinished
+    from isoloss.sweep.student_optima import student_table
+    from isoloss.sweep.students import run_students, student_grid
+
+    specs = student_grid(quick=quick)
+    # Teachers cost as much as students, so time goes with samples.
+    cost = {s.name: s.d * s.T * (s.n + 20) for s in specs}
+    ledger, table = out / "ledger.jsonl", out / "students.csv"
+    total = sum(cost[name] for name in unfinished(cost, ledger))
+    started, spent = time.monotonic(), 0
+
+    def on_row(row: dict[str, Any], done: int, count: int) -> None:
+        nonlocal spent
+        spent += cost[row["run"]]
+        left = (time.monotonic() - started) * max(total / spent - 1, 0.0)
+        if not quiet and (done % 50 == 0 or done == count):
+            say(f"{done}/{count}  {row['run']}  loss {row['loss']:.3g}  about {left:.0f} s left")
+
+    run_students(specs, ledger, device=device, on_row=on_row)
+    write_atomic(table, student_table(ledger))
+    say(f"table: {table}")
+    return table
