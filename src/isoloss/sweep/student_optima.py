@@ -56,7 +56,7 @@ def student_table(ledger: Path) -> str:
             (d, K, seed, d * n, r["samples"], d * n * T, f"{r['loss']:.5g}", f"{lr:g}")
             for seed, r in rates[lr].items()
         ]
-    rows.sort()
+    rows.sort(key=lambda r: (r[0], r[1], r[5], r[3], r[2]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
