@@ -187,6 +187,9 @@ def test_the_vertex_and_slopes_of_exact_parabolas():
     np.testing.assert_allclose(found.local_exponents()[:3], 0.5, atol=1e-9)
     assert (found.found == 1).all()
     assert len(optima_text(found).splitlines()) == 5
+    wide = student_optima(made(16.0), around=7, draws=20)
+    np.testing.assert_allclose(wide.n_opt, found.n_opt, rtol=1e-9)
+    np.testing.assert_allclose(found.early_p, found.late_p, atol=1e-9)
     # What all widths of a teacher share moves the loss and not the width.
     shaken = student_optima(made(16.0, noise=0.3), draws=50)
     np.testing.assert_allclose(shaken.n_high, shaken.n_opt, rtol=1e-9)
@@ -211,6 +214,9 @@ def test_a_best_width_outside_those_trained_is_no_number():
     ],
 )
 def test_hostile_tables(change, match):
+    for words in ({"draws": 1}, {"around": 2}):
+        with pytest.raises(InputError, match=f"{next(iter(words))} = "):
+            student_optima(made(16.0), **words)
     with pytest.raises(InputError, match=match):
         student_optima(change(made(16.0)))
 

@@ -29,11 +29,12 @@ def train_students(
         print_json(found.to_dict())
     else:
         say(optima_text(found))
-        for (d, K), p, loss in zip(found.pairs, found.exponent_p, found.exponent_loss, strict=True):
-            say(
-                f"d={d:g}, K={K:g}: p ~ C^{p[0]:.3f} [{p[1]:.3f}, {p[2]:.3f}], "
-                f"loss ~ C^{loss[0]:.3f} [{loss[1]:.3f}, {loss[2]:.3f}]"
+        for i, (d, K) in enumerate(found.pairs):
+            p, early, late, loss = (
+                f"{v[i, 0]:.2f} [{v[i, 1]:.2f}, {v[i, 2]:.2f}]"
+                for v in (found.exponent_p, found.early_p, found.late_p, found.exponent_loss)
             )
+            say(f"d={d:g}, K={K:g}: slope of p {p}, early {early}, late {late}; of loss {loss}")
         say(f"intervals: {100 * found.level:g} %, {found.teachers} teachers drawn again")
     return OK if found.found.min() > 0.9 else DOUBT
 

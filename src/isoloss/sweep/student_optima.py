@@ -19,8 +19,6 @@ from isoloss.sweep.ledger import read_ledger
 
 COLUMNS = ("d", "K", "seed", "N", "D", "C", "loss", "lr")
 _NEEDED = ("d", "K", "teacher", "n", "T", "lr", "samples", "loss")
-_AROUND = 5
-"""Widths that a parabola is drawn through: the best and two on each side."""
 
 
 def student_table(ledger: Path) -> str:
@@ -73,7 +71,7 @@ class StudentOptima:
     d, K, C
         Dimension, concentration, compute d n T.
     n_opt, T_opt, loss
-        Vertex of a parabola in ln n through ln mean loss at the best width and two on each side;
+        Vertex of a parabola in ln n through ln mean loss at the best width and its neighbours;
         nan where that has no minimum among the widths trained.
     n_low, n_high, T_low, T_high, loss_low, loss_high
         Ends of the intervals at ``level``: teachers are drawn again, the same ones at every
@@ -85,6 +83,8 @@ class StudentOptima:
     exponent_p, exponent_loss
         Slopes of ln p_opt and ln loss in ln C over all budgets of a pair, with the ends of their
         intervals, (k, 3): value, low, high.
+    early_p, late_p
+        The slope of ln p_opt over the lower and over the upper half of the budgets, (k, 3).
     teachers, level
         Teachers a pair, and level.
     """
@@ -105,6 +105,8 @@ class StudentOptima:
     pairs: Array
     exponent_p: Array
     exponent_loss: Array
+    early_p: Array
+    late_p: Array
     teachers: int
     level: float
 
@@ -133,11 +135,11 @@ class StudentOptima:
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in plain.items()}
 
 
-_WHOLE = ("pairs", "exponent_p", "exponent_loss", "teachers", "level")
+_WHOLE = ("pairs", "exponent_p", "exponent_loss", "early_p", "late_p", "teachers", "level")
 
 
 def student_optima(
-    runs: Runs, *, draws: int = 1000, level: float = 0.9, rng: int = 0
+    runs: Runs, *, around: int = 3, draws: int = 1000, level: float = 0.9, rng: int = 0
 ) -> StudentOptima:
     """Find the best width at each compute of a table of `student_table`.
 
@@ -145,6 +147,9 @@ def student_optima(
     ----------
     runs
         Columns d, K, seed, N, D, C, loss; at each d, K and C every width has the same seeds.
+    around
+        Widths that a parabola is drawn through, 3 or more: the best and its neighbours. The loss
+        rises faster towards few neurons than towards many, so a wider parabola lies too far right.
     draws, level, rng
         Resamples of the teachers, level of the intervals, seed.
 
@@ -167,8 +172,8 @@ def student_optima(
     missing = [c for c in COLUMNS[:-1] if c not in runs]
     if missing:
         raise InputError(f"runs: no column {missing[0]}; give a table of trained students")
-    if draws < 2:
-        raise InputError(f"draws = {draws!r}: must be 2 or more")
+    if draws < 2 or around < 3:
+        raise InputError(f"draws = {draws!r}, around = {around!r}: at least 2 draws and 3 widths")
     level, source = as_level(level), np.random.default_rng(as_seed(rng))
     rows, pairs, slopes = [], [], []
     for d, K in sorted(set(zip(runs["d"].tolist(), runs["K"].tolist(), strict=True))):
@@ -177,17 +182,20 @@ def student_optima(
         if teachers < 2 or any(len(table) != teachers for _, _, table in budgets):
             raise InputError(f"runs: d={d:g}, K={K:g}: every budget needs the same teachers, 2 up")
         picks = np.vstack([np.arange(teachers), source.integers(teachers, size=(draws, teachers))])
-        best = np.array([_vertices(n, table, picks) for _, n, table in budgets])
+        best = np.array([_vertices(n, table, picks, around) for _, n, table in budgets])
         C = np.array([budget for budget, _, _ in budgets])
         for budget, (n, loss) in zip(C, best, strict=True):
             rows.append((d, K, budget, *_summary(n, loss, budget / d, level)))
         pairs.append((d, K))
-        slopes.append([_slope(C, best[:, i], level) for i in (0, 1)])
+        half = (C.size + 1) // 2
+        n, loss = best[:, 0], best[:, 1]
+        parts = ((C, n), (C, loss), (C[:half], n[:half]), (C[-half:], n[-half:]))
+        slopes.append([_slope(budget, values, level) for budget, values in parts])
     columns = np.array(rows).T
-    both = np.array(slopes)
+    of = np.moveaxis(np.array(slopes), 1, 0)
     return StudentOptima(
         **dict(zip(StudentOptima.__slots__, columns, strict=False)),
-        pairs=np.array(pairs), exponent_p=both[:, 0], exponent_loss=both[:, 1],
+        pairs=np.array(pairs), exponent_p=of[0], exponent_loss=of[1], early_p=of[2], late_p=of[3],
         teachers=teachers, level=level,
     )  # fmt: skip
 
@@ -207,11 +215,11 @@ def _budgets(runs: Runs, d: float, K: float) -> Iterator[tuple[float, Array, Arr
         yield float(C), n, runs["loss"][here][order].reshape(seeds.size, n.size)
 
 
-def _vertices(n: Array, losses: Array, picks: Any) -> tuple[Array, Array]:
+def _vertices(n: Array, losses: Array, picks: Any, around: int) -> tuple[Array, Array]:
     """Vertex and least loss for each pick of teachers, the first that of all; nan without one."""
     mean = np.log(losses[picks].mean(axis=1))
     x = np.log(n)
-    size = min(_AROUND, n.size)
+    size = min(around, n.size)
     first = np.clip(np.argmin(mean, axis=1) - size // 2, 0, n.size - size)
     index = first[:, None] + np.arange(size)
     at, y = x[index], np.take_along_axis(mean, index, axis=1)
