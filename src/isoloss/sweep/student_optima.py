@@ -16,6 +16,7 @@ from isoloss._core.arrays import Array, as_level, as_seed, freeze
 from isoloss.errors import InputError
 from isoloss.runs import Runs
 from isoloss.sweep.ledger import read_ledger
+from isoloss.theory import information_optimum
 
 COLUMNS = ("d", "K", "seed", "N", "D", "C", "loss", "lr")
 _NEEDED = ("d", "K", "teacher", "n", "T", "lr", "samples", "loss")
@@ -265,8 +266,15 @@ def _ends(draws: Array, level: float) -> tuple[float, float]:
 
 
 def optima_text(found: StudentOptima) -> str:
-    """Table for people, a row a budget."""
-    heads = ("d", "K", "C", "n_opt", "interval", "T_opt", "loss", "interval", "p slope")
+    """Table for people, a row a budget, beside the information-theoretic bound's best n.
+
+    ``bound/loss`` is how many times the least loss the least bound is.
+    """
+    heads = (
+        "d", "K", "C", "n_opt", "interval", "T_opt", "loss", "interval", "slope of p",
+        "bound's n", "its slope", "bound/loss",
+    )  # fmt: skip
+    bound = information_optimum(found.C, d=found.d, K=found.K)
     rows = [heads]
     local = found.local_exponents()
     for i in range(found.C.size):
@@ -277,6 +285,8 @@ def optima_text(found: StudentOptima) -> str:
                 f"{found.T_opt[i]:.3g}", f"{found.loss[i]:.3g}",
                 f"{found.loss_low[i]:.3g} to {found.loss_high[i]:.3g}",
                 "" if np.isnan(local[i]) else f"{local[i]:.2f}",
+                f"{bound.n_opt[i]:.3g}", f"{bound.exponent_p[i]:.2f}",
+                f"{bound.loss[i] / found.loss[i]:.3g}",
             )
         )  # fmt: skip
     widths = [max(len(r[j]) for r in rows) for j in range(len(heads))]

@@ -30,6 +30,7 @@ from isoloss.theory.information import (
     BoundConstants,
     InformationBound,
     distinct_atoms,
+    first_sticks_error,
     information_bound,
 )
 from isoloss.theory.information_optimum import (
@@ -107,6 +108,7 @@ __all__ = [
     "draw_teacher",
     "early_model_cost",
     "few_neurons",
+    "first_sticks_error",
     "flow_ensemble",
     "from_binned",
     "from_modes",

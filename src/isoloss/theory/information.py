@@ -139,6 +139,37 @@ def distinct_atoms(n: Any, K: Any) -> Array:
     return count_distinct(*broadcast(n=draws, K=as_concentration(K)))[0]
 
 
+def first_sticks_error(n: Any, K: Any) -> Array:
+    r"""Mean squared gap of logits between a teacher and its own first n neurons.
+
+    .. math:: E\,(F - F_{\le n})^2 = \tfrac12 \Bigl(\frac{K}{K+2}\Bigr)^n \le \frac{K}{4n}
+
+    exact, because what is left of the stick after n breaks has mean square :math:`(K/(K+2))^n` and
+    holds a teacher of the same kind. So networks exist whose misspecification, at most an eighth
+    of this, falls exponentially in n/K, where the bound takes neurons drawn at random and has
+    K/(16n). The linear law is one of the bound: no such law is forced upon the best students.
+
+    Parameters
+    ----------
+    n
+        Neurons, zero or more; inf is allowed. Broadcasts with K.
+    K
+        Concentration.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    Examples
+    --------
+    >>> first_sticks_error([0, 10, 30], 10).round(6)
+    array([0.5     , 0.080753, 0.002106])
+    """
+    neurons, conc = broadcast(n=as_amounts("n", n, infinite=True), K=as_concentration(K))
+    return np.asarray(0.5 * np.exp(-neurons * np.log1p(2 / conc)))
+
+
 def information_bound(
     n: Any, T: Any, *, d: Any, K: Any, form: str = "full", eps: Any = None,
     constants: BoundConstants | None = None,

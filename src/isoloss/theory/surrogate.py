@@ -57,7 +57,7 @@ def agree_surrogate(
     (True, True)
     """
     sizes = np.atleast_1d(as_numbers("n", n)).ravel()
-    widths = [whole("n", size) for size in sizes]
+    widths = [whole("n", size) for size in sizes.tolist()]
     dims, K = whole("d", d), as_above_zero("K", K)
     if max(widths) > 1 << 62:
         raise InputError(f"n = {max(widths):g}: too many neurons to draw")

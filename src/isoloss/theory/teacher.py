@@ -36,7 +36,7 @@ class DirichletTeacher:
     atoms
         Unit vectors w, (k, d).
     weights
-        Their shares, which sum to one, (k,).
+        Their shares, (k,): of a whole teacher they sum to one and stand in the order of breaking.
     signs
         1 or -1, (k,).
 
@@ -103,6 +103,17 @@ class DirichletTeacher:
             atoms=self.atoms[drawn],
             weights=counts[drawn] / n,
             signs=self.signs[drawn],
+        )
+
+    def first(self, n: int) -> DirichletTeacher:
+        r"""Network of the first n neurons of the stick, the rest left out.
+
+        For a teacher of `draw_teacher` the mean of :math:`(F - F_{\le n})^2` is exactly
+        :math:`\frac12 (K/(K+2))^n`: see `first_sticks_error`.
+        """
+        kept = slice(whole("n", n))
+        return DirichletTeacher(
+            K=self.K, atoms=self.atoms[kept], weights=self.weights[kept], signs=self.signs[kept]
         )
 
     def quantised(self, eps: float) -> DirichletTeacher:

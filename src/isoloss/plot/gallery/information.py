@@ -94,7 +94,7 @@ def draw_information_split(
                 points["C"], middle, yerr=bars, fmt="o-", color=colour, markersize=2.6,
                 linewidth=0.5, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=3,
             )  # fmt: skip
-        ends.append((curve[quantity][-1], f"$d={curve['d']:g}$,\n$K={curve['K']:g}$", colour))
+        ends.append((curve[quantity][-1], f"$d={curve['d']:g}$, $K={curve['K']:g}$", colour))
     line = series["linear"]
     if quantity != "loss":
         d = series["curves"][0]["d"]
@@ -104,7 +104,7 @@ def draw_information_split(
     every = np.concatenate(seen)
     every = every[np.isfinite(every)]
     decades(ax, x=(line["C"][0], line["C"][-1]), y=(every.min() / 1.6, every.max() * 1.6))
-    label_right(ax, ends, gap=0.13)
+    label_right(ax, ends)
     words = {"n": "best neurons $n^*$", "T": "best samples $T^*$", "loss": "least loss / nats"}
     return finish(
         ax, "Lines: bound; dots: trained students", "compute $C=d\\,n\\,T$", words[quantity]
@@ -194,9 +194,10 @@ def draw_model_share(series: Mapping[str, Any] | None = None, *, ax: Axes | None
     first = series["curves"][0]["d"]
     decades(ax, x=(first[0], first[-1]), y=(every.min() / 1.6, every.max() * 1.6))
     label_right(ax, ends)
+    power = int(np.floor(np.log10(series["C"])))
     return finish(
-        ax, f"$C={series['C']:.3g}$", "dimension of the inputs $d$",
-        "parameters a sample $p^*/T^*$",
+        ax, f"compute $C={series['C'] / 10**power:.3g}\\times10^{{{power}}}$",
+        "dimension of the inputs $d$", "parameters a sample $p^*/T^*$",
     )  # fmt: skip
 
 
