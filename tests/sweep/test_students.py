@@ -170,7 +170,8 @@ def made(best, *, noise=0.0, teachers=6, slope=0.5, widths=None, budgets=4):
         n_best = best * 4 ** (slope * i)
         for seed in range(teachers):
             shift = noise * source.standard_normal()
-            for n in widths or np.round(n_best) * 2.0 ** np.arange(-3, 4):
+            # The best width is none of those trained.
+            for n in widths or np.round(1.3 * n_best) * 2.0 ** np.arange(-3, 4):
                 loss = 0.01 * 4 ** (-0.4 * i) * math.exp(0.2 * math.log(n / n_best) ** 2 + shift)
                 for k, v in zip(columns, (10, 5, seed, 10 * n, C / 10 / n, C, loss), strict=True):
                     columns[k].append(v)
