@@ -27,6 +27,7 @@ def test_the_grid_has_every_cell_once_at_the_budgets_it_says():
     # Whole batches hold all but less than one batch of the samples asked for.
     assert all(0 <= s.T - s.samples < s.batch for s in specs)
     assert len(student_grid(quick=True)) == 3 * 7 * 3 * 3
+    assert {s.lr for s in student_grid(quick=True, rates=[0.5, 0.5])} == {0.5}
     # A stream is trained in one go.
     streams = [s.stream for s in specs]
     assert sum(a != b for a, b in pairwise(streams)) + 1 == len(set(streams))

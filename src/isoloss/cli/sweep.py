@@ -10,6 +10,9 @@ import click
 
 from isoloss.cli.common import DOUBT, OK, guarded, json_option, say
 from isoloss.cli.sweep_teacher import train_students
+from isoloss.cli.theory_grid import Numbers
+
+_OF_TEACHER = "--out, --quick, --rates, --device, --read and --json"
 
 
 @click.command("sweep")
@@ -40,6 +43,7 @@ from isoloss.cli.sweep_teacher import train_students
     help="teacher: folder of the ledger and the table.",
 )
 @click.option("--quick", is_flag=True, help="teacher: a small grid, seconds.")
+@click.option("--rates", type=Numbers(), help="teacher: learning rates in place of three.")
 @click.option("--device", default="cpu", show_default=True, help="teacher: cpu or cuda.")
 @click.option(
     "--read",
@@ -57,6 +61,7 @@ def command(
     corpus: Path | None,
     out: Path | None,
     quick: bool,
+    rates: float | list[float] | None,
     device: str,
     read: Path | None,
     as_json: bool,
@@ -71,10 +76,16 @@ def command(
     """
     if grid == "teacher":
         if workers or max_cost is not None or corpus or table:
-            raise click.UsageError("teacher takes --out, --quick, --device, --read and --json")
-        return train_students(out, quick=quick, device=device, read=read, as_json=as_json)
-    if out or quick or read or as_json or device != "cpu":
-        raise click.UsageError("--out, --quick, --device, --read and --json go with teacher")
+            raise click.UsageError(
+                "teacher takes --out, --quick, --rates, --device, --read and --json"
+            )
+        return train_students(
+            out, quick=quick, rates=rates, device=device, read=read, as_json=as_json
+        )
+    if out or quick or rates or read or as_json or device != "cpu":
+        raise click.UsageError(
+            "--out, --quick, --rates, --device, --read and --json go with teacher"
+        )
     from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid
 
     specs = [s for s in stdlib_grid() if max_cost is None or spec_cost(s) <= max_cost]

@@ -12,8 +12,9 @@ from isoloss.cli.common import DOUBT, OK, print_json, say
 
 
 def train_students(
-    out: Path | None, *, quick: bool, device: str, read: Path | None, as_json: bool
-) -> int:
+    out: Path | None, *, quick: bool, rates: float | list[float] | None, device: str,
+    read: Path | None, as_json: bool,
+) -> int:  # fmt: skip
     """Train the grid, or read a table of it, and say which width was best."""
     from isoloss.runs import read_runs
     from isoloss.sweep.student_optima import optima_text, student_optima
@@ -21,7 +22,7 @@ def train_students(
     if (out is None) == (read is None):
         raise click.UsageError("teacher takes a folder to train into, --out, or a table, --read")
     if out is not None:
-        read = _train(out, quick, device, as_json)
+        read = _train(out, quick, rates, device, as_json)
     assert read is not None
     # The table has d and D, of which one is the dimension.
     found = student_optima(read_runs(read, columns={"D": "D"}))
@@ -39,13 +40,16 @@ def train_students(
     return OK if found.found.min() > 0.9 else DOUBT
 
 
-def _train(out: Path, quick: bool, device: str, quiet: bool) -> Path:
+def _train(
+    out: Path, quick: bool, rates: float | list[float] | None, device: str, quiet: bool
+) -> Path:
     from isoloss._core.serial import write_atomic
     from isoloss.sweep.ledger import unfinished
     from isoloss.sweep.student_optima import student_table
-    from isoloss.sweep.students import run_students, student_grid
+    from isoloss.sweep.students import RATES, run_students, student_grid
 
-    specs = student_grid(quick=quick)
+    chosen = RATES if rates is None else rates if isinstance(rates, list) else [rates]
+    specs = student_grid(quick=quick, rates=chosen)
     # Teachers cost as much as students, so time goes with samples.
     cost = {s.name: s.d * s.T * (s.n + 20) for s in specs}
     ledger, table = out / "ledger.jsonl", out / "students.csv"

@@ -42,7 +42,7 @@ class StudentSpec:
     Examples
     --------
     >>> spec = StudentSpec(d=10, K=10, teacher=0, n=8, T=32_000, lr=0.01)
-    >>> spec.batch, spec.steps, spec.samples
+    >>> spec.batch, spec.updates, spec.samples
     (21, 1523, 31983)
     """
 
@@ -66,14 +66,14 @@ class StudentSpec:
         return min(256, max(8, self.T // 1500))
 
     @property
-    def steps(self) -> int:
+    def updates(self) -> int:
         """Optimiser steps."""
         return self.T // self.batch
 
     @property
     def samples(self) -> int:
         """Samples seen."""
-        return self.steps * self.batch
+        return self.updates * self.batch
 
     @property
     def stream(self) -> tuple[int, int, int, int]:
@@ -86,12 +86,13 @@ class StudentSpec:
         return f"d{self.d}-K{self.K}-t{self.teacher}-n{self.n}-T{self.T}-lr{self.lr:g}"
 
 
-def student_grid(*, quick: bool = False) -> list[StudentSpec]:
+def student_grid(*, quick: bool = False, rates: Sequence[float] = RATES) -> list[StudentSpec]:
     """List the students of the documented experiment, the shortest first.
 
     Six budgets C = d n T from 1.024e6 up, each four times the one before; seven widths a budget,
-    each twice the one before, but for those of more than `LONGEST` samples; eight teachers for each pair of d and K; three learning rates.
-    ``quick`` takes the first three budgets, three teachers and the first pair.
+    each twice the one before, but for those of more than `LONGEST` samples; eight teachers for
+    each pair of d and K; every one of the learning ``rates``. ``quick`` takes the first three
+    budgets, three teachers and the first pair.
     """
     pairs, levels, teachers = (TEACHERS[:1], 3, 3) if quick else (TEACHERS, 6, 8)
     specs = [
@@ -100,14 +101,14 @@ def student_grid(*, quick: bool = False) -> list[StudentSpec]:
         for level in range(levels)
         for n in (2 ** (level // 2 + i) for i in range(7))
         for seed in range(teachers)
-        for lr in RATES
+        for lr in dict.fromkeys(float(rate) for rate in rates)
         if _samples(d, n, level) <= LONGEST
     ]
     return sorted(specs, key=lambda s: (s.stream, s.n, s.lr))
 
 
 def _samples(d: int, n: int, level: int) -> int:
-    return 1_024_000 * 4**level // (d * n)
+    return int(1_024_000 * 4**level // (d * n))
 
 
 def run_students(

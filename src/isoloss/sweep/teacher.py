@@ -97,11 +97,11 @@ def train_students(specs: Sequence[StudentSpec], *, device: str = "cpu") -> list
     started = time.perf_counter()
     with torch.no_grad():
         for step, (X, y) in enumerate(_stream(first, atoms, slopes, device)):
-            students.step(X, y, step, first.steps)
+            students.step(X, y, step, first.updates)
         losses = _judge(first, students, atoms, slopes, device)
     seconds = (time.perf_counter() - started) / len(specs)
     return [
-        {"run": s.name, "loss": loss, "steps": s.steps, "samples": s.samples, "batch": s.batch}
+        {"run": s.name, "loss": loss, "steps": s.updates, "samples": s.samples, "batch": s.batch}
         | spec_fields(s)
         | {"seconds": round(seconds, 3), "device": device, "torch": torch.__version__}
         for s, loss in zip(specs, losses, strict=True)
@@ -123,8 +123,8 @@ def _stream(
     seed = np.random.SeedSequence(spec.stream).generate_state(1, np.uint64)[0]
     source = torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
     together = max(1, 2048 // spec.batch)
-    for start in range(0, spec.steps, together):
-        k = min(together, spec.steps - start)
+    for start in range(0, spec.updates, together):
+        k = min(together, spec.updates - start)
         X = torch.randn(k * spec.batch, spec.d, generator=source, device=device)
         chance = ((X @ atoms).relu_() @ slopes).sigmoid_()
         y = (torch.rand(len(X), generator=source, device=device) < chance).float()
