@@ -77,7 +77,8 @@ class Students:
 def train_students(specs: Sequence[StudentSpec], *, device: str = "cpu") -> list[dict[str, Any]]:
     """Train students of one stream together and return their rows of the ledger.
 
-    A student's result does not depend on who trains beside it, but for rounding. ``loss`` is the
+    A student's result does not depend on who trains beside it, but for rounding, which long
+    training at a high rate can amplify to some percent of the loss. ``loss`` is the
     divergence from the teacher's true conditional in nats, the mean over fresh inputs: the log
     loss above the irreducible part, without its noise.
     """
