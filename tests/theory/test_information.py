@@ -287,6 +287,13 @@ def test_constants_must_be_positive(name, value):
         BoundConstants(**{name: value})
 
 
+def test_many_budgets_are_the_same_as_one_at_a_time():
+    C = np.geomspace(1e5, 1e20, 3000)
+    many = information_optimum(C, d=10, K=10)
+    one = information_optimum(C[[0, 1234, 2999]], d=10, K=10)
+    np.testing.assert_array_equal(many.n_opt[[0, 1234, 2999]], one.n_opt)
+
+
 def test_arrays_are_read_only_and_plain_types_come_out():
     found = information_optimum([1e8, 1e9], d=10, K=10)
     with pytest.raises(ValueError, match="read-only"):

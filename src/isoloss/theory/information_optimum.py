@@ -25,6 +25,8 @@ from isoloss.theory.information import (
 
 _POINTS = 129
 _HALVINGS = 60
+_TOGETHER = 1 << 17
+"""Points of a grid that are worked on at once."""
 Growth = Callable[[Array], tuple[Array, Array]]
 
 
@@ -324,7 +326,9 @@ def as_compute(value: Any) -> Array:
 def _lowest(value: Callable[[Array], Array], tilt: Callable[[Array], Array], end: Array) -> Array:
     """Logarithm of the n of least value between 1 and exp(end): a grid, then its slope halved."""
     grid = np.linspace(0.0, 1.0, _POINTS).reshape((-1,) + (1,) * end.ndim) * end
-    best = np.argmin(value(grid), axis=0)
+    rows = max(1, _TOGETHER // end.size)
+    values = [value(grid[i : i + rows]) for i in range(0, _POINTS, rows)]
+    best = np.argmin(np.concatenate(values), axis=0)
     low, high = (
         np.take_along_axis(grid, np.clip(best + i, 0, _POINTS - 1)[None], axis=0)[0]
         for i in (-1, 1)
