@@ -13,7 +13,7 @@ project = "isoloss"
 author = "the isoloss authors"
 version = release = import_module("isoloss").__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "data/*"]
 html_theme = "furo"
 html_title = f"isoloss {release}"
 # Formulas become MathML when the pages are built, so that they are read without a network.

@@ -55,6 +55,7 @@ JOINT: dict[str, dict[str, float]] = {
         "beta": 0.33,
         "rho": 3e4,
     },
+    "information": {"E": 1.5, "A": 1.2e7, "B": 2e8, "M": 1e8, "w": 60.0},
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
     "kaplan_steps": {"Nc": 6.5e13, "Sc": 2.1e3, "alpha_N": 0.077, "alpha_S": 0.76},

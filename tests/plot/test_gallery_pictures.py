@@ -26,6 +26,8 @@ SMALL = {
     "training_curves": {"N": (20,), "T": 40, "M": 100, "simulate": 2},
     "compute_envelope": {"C": (1e3, 1e4), "N": (100,), "budgets": 3},
     "sgd_phases": {"points": 9},
+    "information_split": {"C": (1e6, 1e9)},
+    "model_share": {"d": (5.0, 50.0)},
     "sgd_risk": {"small": 20, "simulate": 2, "steps": (1, 100)},
     "widths": {"widths": (16, 32, 64), "T": 8, "M": 40, "seeds": 10, "points": 10},
 }

@@ -1,4 +1,4 @@
-"""``isoloss sweep``."""
+"""``isoloss sweep``: train grids of small networks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import Any
 import click
 
 from isoloss.cli.common import DOUBT, OK, guarded, say
+from isoloss.cli.sweep_teacher import teacher
 
 
-@click.command("sweep")
-@click.argument("grid", type=click.Choice(["stdlib"]))
+@click.group("sweep")
+def command() -> None:
+    """Train a grid of small networks. An interrupted sweep goes on when started again."""
+
+
+command.add_command(teacher)
+
+
+@command.command("stdlib")
 @click.option(
     "--ledger",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -41,8 +49,7 @@ from isoloss.cli.common import DOUBT, OK, guarded, say
     help="Folder of .py files in place of this Python's library.",
 )
 @guarded
-def command(
-    grid: str,
+def stdlib(
     ledger: Path,
     table: Path | None,
     where: str,
@@ -50,10 +57,9 @@ def command(
     max_cost: float | None,
     corpus: Path | None,
 ) -> int:
-    """Train a grid of byte-level transformers on the standard library's source.
+    """Train the runs that ship with the package: byte-level transformers on source code.
 
-    GRID 'stdlib' is the grid of the runs that ship with the package: about two hours of one
-    core. An interrupted sweep goes on when started again.
+    The text is the standard library's own. About two hours of one core.
     """
     from isoloss._core.executor import open_executor
     from isoloss.sweep import ledger_table, run_sweep, spec_cost, stdlib_grid

@@ -29,6 +29,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_information import information
 from isoloss.cli.theory_schedule import read_schedule, schedule_options, scheduled_risk
 from isoloss.cli.theory_widths import command as widths
 
@@ -57,6 +58,7 @@ def command() -> None:
 
 
 command.add_command(widths)
+command.add_command(information)
 
 
 @command.command("random-features")

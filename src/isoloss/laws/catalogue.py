@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isoloss.errors import LawError
-from isoloss.laws import joint, repetition, solvable
+from isoloss.laws import information, joint, repetition, solvable
 from isoloss.laws.broken import broken_power
 from isoloss.laws.kaplan import kaplan_steps
 from isoloss.laws.law import Law
@@ -26,6 +26,7 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "gradient_flow_any": solvable.gradient_flow_any,
     "gradient_flow_unique": solvable.gradient_flow_unique,
     "gradient_flow_unique_width": solvable.gradient_flow_unique_width,
+    "information": information.information,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,
     "kaplan_steps": kaplan_steps,

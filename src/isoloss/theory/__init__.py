@@ -27,6 +27,20 @@ from isoloss.theory.flow import (
     gradient_flow,
     transfer,
 )
+from isoloss.theory.information import (
+    BoundConstants,
+    InformationBound,
+    distinct_atoms,
+    first_sticks_error,
+    information_bound,
+)
+from isoloss.theory.information_optimum import (
+    InformationOptimum,
+    few_neurons,
+    information_optimum,
+    many_neurons,
+    two_term_optimum,
+)
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
 from isoloss.theory.manifold import (
@@ -54,6 +68,8 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.surrogate import agree_surrogate
+from isoloss.theory.teacher import DirichletTeacher, draw_teacher, logit_divergence
 from isoloss.theory.time_loss import TimeLoss
 from isoloss.theory.width import WidthConsistency, WidthLosses, width_consistency, width_losses
 from isoloss.theory.width_simulate import SimulatedWidths, simulate_widths
@@ -62,11 +78,15 @@ from isoloss.theory.width_slope import WidthExponent
 __all__ = [
     "Agreement",
     "Asymptote",
+    "BoundConstants",
     "ComputeExponents",
     "ComputeOptimal",
     "DimensionExponents",
+    "DirichletTeacher",
     "FeatureCurves",
     "Gradients",
+    "InformationBound",
+    "InformationOptimum",
     "Interpolation",
     "Kappa",
     "KernelLoss",
@@ -91,6 +111,7 @@ __all__ = [
     "agree_gradient_flow",
     "agree_random_features",
     "agree_sgd",
+    "agree_surrogate",
     "best_split",
     "chaos_spectrum",
     "classify",
@@ -98,9 +119,13 @@ __all__ = [
     "compute_optimal",
     "data_asymptote",
     "dimension_exponents",
+    "distinct_atoms",
+    "draw_teacher",
     "early_model_cost",
     "elo_ratings",
     "feature_curves",
+    "few_neurons",
+    "first_sticks_error",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -108,8 +133,12 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "gradients",
+    "information_bound",
+    "information_optimum",
     "kernel_exponent",
     "kernel_regression",
+    "logit_divergence",
+    "many_neurons",
     "measured_spectrum",
     "model_asymptote",
     "noisy_kernel_exponent",
@@ -133,6 +162,7 @@ __all__ = [
     "sphere_spectrum",
     "time_asymptote",
     "transfer",
+    "two_term_optimum",
     "width_consistency",
     "width_losses",
     "win_probability",

@@ -10,6 +10,12 @@ from isoloss.plot.gallery.balance import (
     optimal_ridge_series,
     valley_series,
 )
+from isoloss.plot.gallery.information import (
+    draw_information_split,
+    draw_model_share,
+    information_split_series,
+    model_share_series,
+)
 from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
 from isoloss.plot.gallery.one_pass import (
     draw_sgd_phases,
@@ -38,7 +44,9 @@ __all__ = [
     "compute_envelope_series",
     "draw_compute_envelope",
     "draw_gallery",
+    "draw_information_split",
     "draw_learning_curves",
+    "draw_model_share",
     "draw_nonlinear_spectrum",
     "draw_optimal_ridge",
     "draw_picture",
@@ -50,7 +58,9 @@ __all__ = [
     "draw_training_curves",
     "draw_valley",
     "draw_widths",
+    "information_split_series",
     "learning_curves_series",
+    "model_share_series",
     "nonlinear_spectrum_series",
     "optimal_ridge_series",
     "picture_names",

@@ -14,6 +14,11 @@ from isoloss.plot.gallery.balance import (
     optimal_ridge_series,
     valley_series,
 )
+from isoloss.plot.gallery.information import (
+    draw_information_split,
+    draw_model_share,
+    information_split_series,
+)
 from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
 from isoloss.plot.gallery.one_pass import draw_sgd_phases, draw_sgd_risk, sgd_risk_series
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
@@ -187,6 +192,20 @@ def _widths(simulate: int, rng: int) -> Axes:
     return axes[0]
 
 
+def _information_split(simulate: int, rng: int) -> Axes:
+    axes, series = panels(2), information_split_series()
+    for ax, quantity in zip(axes, ("n", "T"), strict=True):
+        draw_information_split(series, quantity=quantity, ax=ax)
+    return axes[0]
+
+
+def _model_share(simulate: int, rng: int) -> Axes:
+    axes = panels(2)
+    draw_model_share(ax=axes[0])
+    draw_information_split(quantity="loss", ax=axes[1])
+    return axes[0]
+
+
 _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "learning-curves": _learning_curves,
     "optimal-ridge": _optimal_ridge,
@@ -198,4 +217,6 @@ _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "training": _training,
     "one-pass-sgd": _one_pass_sgd,
     "widths": _widths,
+    "information-split": _information_split,
+    "model-share": _model_share,
 }
