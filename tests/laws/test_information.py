@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cli.commands import call
@@ -27,6 +27,7 @@ log10s = st.floats(0, 4).map(lambda v: float(10**v))
 )  # fmt: skip
 def test_the_law_is_the_simple_form_of_the_theory(d, K, n, T, c1, c2, lc):
     K, n, T = 10**K, 10**n, 10**T
+    assume(d * lc + np.log(2 * K) > 0)
     theta = information_values(d=d, K=K, c1=c1, c2=c2, log_constant=lc, E=0.3)
     constants = BoundConstants(c1=c1, c2=c2, log_constant=lc)
     exact = information_bound(n, T, d=d, K=K, form="simple", constants=constants).loss
@@ -100,3 +101,8 @@ def test_plan_on_the_command_line(tmp_path):
 def test_hostile_values(words, match):
     with pytest.raises(LawError, match=match):
         information_values(**({"d": 3, "K": 4} | words))
+
+
+def test_a_neuron_that_costs_nothing_to_name_is_refused():
+    with pytest.raises(LawError, match="raise log_constant or K"):
+        information_values(d=1, K=0.1, log_constant=1.0)
