@@ -28,6 +28,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_scale_time import groups, scale_time
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
@@ -92,7 +93,7 @@ def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any)
     def drawn(spectrum: Any, n: Any, t: Any, r: Any, s: Any, **words: Any) -> Any:
         return agree_random_features(spectrum, n, t, ridge=taken(r), noise=s, **words)
 
-    return _answer(grid, one, drawn, as_json, wide=True)
+    return answer_grid(grid, one, drawn, as_json, wide=True)
 
 
 @command.command("regimes")
@@ -170,7 +171,7 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
             return agree_gradient_descent(spectrum, n, t, steps, eta=eta, noise=s, **words)
         return agree_gradient_flow(spectrum, n, t, rest[0], noise=s, **words)
 
-    return _answer(grid, one, drawn, as_json)
+    return answer_grid(grid, one, drawn, as_json)
 
 
 @command.command("gradient-flow")
@@ -236,7 +237,7 @@ def sgd(as_json: bool, **options: Any) -> int:
     def drawn(spectrum: Any, n: Any, lr: Any, batch: Any, s: Any, steps: Any, **words: Any) -> Any:
         return agree_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s, **words)
 
-    return _answer(grid, one, drawn, as_json)
+    return answer_grid(grid, one, drawn, as_json)
 
 
 @command.command("phases")
@@ -279,7 +280,8 @@ def gallery(out: str, simulate: int, seed: int, png: bool, as_json: bool) -> int
     return OK
 
 
-def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
+def answer_grid(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
+    """Solve, simulate, draw and print what was asked for."""
     answer = grid.collect(one, wide=wide)
     if grid.simulate:
         with progress(quiet=as_json) as step:
@@ -306,3 +308,7 @@ def _with_infinity(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_infinity(v) for v in value]
     return "inf" if isinstance(value, float) and math.isinf(value) and value > 0 else value
+
+
+for _command in (scale_time, groups):
+    command.add_command(_command)

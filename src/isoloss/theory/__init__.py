@@ -28,6 +28,14 @@ from isoloss.theory.flow import (
 )
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
+from isoloss.theory.linear_flow import (
+    LinearFlow,
+    peak_time,
+    scale_time,
+    scale_time_law,
+    two_groups,
+)
+from isoloss.theory.linear_flow_draw import agree_scale_time, simulate_scale_time
 from isoloss.theory.manifold import (
     DimensionExponents,
     Interpolation,
@@ -51,6 +59,7 @@ from isoloss.theory.simulate import (
 )
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.turns import Turns, find_turns
 
 __all__ = [
     "Agreement",
@@ -62,6 +71,7 @@ __all__ = [
     "Interpolation",
     "Kappa",
     "KernelLoss",
+    "LinearFlow",
     "PerSample",
     "Phase",
     "Regimes",
@@ -72,9 +82,11 @@ __all__ = [
     "Split",
     "Terms",
     "TimeLoss",
+    "Turns",
     "agree_gradient_descent",
     "agree_gradient_flow",
     "agree_random_features",
+    "agree_scale_time",
     "agree_sgd",
     "best_split",
     "chaos_spectrum",
@@ -84,6 +96,7 @@ __all__ = [
     "data_asymptote",
     "dimension_exponents",
     "early_model_cost",
+    "find_turns",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -97,9 +110,12 @@ __all__ = [
     "noisy_kernel_exponent",
     "one_pass_sgd",
     "optimal_ridge",
+    "peak_time",
     "power_law",
     "random_features",
     "regimes",
+    "scale_time",
+    "scale_time_law",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",
@@ -107,10 +123,12 @@ __all__ = [
     "simulate_gradient_flow",
     "simulate_interpolation",
     "simulate_random_features",
+    "simulate_scale_time",
     "simulate_sgd",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",
     "time_asymptote",
     "transfer",
+    "two_groups",
 ]
