@@ -8,6 +8,12 @@ from isoloss.theory.agreement import (
     agree_sgd,
 )
 from isoloss.theory.compute_optimal import ComputeOptimal, compute_optimal
+from isoloss.theory.contributions import (
+    Contributions,
+    group_contributions,
+    stream_contributions,
+)
+from isoloss.theory.error_curve import ErrorCurve, fit_error_curve
 from isoloss.theory.exponents import (
     Asymptote,
     ComputeExponents,
@@ -46,6 +52,14 @@ from isoloss.theory.manifold import (
 from isoloss.theory.nonlinear import chaos_spectrum, gaussian_equivalent, sphere_spectrum
 from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
+from isoloss.theory.point_draw import (
+    draw_contributions,
+    draw_mean_contributions,
+    mean_contribution,
+)
+from isoloss.theory.point_select import Selection, select_points
+from isoloss.theory.point_value import PointLaws, fit_points, fit_stream, join_points
+from isoloss.theory.power_sums import mean_power
 from isoloss.theory.regime import Regimes, classify, regimes
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
 from isoloss.theory.sensitivity import Gradients, gradients
@@ -57,8 +71,15 @@ from isoloss.theory.simulate import (
     simulate_random_features,
     simulate_sgd,
 )
+from isoloss.theory.smooth_loss import Logistic, Quadratic, SmoothLoss
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.subspace import (
+    SubspaceFlow,
+    simulate_subspace,
+    subspace_deviation,
+    subspace_flow,
+)
 from isoloss.theory.turns import Turns, find_turns
 
 __all__ = [
@@ -66,20 +87,28 @@ __all__ = [
     "Asymptote",
     "ComputeExponents",
     "ComputeOptimal",
+    "Contributions",
     "DimensionExponents",
+    "ErrorCurve",
     "Gradients",
     "Interpolation",
     "Kappa",
     "KernelLoss",
     "LinearFlow",
+    "Logistic",
     "PerSample",
     "Phase",
+    "PointLaws",
+    "Quadratic",
     "Regimes",
     "RidgeLoss",
+    "Selection",
     "SgdRisk",
     "Simulated",
+    "SmoothLoss",
     "Spectrum",
     "Split",
+    "SubspaceFlow",
     "Terms",
     "TimeLoss",
     "Turns",
@@ -95,8 +124,13 @@ __all__ = [
     "compute_optimal",
     "data_asymptote",
     "dimension_exponents",
+    "draw_contributions",
+    "draw_mean_contributions",
     "early_model_cost",
     "find_turns",
+    "fit_error_curve",
+    "fit_points",
+    "fit_stream",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -104,8 +138,12 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "gradients",
+    "group_contributions",
+    "join_points",
     "kernel_exponent",
     "kernel_regression",
+    "mean_contribution",
+    "mean_power",
     "model_asymptote",
     "noisy_kernel_exponent",
     "one_pass_sgd",
@@ -116,6 +154,7 @@ __all__ = [
     "regimes",
     "scale_time",
     "scale_time_law",
+    "select_points",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",
@@ -125,9 +164,13 @@ __all__ = [
     "simulate_random_features",
     "simulate_scale_time",
     "simulate_sgd",
+    "simulate_subspace",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",
+    "stream_contributions",
+    "subspace_deviation",
+    "subspace_flow",
     "time_asymptote",
     "transfer",
     "two_groups",

@@ -78,8 +78,8 @@ def find_turns(
     ([55.0], [99.99])
     >>> words = {"ls": 0.01, "ln": 1, "Ms": 50, "Mn": 400, "D": 20000, "noise": 1, "S2": 5}
     >>> time = find_turns(lambda tau: two_groups(tau, **words), 0.01, 1e4)
-    >>> time.bottom.round(1).tolist(), time.peak.round(1).tolist()
-    ([0.1, 319.9], [4.4])
+    >>> time.bottom.round(2).tolist(), time.peak.round(2).tolist()
+    ([0.03, 304.45], [3.74])
     >>> find_turns(lambda tau: scale_time(0.5, tau).excess, 0.01, 100)
     Turns(bottoms at [], peaks at [])
     """
