@@ -28,6 +28,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_exchange import exchange
 from isoloss.cli.theory_point_value import point_value
 from isoloss.cli.theory_scale_time import groups, scale_time
 
@@ -311,5 +312,5 @@ def _with_infinity(value: Any) -> Any:
     return "inf" if isinstance(value, float) and math.isinf(value) and value > 0 else value
 
 
-for _command in (scale_time, groups, point_value):
+for _command in (scale_time, groups, exchange, point_value):
     command.add_command(_command)

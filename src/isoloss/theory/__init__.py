@@ -14,6 +14,7 @@ from isoloss.theory.contributions import (
     stream_contributions,
 )
 from isoloss.theory.error_curve import ErrorCurve, fit_error_curve
+from isoloss.theory.exchange import Exchange, exchange
 from isoloss.theory.exponents import (
     Asymptote,
     ComputeExponents,
@@ -90,6 +91,7 @@ __all__ = [
     "Contributions",
     "DimensionExponents",
     "ErrorCurve",
+    "Exchange",
     "Gradients",
     "Interpolation",
     "Kappa",
@@ -127,6 +129,7 @@ __all__ = [
     "draw_contributions",
     "draw_mean_contributions",
     "early_model_cost",
+    "exchange",
     "find_turns",
     "fit_error_curve",
     "fit_points",

@@ -188,7 +188,7 @@ def subspace_deviation(r: int, p: float, *, norm: float = 1.0, miss: float | Non
     Examples
     --------
     >>> round(subspace_deviation(4, 100), 9), round(subspace_deviation(4, 100, miss=0.05), 3)
-    (0.44, 1.118)
+    (0.44, 1.166)
     """
     few, size = as_above_zero("r", r), as_above_zero("p", p)
     reach = np.sqrt(few)
