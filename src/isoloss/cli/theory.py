@@ -20,6 +20,7 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.theory_exchange import exchange
 from isoloss.cli.theory_grid import (
     Grid,
     Numbers,
@@ -28,7 +29,6 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
-from isoloss.cli.theory_exchange import exchange
 from isoloss.cli.theory_point_value import point_value
 from isoloss.cli.theory_scale_time import groups, scale_time
 

@@ -27,6 +27,9 @@ _LEAST = 3
 """Points that a level of size needs to have a curve of its own."""
 
 _OVERLAP = 0.75
+_SPAN = 0.2
+"""Log time that a level has to span."""
+
 _METHOD = "bootstrap over runs"
 
 
@@ -212,7 +215,7 @@ def exchange(
     level, seed = as_level(level), as_seed(rng)
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
         raise InputError(f"draws = {draws!r}: must be a whole number, zero or more")
-    bands = _levels(u)
+    bands = _levels(u, v)
     most = _overlapping(u, v, bands)
     plane = Plane.of(u, v, y, float(np.median(most)))
     best = best_angle(plane)
@@ -272,12 +275,14 @@ def _interval(
     return g, Interval(low=ends[0], high=ends[1], level=level, method=_METHOD)
 
 
-def _levels(u: Array) -> list[Labels]:
+def _levels(u: Array, v: Array) -> list[Labels]:
     """Positions of the points of each level of size: each N, or shares of all where N vary."""
-    values, where, counts = np.unique(u, return_inverse=True, return_counts=True)
-    full = np.flatnonzero(counts >= _LEAST)
-    if full.size >= 2 and counts[full].sum() >= 0.5 * u.size and values.size <= 40:
-        return [np.flatnonzero(where == i) for i in full]
+    values, where = np.unique(u, return_inverse=True)
+    full = [np.flatnonzero(where == i) for i in range(values.size)]
+    # A level whose time hardly varies has no curve to lay over another.
+    full = [i for i in full if i.size >= _LEAST and np.ptp(v[i]) > _SPAN]
+    if len(full) >= 2 and sum(i.size for i in full) >= 0.5 * u.size and values.size <= 40:
+        return full
     order = np.argsort(u, kind="stable")
     parts = np.array_split(order, max(2, min(6, u.size // 6)))
     return [np.asarray(p, dtype=np.int64) for p in parts]
