@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -68,7 +69,7 @@ def exchange(
         found.local_most, strict=True,
     )  # fmt: skip
     for low, high, g, least, most, end in rows:
-        inside = f"  [{least:.3g}, {most:.3g}]" if draws else ""
+        inside = f"  [{least:.3g}, {most:.3g}]" if math.isfinite(least) else ""
         reached = "  at least: the sizes hardly overlap" if g > 0.98 * end else ""
         say(f"N {low:>9.4g} to {high:<9.4g}  g = {g:.3g}{inside}{reached}")
     return OK

@@ -40,9 +40,14 @@ from isoloss.theory.linear_flow import (
     peak_time,
     scale_time,
     scale_time_law,
+    two_group_spectrum,
     two_groups,
 )
-from isoloss.theory.linear_flow_draw import agree_scale_time, simulate_scale_time
+from isoloss.theory.linear_flow_draw import (
+    agree_scale_time,
+    simulate_scale_time,
+    simulate_two_groups,
+)
 from isoloss.theory.manifold import (
     DimensionExponents,
     Interpolation,
@@ -168,6 +173,7 @@ __all__ = [
     "simulate_scale_time",
     "simulate_sgd",
     "simulate_subspace",
+    "simulate_two_groups",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",
@@ -176,5 +182,6 @@ __all__ = [
     "subspace_flow",
     "time_asymptote",
     "transfer",
+    "two_group_spectrum",
     "two_groups",
 ]

@@ -27,6 +27,9 @@ _LEAST = 3
 """Points that a level of size needs to have a curve of its own."""
 
 _OVERLAP = 0.75
+_RUNS = 5
+"""Fewer cannot stand for all that might have been run."""
+
 _SPAN = 0.2
 """Log time that a level has to span."""
 
@@ -115,11 +118,12 @@ class Exchange:
     @property
     def sentence(self) -> str:
         """The answer in words."""
+        known = bool(np.isfinite(self.interval.low))
         inside = f"{self.interval.low:.3g} to {self.interval.high:.3g}"
+        inside = f" (at {100 * self.interval.level:g} %: {inside})" if known else ""
         said = (
-            f"Closest to one curve of N^{self.g:.3g} D (at {100 * self.interval.level:g} %: "
-            f"{inside}), scatter {100 * self.scatter:.2g} %; the law of two terms leaves "
-            f"{100 * self.two_term:.2g} %"
+            f"Closest to one curve of N^{self.g:.3g} D{inside}, scatter "
+            f"{100 * self.scatter:.2g} %; the law of two terms leaves {100 * self.two_term:.2g} %"
         )
         if np.isfinite(self.noise):
             said += f", equal runs differ by {100 * self.noise:.2g} %"
@@ -131,6 +135,8 @@ class Exchange:
                 f". One curve holds within {100 * self.tolerance:g} % from N = {low:.3g} to "
                 f"{high:.3g}, with g = {self.range_g:.3g}"
             )
+        if not known:
+            return f"{said}. Of N^(1/{self.root:g}) the exponent is {self.scale_exponent:.3g}."
         word = "may be" if 1.0 in self.scale_interval else "is not"
         scale = f"N^(1/{self.root:g})"
         return (
@@ -175,7 +181,7 @@ def exchange(
     tolerance
         Scatter of log loss within which one curve is said to hold.
     draws
-        Bootstrap draws, 0 for no intervals.
+        Bootstrap draws, 0 for no intervals; below five runs there are none either.
     level
         Of the intervals.
     rng
@@ -236,7 +242,7 @@ def exchange(
         two_term=two_term_scatter(u, v, y),
         p_collapse=surface_test(plane, best.angle, best.columns) if single else np.nan,
         points=size.size, runs=int(ids.max()) + 1,
-        level_N=np.array([np.exp(u[b].mean()) for b in bands]), local_g=np.array(mid),
+        level_N=np.array([_tidy(np.exp(u[b].mean())) for b in bands]), local_g=np.array(mid),
         local_low=np.array(lows), local_high=np.array(highs), most_g=float(np.median(most)),
         local_most=most, tolerance=tolerance,
         range_N=widest[0], range_g=widest[1], range_scatter=widest[2],
@@ -268,7 +274,7 @@ def _interval(
     plane: Plane, best: Best, ids: Labels, draws: int, level: float, seed: int
 ) -> tuple[float, Interval]:
     g = plane.exponent(best.angle)
-    if not draws:
+    if not draws or np.unique(ids).size < _RUNS:
         return g, Interval(low=np.nan, high=np.nan, level=level, method="none")
     angles = resampled(plane, best.columns, ids, draws, np.random.default_rng(seed))
     ends = [plane.exponent(a) for a in np.quantile(angles, [(1 - level) / 2, (1 + level) / 2])]
@@ -318,8 +324,7 @@ def _widest(
     if best is None:
         return (np.nan, np.nan), np.nan, np.nan
     (low, high), g, scatter = best[1:]
-    # Powers of ten are given back as they came.
-    return (float(f"{low:.12g}"), float(f"{high:.12g}")), g, scatter
+    return (_tidy(low), _tidy(high)), g, scatter
 
 
 def _noise(u: Array, v: Array, y: Array) -> float:
@@ -332,3 +337,8 @@ def _noise(u: Array, v: Array, y: Array) -> float:
         return float("nan")
     off = y - (np.bincount(where, weights=y) / counts)[where]
     return float(np.sqrt(off @ off / free))
+
+
+def _tidy(value: float) -> float:
+    """Round to twelve digits, so that sizes are given back as they came."""
+    return float(f"{value:.12g}")

@@ -9,7 +9,16 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.errors import FitError, InputError
-from isoloss.theory.checks import as_amounts, as_counts, as_noise, broadcast
+from isoloss.theory.checks import (
+    as_above_zero,
+    as_amount,
+    as_amounts,
+    as_counts,
+    as_noise,
+    broadcast,
+)
+from isoloss.theory.draw import whole
+from isoloss.theory.spectrum import Spectrum, from_modes
 
 _FINE, _COARSE = (np.polynomial.legendre.leggauss(n) for n in (24, 16))
 _RATIO = 2.0
@@ -266,6 +275,26 @@ def two_groups(
         a, b = (np.where(time > 0, rate * time, 0.0) for rate in (slow, fast))
     fitted = signal * np.expm1(-a) ** 2 + other * np.expm1(-b) ** 2
     return np.asarray(power * slow * np.exp(-2 * a) + s2 / data * fitted)
+
+
+def two_group_spectrum(*, ls: float, ln: float, Ms: int, Mn: int, S2: float = 1.0) -> Spectrum:
+    """Spectrum of the features of `two_groups`: signal in the weak ones, spread evenly.
+
+    Raises
+    ------
+    InputError
+        If a number is not above zero, or Ms or Mn not whole.
+
+    Examples
+    --------
+    >>> round(two_group_spectrum(ls=0.05, ln=1, Ms=50, Mn=100).power, 6)
+    0.05
+    """
+    slow, fast = as_above_zero("ls", ls), as_above_zero("ln", ln)
+    signal, other = whole("Ms", Ms), whole("Mn", Mn)
+    power = as_amount("S2", S2)
+    lam = np.repeat([slow, fast], [signal, other])
+    return from_modes(lam, np.repeat([power * slow / signal, 0.0], [signal, other]))
 
 
 def _gap(c: Array) -> Array:

@@ -64,6 +64,50 @@ def simulate_scale_time(
     return Simulated(values={"excess": rows.reshape(-1, *times.shape)})
 
 
+def simulate_two_groups(
+    tau: Any, *, ls: float, ln: float, Ms: int, Mn: int, D: int, S2: float = 1.0,
+    noise: float = 0.0, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
+    executor: Executor | None = None,
+) -> Simulated:  # fmt: skip
+    """Gradient flow of linear regression on weak signal features and strong noise features.
+
+    Parameters
+    ----------
+    tau, ls, ln, Ms, Mn, D, S2, noise
+        As in `two_groups`, the numbers of features and samples whole.
+    draws, rng, on_step, executor
+        As in `simulate_random_features`.
+
+    Returns
+    -------
+    Simulated
+        ``excess``, one row a draw and the axes of tau.
+
+    Raises
+    ------
+    InputError
+        If a value breaks these rules.
+
+    References
+    ----------
+    The early-noise mechanism of arXiv:2409.05782.
+
+    Examples
+    --------
+    >>> words = {"ls": 0.1, "ln": 1, "Ms": 10, "Mn": 20, "D": 200, "noise": 1}
+    >>> simulate_two_groups([1, 10], **words, draws=5).mean("excess").shape
+    (2,)
+    """
+    signal, other, samples = whole("Ms", Ms), whole("Mn", Mn), whole("D", D)
+    slow, fast = as_above_zero("ls", ls), as_above_zero("ln", ln)
+    times = as_amounts("tau", tau, infinite=True)
+    power, s2 = (_one("S2", S2, as_amounts("S2", S2)), _one("noise", noise, as_noise(noise)))
+    deviation = np.sqrt(np.repeat([slow, fast], [signal, other]))
+    draw = partial(_weighted_excess, deviation, signal, samples, times.ravel(), power, s2)
+    rows = np.array(each(draw, rng, draws, on_step, executor))
+    return Simulated(values={"excess": rows.reshape(-1, *times.shape)})
+
+
 def agree_scale_time(
     c: float, tau: Any, *, S2: float = 1.0, noise: float = 0.0, D: float | None = None,
     draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None, executor: Executor | None = None,
@@ -140,3 +184,33 @@ def _excess(
         share = -np.expm1(-lam[:, None] * tau)
     rest = max(power - float(aim @ aim), 0.0)
     return np.asarray(rest + np.sum((aim[:, None] - share * fit[:, None]) ** 2, axis=0))
+
+
+def _weighted_excess(
+    deviation: Array, signal: int, D: int, tau: Array, power: float, noise: float,
+    rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    """Excess risk of one draw with features of several variances."""
+    M = deviation.size
+    if M < D:
+        # The triangle of the design's QR decomposition, by Bartlett: the flow sees no more of it.
+        X = np.triu(rng.standard_normal((M, M)), 1)
+        X[np.arange(M), np.arange(M)] = np.sqrt(rng.chisquare(D - np.arange(M)))
+    else:
+        X = rng.standard_normal((D, M))
+    X *= deviation
+    target = np.zeros(M)
+    target[:signal] = rng.standard_normal(signal)
+    target *= np.sqrt(power) / np.linalg.norm(target)
+    y = X @ target + np.sqrt(noise) * rng.standard_normal(len(X))
+    fewer = X.T @ X if M <= D else X @ X.T
+    values, vectors = np.linalg.eigh(fewer / D)
+    keep = values > 1e-13 * values[-1]
+    lam, vectors = values[keep], vectors[:, keep]
+    if M > D:
+        vectors = X.T @ vectors / np.sqrt(D * lam)
+    with np.errstate(over="ignore"):
+        share = -np.expm1(-lam[:, None] * tau)
+    weights = vectors @ (share * (vectors.T @ (X.T @ y) / (D * lam))[:, None])
+    off = deviation[:, None] * (target[:, None] - weights)
+    return np.asarray(np.sum(off * off, axis=0))

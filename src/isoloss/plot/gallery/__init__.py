@@ -20,6 +20,16 @@ from isoloss.plot.gallery.one_pass import (
 from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
+from isoloss.plot.gallery.scale_time import (
+    descent_series,
+    draw_descent,
+    draw_early_noise,
+    draw_equivalence,
+    draw_point_value,
+    early_noise_series,
+    equivalence_series,
+    point_value_series,
+)
 from isoloss.plot.gallery.spectra import (
     draw_nonlinear_spectrum,
     draw_sphere_spectrum,
@@ -35,24 +45,32 @@ from isoloss.plot.gallery.training import (
 
 __all__ = [
     "compute_envelope_series",
+    "descent_series",
     "draw_compute_envelope",
+    "draw_descent",
+    "draw_early_noise",
+    "draw_equivalence",
     "draw_gallery",
     "draw_learning_curves",
     "draw_nonlinear_spectrum",
     "draw_optimal_ridge",
     "draw_picture",
     "draw_plateau",
+    "draw_point_value",
     "draw_regime_map",
     "draw_sgd_phases",
     "draw_sgd_risk",
     "draw_sphere_spectrum",
     "draw_training_curves",
     "draw_valley",
+    "early_noise_series",
+    "equivalence_series",
     "learning_curves_series",
     "nonlinear_spectrum_series",
     "optimal_ridge_series",
     "picture_names",
     "plateau_series",
+    "point_value_series",
     "regime_map_series",
     "sgd_phases_series",
     "sgd_risk_series",
