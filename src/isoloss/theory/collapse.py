@@ -63,44 +63,46 @@ class Best:
 
 
 def curve_basis(x: Array, columns: int) -> Array:
-    """Orthonormal columns of a cubic with knots at quantiles, (n, columns)."""
-    low, high = x.min(), x.max()
-    z = 2 * (x - low) / max(high - low, 1e-300) - 1
-    knots = np.quantile(z, np.linspace(0, 1, _KNOTS[columns] + 2)[1:-1])
+    """Orthonormal columns of a cubic with knots at quantiles, (..., n, columns) for (..., n)."""
+    low, high = (f(x, axis=-1, keepdims=True) for f in (np.min, np.max))
+    z = 2 * (x - low) / np.maximum(high - low, 1e-300) - 1
+    ranks = np.linspace(0, x.shape[-1] - 1, _KNOTS[columns] + 2)[1:-1].round().astype(int)
+    knots = np.sort(z, axis=-1)[..., ranks]
     powers = [z**k for k in range(min(columns, 4))]
-    raw = np.stack([*powers, *(np.maximum(z - k, 0.0) ** 3 for k in knots)], axis=1)
-    return np.asarray(np.linalg.qr(raw)[0])
+    bends = [np.maximum(z - knots[..., k, None], 0.0) ** 3 for k in range(ranks.size)]
+    return np.asarray(np.linalg.qr(np.stack([*powers, *bends], axis=-1))[0])
 
 
-def left_over(plane: Plane, angle: float, columns: int) -> float:
-    """Sum of squares around the best curve."""
-    Q = curve_basis(plane.along(angle), columns)
-    off = plane.y - Q @ (Q.T @ plane.y)
-    return float(off @ off)
+def left_over(plane: Plane, angles: Array, columns: int) -> Array:
+    """Sum of squares around the best curve at each angle."""
+    x = np.cos(angles)[:, None] * plane.v + np.sin(angles)[:, None] * plane.u
+    Q = curve_basis(x, columns)
+    off = plane.y - (Q @ (plane.y @ Q)[:, :, None])[:, :, 0]
+    return np.asarray(np.sum(off * off, axis=1))
 
 
 def best_angle(plane: Plane, *, most: int = 8) -> Best:
     """Find the angle of least scatter, the stiffness of the curve chosen by Schwarz's criterion."""
-    from scipy.optimize import minimize_scalar
-
     n, best = plane.y.size, None
     least = max(float(plane.y @ plane.y), 1e-300) * 1e-24
     for columns in _KNOTS:
         if columns > most or columns + 2 >= n:
             break
-        angles = np.linspace(-plane.limit, plane.limit, _ANGLES)
-        rss = np.array([left_over(plane, a, columns) for a in angles])
-        low = int(np.argmin(rss))
-        found = minimize_scalar(
-            lambda a, k=columns: left_over(plane, a, k), method="bounded",
-            bounds=(angles[max(low - 1, 0)], angles[min(low + 1, _ANGLES - 1)]),
-            options={"xatol": 1e-7},
-        )  # fmt: skip
-        value = max(min(float(found.fun), float(rss.min())), least)
+        low, high, points = -plane.limit, plane.limit, _ANGLES
+        # Ever finer grids around the best of all angles.
+        while True:
+            angles = np.linspace(low, high, points)
+            rss = left_over(plane, angles, columns)
+            at = int(np.argmin(rss))
+            if high - low < 1e-7:
+                break
+            low, high = angles[max(at - 1, 0)], angles[min(at + 1, points - 1)]
+            points = 13
+        value = max(float(rss[at]), least)
         score = n * np.log(value / n) + (columns + 1) * np.log(n)
         if best is None or score < best[0]:
             free = max(n - columns - 1, 1)
-            best = (score, Best(float(found.x), columns, float(np.sqrt(value / free))))
+            best = (score, Best(float(angles[at]), columns, float(np.sqrt(value / free))))
     assert best is not None
     return best[1]
 
@@ -136,7 +138,7 @@ def resampled(
 
 def surface_test(plane: Plane, angle: float, columns: int) -> float:
     """Chance, by F, of what curves that change across the angle take off beyond one curve."""
-    from scipy.stats import f as fisher
+    from scipy.special import fdtrc
 
     x, z = plane.along(angle), plane.along(angle + np.pi / 2)
     Q = curve_basis(x, columns)
@@ -151,9 +153,8 @@ def surface_test(plane: Plane, angle: float, columns: int) -> float:
     rest = float(all_ @ all_) / free
     if rest <= 1e-24 * float(plane.y @ plane.y):
         return float("nan")
-    return float(
-        fisher.sf(max(float(one @ one) - float(all_ @ all_), 0.0) / gained / rest, gained, free)
-    )
+    ratio = max(float(one @ one) - float(all_ @ all_), 0.0) / gained / rest
+    return float(fdtrc(gained, free, ratio))
 
 
 def two_term_scatter(u: Array, v: Array, y: Array) -> float:
