@@ -26,6 +26,10 @@ SMALL = {
     "training_curves": {"N": (20,), "T": 40, "M": 100, "simulate": 2},
     "compute_envelope": {"C": (1e3, 1e4), "N": (100,), "budgets": 3},
     "sgd_phases": {"points": 9},
+    "equivalence": {"r": 2, "p": (5, 50), "samples": 20, "simulate": 2},
+    "descent": {"points": 21, "others": (1.0,), "simulate": 2},
+    "early_noise": {"D": (4000,), "points": 21},
+    "point_value": {"samples": 60},
     "sgd_risk": {"small": 20, "simulate": 2, "steps": (1, 100)},
 }
 

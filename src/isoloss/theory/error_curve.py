@@ -88,7 +88,7 @@ def fit_error_curve(k: Any, error: Any) -> ErrorCurve:
     if size.size != values.size:
         raise InputError(f"k, error: lengths differ ({size.size} and {values.size})")
     if (values < 0).any():
-        raise InputError(f"error = {values.min()!r}: must be zero or more")
+        raise InputError(f"error = {float(values.min())!r}: must be zero or more")
     if size.size < 5 or np.unique(size).size < 3:
         raise InputError("k: need 5 samples and 3 different sizes")
     centre = float(np.log(size).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,12 @@ from isoloss._core.arrays import Array
 LOW, HIGH = -6.0, 2.0
 """Bounds on the logarithms of both exponents; the upper one is the authors'."""
 
-_STARTS = (np.log([0.15, 0.4, 0.8, 1.3, 2.2, 5.0]), np.log([1.2, 3.0]))
+_STARTS = (
+    np.log([0.03, 0.2, 0.5, 0.9, 1.4, 2.2, 3.5, 6.0]),
+    np.log([0.1, 1.0, 2.0, 4.0, 6.5]),
+)
 _STEPS = 80
+_ROUNDING = 1e-13
 _CLOSE = 1e-9
 _EXACT = 1e-26
 """Share of the power that is rounding: no noise is left to fit."""
@@ -97,16 +102,62 @@ def terms(block: Block, a: Array, b: Array) -> Terms:
     return Terms(np.log(F) / 2, g, h, F, c, A)
 
 
-def minimise(block: Block) -> tuple[Array, Array, Terms, Array, npt.NDArray[np.bool_]]:
-    """Find the best log exponents of every point by damped Newton steps inside the bounds.
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Best log exponents of every point.
 
-    Returns
-    -------
-    a, b, terms, left, done
-        Log exponents, what is known there, the largest gradient left that the bounds do not hold,
-        and whether it is small or the point has no noise.
+    Attributes
+    ----------
+    a, b
+        Log exponents, (points,).
+    terms
+        What is known there.
+    left
+        Largest gradient left that the bounds do not hold, (points,).
+    done
+        Whether it is small, or the point has no noise, (points,).
     """
-    a, b = _starts(block)
+
+    a: Array
+    b: Array
+    terms: Terms
+    left: Array
+    done: npt.NDArray[np.bool_]
+
+    def take(self, index: Any, other: Optimum) -> None:
+        """Take over points from another optimum, one for each place of the index."""
+        for name in ("a", "b", "left", "done"):
+            getattr(self, name)[index] = getattr(other, name)
+        for name in ("f", "g", "h", "F", "c"):
+            getattr(self.terms, name)[index] = getattr(other.terms, name)
+        self.terms.A[:, index] = other.terms.A
+
+    def of(self, index: Any) -> Optimum:
+        """Take some of the points."""
+        t = self.terms
+        terms = Terms(t.f[index], t.g[index], t.h[index], t.F[index], t.c[index], t.A[:, index])
+        return Optimum(self.a[index], self.b[index], terms, self.left[index], self.done[index])
+
+
+def best_of_all(block: Block, weak: Callable[[Array], npt.NDArray[np.bool_]]) -> Optimum:
+    """Find the optimum from the best start, and for points that are weak there from both ends.
+
+    A weak effect has an exponent that the samples hardly know, and often two optima.
+    """
+    best = minimise(block, *_starts(block))
+    again = np.flatnonzero(weak(best.terms.f))
+    if again.size:
+        some = block.of(again)
+        for end in (_STARTS[0][0], _STARTS[0][-1]):
+            other = minimise(some, np.full(again.size, end), best.b[again].copy())
+            better = other.terms.f < best.terms.f[again] - 1e-12
+            best.take(again[better], other.of(better))
+    return best
+
+
+def minimise(block: Block, a: Array, b: Array) -> Optimum:
+    """Improve log exponents of every point by damped Newton steps inside the bounds."""
+    a, b = a.copy(), np.clip(b, LOW, HIGH)
     now = terms(block, a, b)
     damping = np.full(a.size, 1e-3)
     left = _projected(now.g, a, b)
@@ -119,7 +170,7 @@ def minimise(block: Block) -> tuple[Array, Array, Terms, Array, npt.NDArray[np.b
         step_a, step_b = _step(now.g[open_], now.h[open_], p, q, damping[open_])
         to_a, to_b = np.clip(p + step_a, LOW, HIGH), np.clip(q + step_b, LOW, HIGH)
         new = terms(some, to_a, to_b)
-        better = new.f <= now.f[open_] + 4e-16 * np.abs(now.f[open_])
+        better = new.f <= now.f[open_] + _ROUNDING * (1 + np.abs(now.f[open_]))
         i = open_[better]
         a[i], b[i] = to_a[better], to_b[better]
         for name in ("f", "g", "h", "F", "c"):
@@ -129,7 +180,7 @@ def minimise(block: Block) -> tuple[Array, Array, Terms, Array, npt.NDArray[np.b
         left = _projected(now.g, a, b)
         stuck = damping > 1e12
         open_ = np.flatnonzero((left > _CLOSE) & ~_exact(block, now) & ~stuck)
-    return a, b, now, left, (left <= 100 * _CLOSE) | _exact(block, now)
+    return Optimum(a, b, now, left, (left <= 100 * _CLOSE) | _exact(block, now))
 
 
 def without_effect(block: Block) -> Array:

@@ -14,7 +14,7 @@ from isoloss.errors import InputError
 from isoloss.theory.checks import as_above_zero
 from isoloss.theory.contributions import Chunk, Contributions, Ids
 from isoloss.theory.contributions import stream_contributions as _stream
-from isoloss.theory.point_likelihood import HIGH, LOW, Block, minimise, without_effect
+from isoloss.theory.point_likelihood import HIGH, LOW, Block, best_of_all, without_effect
 from isoloss.theory.power_sums import mean_power
 
 Estimator = Literal["likelihood", "log"]
@@ -26,6 +26,9 @@ _BLOCK = 1 << 17
 
 _TELLING = 5.991464547107979
 """Twice the log likelihood that an effect must add: 95 % of chi-square with two parameters."""
+
+_WEAK = 30.0
+"""Below this the optimum is looked for from both ends as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,7 +164,7 @@ def fit_points(contributions: Contributions, *, estimator: Estimator = "likeliho
 
     Samples at size k are taken as normal around :math:`c k^{-\alpha}` with variance
     :math:`\sigma^2 k^{-\beta}`; c and sigma are profiled out, both exponents found by Newton's
-    method in their logarithms from the best of twelve starts.
+    method in their logarithms from the best of forty starts, and for weak effects from three.
 
     Parameters
     ----------
@@ -279,10 +282,12 @@ def _likelihood(rows: tuple[Array, ...]) -> tuple[dict[str, Array], npt.NDArray[
     x = np.where(count > 0, log - centre[:, None], 0.0)
     block = Block(x, count, mean / safe, spread / safe**2)
     block.m[nothing] = 1.0
-    a, b, now, left, done = minimise(block)
+    none = without_effect(block)
+    best = best_of_all(block, lambda f: n * 2 * (none - f) < _WEAK)
+    a, b, now, left, done = best.a, best.b, best.terms, best.left, best.done
     alpha, beta = np.exp(a), np.exp(b)
     exact = 1e-20 * n >= now.F
-    gain = n * 2 * (without_effect(block) - now.f)
+    gain = n * 2 * (none - now.f)
     bound = (a <= LOW + 1e-9) | (a >= HIGH - 1e-9) | (b <= LOW + 1e-9) | (b >= HIGH - 1e-9)
     codes = np.select(
         [nothing, exact, ~done, gain < _TELLING, bound],
