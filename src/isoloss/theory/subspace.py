@@ -295,12 +295,12 @@ def _given(
 
 def _solve(move: Any, start: Array, places: Array) -> Array:
     """Follow an equation from zero to each place, (places, numbers)."""
-    from scipy.integrate import solve_ivp
+    from scipy.integrate import LSODA, solve_ivp
 
     if places[-1] == 0:
         return start[None].copy()
     found = solve_ivp(
-        move, (0.0, places[-1]), start, method="LSODA", t_eval=places, rtol=1e-9, atol=1e-11
+        move, (0.0, places[-1]), start, method=LSODA, t_eval=places, rtol=1e-9, atol=1e-11
     )
     if not found.success:
         raise FitError("FLOW_LOST", f"the flow could not be followed: {found.message}")
