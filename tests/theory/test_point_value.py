@@ -46,7 +46,7 @@ def drawn(points=40, samples=60, seed=0, noise=0.05):
 def test_the_published_estimator_on_the_reference_data():
     delta = 2 * K**-1.2 + 0.3 * G / K
     found = fit_points(group_contributions(ZEROS, K, delta))
-    assert found.status.tolist() == ["ok"]
+    assert found.verdict.tolist() == ["ok"]
     for name, value in GOLDEN["deterministic"]["value"].items():
         assert getattr(found, name)[0] == pytest.approx(value, rel=0, abs=2e-8), name
     assert found.sigma[0] == near(0.3 * np.sqrt(5 / 8), rel=1e-8)
@@ -128,7 +128,7 @@ def test_units_sign_and_order_of_samples_do_not_matter(unit, stretch, seed):
     one = fit_points(group_contributions(ids, k, delta))
     order = np.random.default_rng(seed).permutation(ids.size)
     other = fit_points(group_contributions(ids[order], stretch * k[order], -unit * delta[order]))
-    assert other.status.tolist() == one.status.tolist()
+    assert other.verdict.tolist() == one.verdict.tolist()
     sure = one.ok
     assert other.alpha[sure] == near(one.alpha[sure], rel=1e-5)
     assert other.beta[sure] == near(one.beta[sure], rel=1e-5)
@@ -199,7 +199,7 @@ def test_effects_that_are_not_there_are_said_to_be_zero():
     none = draw_contributions(k, c=0, alpha=1, sigma=0.05, beta=1.8, rng=rng)
     found = fit_points(group_contributions(ids, k.ravel(), none.ravel()))
     # 5 % are told from zero by chance, asymptotically.
-    assert 0.9 < np.mean(found.status == "zero") < 0.99
+    assert 0.9 < np.mean(found.verdict == "zero") < 0.99
     sure = fit_points(group_contributions(ids, k.ravel(), none.ravel() + (2 / k).ravel()))
     assert sure.ok.mean() > 0.99
 
@@ -212,10 +212,10 @@ def test_points_that_cannot_be_estimated_say_why():
     ]
     for ids, k, delta, word in words:
         found = fit_points(group_contributions(ids, k, delta))
-        assert found.status.tolist() == [word]
+        assert found.verdict.tolist() == [word]
         assert not found.ok.any()
     exact = fit_points(group_contributions(ZEROS, K, -3 * K**-0.7))
-    assert exact.status.tolist() == ["exact"]
+    assert exact.verdict.tolist() == ["exact"]
     assert (exact.c[0], exact.alpha[0]) == (near(-3.0), near(0.7))
     assert exact.sigma[0] == 0
     assert np.isnan(exact.beta[0])
@@ -223,9 +223,9 @@ def test_points_that_cannot_be_estimated_say_why():
     # No noise at one of two sizes: its exponent runs to the end.
     steep = fit_points(group_contributions([1] * 6, [100, 100, 100, 1000, 1000, 1000],
                                            [0.9, 1, 1.1, 0.5, 0.5, 0.5]))  # fmt: skip
-    assert steep.status.tolist() == ["bound"]
+    assert steep.verdict.tolist() == ["bound"]
     signs = group_contributions([1] * 4, [100, 200, 300, 400], [0.1, -0.1, 0.1, 0.1])
-    assert fit_points(signs, estimator="log").status.tolist() == ["signs"]
+    assert fit_points(signs, estimator="log").verdict.tolist() == ["signs"]
     assert len(fit_points(group_contributions([], [], []))) == 0
 
 

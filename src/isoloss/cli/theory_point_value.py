@@ -149,7 +149,7 @@ def _table(laws: Any, at: float | None, sizes: tuple[int, int] | None) -> dict[s
         table |= {"value": laws.value(at), "error": laws.error(at)}
     if sizes is not None:
         table["mean_value"] = laws.mean_value(*sizes)
-    return table | {"samples": laws.samples, "status": laws.status}
+    return table | {"samples": laws.samples, "status": laws.verdict}
 
 
 def _chosen(kept: list[Any], labels: list[Any], count: int, worst: bool) -> dict[str, Any]:

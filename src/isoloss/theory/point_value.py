@@ -105,7 +105,7 @@ class PointLaws:
         return f"PointLaws({len(self)} points, {int(self.ok.sum())} without doubt)"
 
     @property
-    def status(self) -> npt.NDArray[np.str_]:
+    def verdict(self) -> npt.NDArray[np.str_]:
         """Word of ``STATUSES`` of each point."""
         return np.array(STATUSES)[self.code]
 
@@ -152,7 +152,7 @@ class PointLaws:
     def to_columns(self) -> dict[str, Any]:
         """Table with one row a point."""
         names = ("point", "c", "alpha", "sigma", "beta", "nll", "r2", "samples", "sizes")
-        return {n: getattr(self, n) for n in names} | {"status": self.status}
+        return {n: getattr(self, n) for n in names} | {"status": self.verdict}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""

@@ -399,7 +399,8 @@ def draw_point_value(series: Mapping[str, Any] | None = None, *, ax: Axes | None
     """
     ax = panel(ax)
     series = point_value_series() if series is None else series
-    names, ends = "A B C D E F".split(), []
+    names: list[str] = ["A", "B", "C", "D", "E", "F"]
+    ends = []
     for i, (point, colour) in enumerate(zip(series["points"], CYCLE, strict=False)):
         ax.fill_between(
             point["k"], point["low"], point["high"], color=colour, alpha=0.2, linewidth=0
