@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from isoloss.errors import InputError
 from isoloss.runs import embedded_runs
 from isoloss.theory import exchange
-from isoloss.theory.collapse import Plane, curve_basis, two_term_scatter
+from isoloss.theory.collapse import (
+    Plane,
+    best_angle,
+    curve_basis,
+    surface_test,
+    two_term_scatter,
+)
 from theory.given import near
 
 SIZES, TIMES = np.geomspace(1e6, 1e8, 6), np.geomspace(1e8, 1e10, 8)
@@ -165,3 +171,16 @@ def test_results_are_plain_and_frozen():
 def test_mistakes_are_named(words, piece):
     with pytest.raises(InputError, match=piece):
         exchange(**({"N": N, "D": D, "loss": 1 + 1e6 / D} | words))
+
+
+def test_chances_of_departures_are_even_where_there_are_none():
+    u, v = np.log(N), np.log(D)
+    chances = []
+    for seed in range(60):
+        y = np.log(noisy(2 + (N**0.4 * D / 1e11) ** -0.3, 0.01, seed))
+        plane = Plane.of(u, v, y, 1.0)
+        best = best_angle(plane)
+        chances.append(surface_test(plane, best.angle, best.columns))
+    # Means and halves of 60 even chances, four standard errors.
+    assert abs(np.mean(chances) - 0.5) < 4 / np.sqrt(12 * 60)
+    assert 15 < np.sum(np.array(chances) < 0.5) < 45
