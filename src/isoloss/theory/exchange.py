@@ -277,6 +277,10 @@ def _interval(
     if not draws or np.unique(ids).size < _RUNS:
         return g, Interval(low=np.nan, high=np.nan, level=level, method="none")
     angles = resampled(plane, best.columns, ids, draws, np.random.default_rng(seed))
+    # Residuals of a fit are smaller than noise by the parameters that it took.
+    runs = np.unique(ids).size
+    wider = np.sqrt(runs / max(runs - best.columns - 1, 1))
+    angles = np.clip(best.angle + wider * (angles - best.angle), -plane.limit, plane.limit)
     ends = [plane.exponent(a) for a in np.quantile(angles, [(1 - level) / 2, (1 + level) / 2])]
     return g, Interval(low=ends[0], high=ends[1], level=level, method=_METHOD)
 
