@@ -372,7 +372,7 @@ def test_results_are_plain_and_frozen():
     [
         (lambda: group_contributions([0.5], [1], [1]), r"point\[0\] = 0.5"),
         (lambda: group_contributions([1, 2], [1], [1]), "lengths differ"),
-        (lambda: group_contributions([1], [0], [1]), r"k\[0\] = 0"),
+        (lambda: group_contributions([1], [0], [1]), r"k\[0\] = 0.0: must be between"),
         (lambda: group_contributions([1], [1], [np.nan]), r"delta\[0\] = nan"),
         (lambda: group_contributions(["a"], [1], [1]), "expected numbers"),
         (lambda: group_contributions([[1]], [1], [1]), "one dimension"),
@@ -396,3 +396,21 @@ def test_results_are_plain_and_frozen():
 def test_mistakes_are_named(call, piece):
     with pytest.raises(InputError, match=piece):
         call()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2), st.sampled_from([1e-3, 1.0, 7.0, 1e5, 1e10]),
+            st.sampled_from([0.0, 1e-149, -1.0, 1.0, 3.0, 1e149]),
+        ),
+        min_size=5, max_size=25,
+    )
+)  # fmt: skip
+def test_extreme_samples_end_in_an_estimate_or_a_reason(rows):
+    found = fit_points(group_contributions(*zip(*rows, strict=True)))
+    assert set(found.verdict) <= {"ok", "few", "exact", "zero", "bound", "unconverged"}
+    known = found.verdict != "few"
+    assert np.isfinite(found.value(100.0)[known & (found.verdict != "zero")]).all()
+    fit_points(group_contributions(*zip(*rows, strict=True)), estimator="log").value(10)

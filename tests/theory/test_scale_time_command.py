@@ -115,6 +115,7 @@ def test_mistakes_of_usage(words):
         (("scale-time", "--M", "inf", "--D", "inf", "--tau", "1"), "M/D"),
         (("scale-time", "--c", "0", "--tau", "1", "--simulate", "3"), "c = 0.0"),
         (("scale-time", "--c", "1", "--tau", "1", "--noise", "-3"), "noise"),
+        (("scale-time", "--M", "3.5", "--D", "7", "--tau", "1", "--simulate", "3"), "M = 3.5"),
         ((*GROUPS, "--tau", "-1"), "tau = -1.0"),
         (("exchange", "nowhere.csv"), "nowhere.csv"),
         (("exchange", "--run", "nothing"), "no column"),

@@ -34,6 +34,7 @@ def scale_time(as_json: bool, **options: Any) -> int:
     from isoloss.cli.theory import answer_grid
     from isoloss.theory import agree_scale_time
     from isoloss.theory import scale_time as solve
+    from isoloss.theory.draw import whole
 
     ratio = _either(options, ("c",), ("m", "d"), "--c, or --M and --D")
     product = _either(options, ("tau",), ("p", "time"), "--tau, or --p and --t")
@@ -65,7 +66,9 @@ def scale_time(as_json: bool, **options: Any) -> int:
     def drawn(_: Any, *values: Any, **words: Any) -> Any:
         c, tau, s2, noise = place(values)
         if "d" in names:
-            words["D"] = dict(zip(names, values, strict=True))["d"]
+            at = dict(zip(names, values, strict=True))
+            words["D"] = at["d"]
+            whole("M", at["m"])
         else:
             words["D"] = options["d"]
         return agree_scale_time(float(c), float(tau), S2=s2, noise=noise, **words)

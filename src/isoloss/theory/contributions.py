@@ -17,6 +17,9 @@ from isoloss.errors import InputError
 Ids = npt.NDArray[np.int64]
 Chunk = tuple[Any, Any, Any]
 _LARGEST = float(2**53)
+_SIZES = (1e-3, 1e10)
+"""Powers of sizes, up to the cube of the largest exponent, have to fit."""
+
 _ROW = np.dtype([("point", "<i8"), ("size", "<f8"), ("delta", "<f8")])
 
 
@@ -83,7 +86,7 @@ def group_contributions(point: Any, k: Any, delta: Any) -> Contributions:
     point
         Whole-number id of each sample, any order, (n,).
     k
-        Size of the set that the point was added to, above zero, (n,).
+        Size of the set that the point was added to, from 0.001 to 1e10, (n,).
     delta
         Utility with the point minus utility without; higher is better, (n,).
 
@@ -219,8 +222,13 @@ def _checked(chunk: Chunk, seen: int) -> tuple[Ids, Array, Array]:
         raise InputError(f"point, k, delta: lengths differ ({sizes})")
     for name, array, good, rule in (
         ("point", point, np.isfinite(point) & (np.floor(point) == point), "a whole number"),
-        ("k", k, np.isfinite(k) & (k > 0), "finite and above zero"),
-        ("delta", delta, np.isfinite(delta) & (np.abs(delta) < 1e150), "finite, below 1e150"),
+        ("k", k, (k >= _SIZES[0]) & (k <= _SIZES[1]), "between 0.001 and 1e10"),
+        (
+            "delta",
+            delta,
+            (np.abs(delta) < 1e150) & ((np.abs(delta) > 1e-150) | (delta == 0)),
+            "zero, or between 1e-150 and 1e150 in size",
+        ),
     ):
         if not good.all():
             i = int(np.flatnonzero(~good)[0])
