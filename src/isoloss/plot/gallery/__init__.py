@@ -19,16 +19,15 @@ from isoloss.plot.gallery.one_pass import (
 )
 from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
+from isoloss.plot.gallery.points import draw_point_value, point_value_series
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
 from isoloss.plot.gallery.scale_time import (
     descent_series,
     draw_descent,
     draw_early_noise,
     draw_equivalence,
-    draw_point_value,
     early_noise_series,
     equivalence_series,
-    point_value_series,
 )
 from isoloss.plot.gallery.spectra import (
     draw_nonlinear_spectrum,

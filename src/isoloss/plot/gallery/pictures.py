@@ -17,13 +17,13 @@ from isoloss.plot.gallery.balance import (
 from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
 from isoloss.plot.gallery.one_pass import draw_sgd_phases, draw_sgd_risk, sgd_risk_series
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
+from isoloss.plot.gallery.points import draw_point_value
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
 from isoloss.plot.gallery.scale_time import (
     descent_series,
     draw_descent,
     draw_early_noise,
     draw_equivalence,
-    draw_point_value,
     equivalence_series,
 )
 from isoloss.plot.gallery.spectra import (
