@@ -28,6 +28,10 @@ SMALL = {
     "sgd_phases": {"points": 9},
     "information_split": {"C": (1e6, 1e9)},
     "model_share": {"d": (5.0, 50.0)},
+    "equivalence": {"r": 2, "p": (5, 50), "samples": 20, "simulate": 2},
+    "descent": {"points": 21, "others": (1.0,), "simulate": 2},
+    "early_noise": {"D": (4000,), "points": 21},
+    "point_value": {"samples": 60},
     "sgd_risk": {"small": 20, "simulate": 2, "steps": (1, 100)},
     "widths": {"widths": (16, 32, 64), "T": 8, "M": 40, "seeds": 10, "points": 10},
 }

@@ -20,6 +20,7 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.theory_exchange import exchange
 from isoloss.cli.theory_grid import (
     Grid,
     Numbers,
@@ -30,6 +31,8 @@ from isoloss.cli.theory_grid import (
     spectrum_options,
 )
 from isoloss.cli.theory_information import information
+from isoloss.cli.theory_point_value import point_value
+from isoloss.cli.theory_scale_time import groups, scale_time
 from isoloss.cli.theory_schedule import read_schedule, schedule_options, scheduled_risk
 from isoloss.cli.theory_widths import command as widths
 
@@ -100,7 +103,7 @@ def random_features(ridge: Any, per_sample: bool, as_json: bool, **options: Any)
     def drawn(spectrum: Any, n: Any, t: Any, r: Any, s: Any, **words: Any) -> Any:
         return agree_random_features(spectrum, n, t, ridge=taken(r), noise=s, **words)
 
-    return _answer(grid, one, drawn, as_json, wide=True)
+    return answer_grid(grid, one, drawn, as_json, wide=True)
 
 
 @command.command("regimes")
@@ -186,7 +189,7 @@ def _times(descent: bool, options: dict[str, Any], as_json: bool) -> int:
             return agree_gradient_descent(spectrum, n, t, steps, eta=eta, **words)
         return agree_gradient_flow(spectrum, n, t, rest[0], **words)
 
-    return _answer(grid, one, drawn, as_json)
+    return answer_grid(grid, one, drawn, as_json)
 
 
 @command.command("gradient-flow")
@@ -267,7 +270,7 @@ def sgd(as_json: bool, **options: Any) -> int:
         words |= scheduled
         return agree_sgd(spectrum, n, steps, lr=lr, batch=batch, noise=s, **words)
 
-    return _answer(grid, one, drawn, as_json)
+    return answer_grid(grid, one, drawn, as_json)
 
 
 @command.command("phases")
@@ -310,7 +313,8 @@ def gallery(out: str, simulate: int, seed: int, png: bool, as_json: bool) -> int
     return OK
 
 
-def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
+def answer_grid(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
+    """Solve, simulate, draw and print what was asked for."""
     answer = grid.collect(one, wide=wide)
     if grid.simulate:
         with progress(quiet=as_json) as step:
@@ -337,3 +341,7 @@ def _with_infinity(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_infinity(v) for v in value]
     return "inf" if isinstance(value, float) and math.isinf(value) and value > 0 else value
+
+
+for _command in (scale_time, groups, exchange, point_value):
+    command.add_command(_command)

@@ -39,7 +39,7 @@ def theory_series(answer: Mapping[str, Any], axes: Mapping[str, Sequence[float]]
     along = max(range(len(names)), key=lambda i: (len(axes[names[i]]), i))
     x = np.array(axes[names[along]], dtype=np.float64)
     rest = [n for i, n in enumerate(names) if i != along]
-    wanted = [k for k in ("test_excess", "train", "risk") if k in answer]
+    wanted = [k for k in ("test_excess", "train", "risk", "excess") if k in answer]
     drawn = answer.get("simulation", {})
     lines = []
     for name in wanted:

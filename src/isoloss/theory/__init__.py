@@ -8,7 +8,14 @@ from isoloss.theory.agreement import (
     agree_sgd,
 )
 from isoloss.theory.compute_optimal import ComputeOptimal, compute_optimal
+from isoloss.theory.contributions import (
+    Contributions,
+    group_contributions,
+    stream_contributions,
+)
 from isoloss.theory.elo import Ratings, elo_ratings, win_probability
+from isoloss.theory.error_curve import ErrorCurve, fit_error_curve
+from isoloss.theory.exchange import Exchange, exchange
 from isoloss.theory.exponents import (
     Asymptote,
     ComputeExponents,
@@ -43,6 +50,19 @@ from isoloss.theory.information_optimum import (
 )
 from isoloss.theory.kappa import Kappa, solve_kappa
 from isoloss.theory.kernel import KernelLoss, kernel_regression
+from isoloss.theory.linear_flow import (
+    LinearFlow,
+    peak_time,
+    scale_time,
+    scale_time_law,
+    two_group_spectrum,
+    two_groups,
+)
+from isoloss.theory.linear_flow_draw import (
+    agree_scale_time,
+    simulate_scale_time,
+    simulate_two_groups,
+)
 from isoloss.theory.manifold import (
     DimensionExponents,
     Interpolation,
@@ -53,6 +73,14 @@ from isoloss.theory.manifold import (
 from isoloss.theory.nonlinear import chaos_spectrum, gaussian_equivalent, sphere_spectrum
 from isoloss.theory.optimal import optimal_ridge
 from isoloss.theory.phases import Phase, Terms, sgd_phase, sgd_terms
+from isoloss.theory.point_draw import (
+    draw_contributions,
+    draw_mean_contributions,
+    mean_contribution,
+)
+from isoloss.theory.point_select import Selection, select_points
+from isoloss.theory.point_value import PointLaws, fit_points, fit_stream, join_points
+from isoloss.theory.power_sums import mean_power
 from isoloss.theory.regime import Regimes, classify, regimes
 from isoloss.theory.ridge import PerSample, RidgeLoss, random_features
 from isoloss.theory.schedule import Schedule
@@ -66,11 +94,19 @@ from isoloss.theory.simulate import (
     simulate_random_features,
     simulate_sgd,
 )
+from isoloss.theory.smooth_loss import Logistic, Quadratic, SmoothLoss
 from isoloss.theory.spectrum import Spectrum, from_binned, from_modes, power_law
 from isoloss.theory.split import Split, best_split
+from isoloss.theory.subspace import (
+    SubspaceFlow,
+    simulate_subspace,
+    subspace_deviation,
+    subspace_flow,
+)
 from isoloss.theory.surrogate import agree_surrogate
 from isoloss.theory.teacher import DirichletTeacher, draw_teacher, logit_divergence
 from isoloss.theory.time_loss import TimeLoss
+from isoloss.theory.turns import Turns, find_turns
 from isoloss.theory.width import WidthConsistency, WidthLosses, width_consistency, width_losses
 from isoloss.theory.width_simulate import SimulatedWidths, simulate_widths
 from isoloss.theory.width_slope import WidthExponent
@@ -81,8 +117,11 @@ __all__ = [
     "BoundConstants",
     "ComputeExponents",
     "ComputeOptimal",
+    "Contributions",
     "DimensionExponents",
     "DirichletTeacher",
+    "ErrorCurve",
+    "Exchange",
     "FeatureCurves",
     "Gradients",
     "InformationBound",
@@ -90,26 +129,35 @@ __all__ = [
     "Interpolation",
     "Kappa",
     "KernelLoss",
+    "LinearFlow",
+    "Logistic",
     "PerSample",
     "Phase",
+    "PointLaws",
+    "Quadratic",
     "Ratings",
     "Regimes",
     "RidgeLoss",
     "Schedule",
     "ScheduledRisk",
+    "Selection",
     "SgdRisk",
     "Simulated",
     "SimulatedWidths",
+    "SmoothLoss",
     "Spectrum",
     "Split",
+    "SubspaceFlow",
     "Terms",
     "TimeLoss",
+    "Turns",
     "WidthConsistency",
     "WidthExponent",
     "WidthLosses",
     "agree_gradient_descent",
     "agree_gradient_flow",
     "agree_random_features",
+    "agree_scale_time",
     "agree_sgd",
     "agree_surrogate",
     "best_split",
@@ -120,12 +168,19 @@ __all__ = [
     "data_asymptote",
     "dimension_exponents",
     "distinct_atoms",
+    "draw_contributions",
+    "draw_mean_contributions",
     "draw_teacher",
     "early_model_cost",
     "elo_ratings",
+    "exchange",
     "feature_curves",
     "few_neurons",
+    "find_turns",
     "first_sticks_error",
+    "fit_error_curve",
+    "fit_points",
+    "fit_stream",
     "flow_ensemble",
     "from_binned",
     "from_modes",
@@ -133,21 +188,29 @@ __all__ = [
     "gradient_descent",
     "gradient_flow",
     "gradients",
+    "group_contributions",
     "information_bound",
     "information_optimum",
+    "join_points",
     "kernel_exponent",
     "kernel_regression",
     "logit_divergence",
     "many_neurons",
+    "mean_contribution",
+    "mean_power",
     "measured_spectrum",
     "model_asymptote",
     "noisy_kernel_exponent",
     "one_pass_sgd",
     "optimal_ridge",
+    "peak_time",
     "power_law",
     "random_features",
     "regimes",
+    "scale_time",
+    "scale_time_law",
     "scheduled_sgd",
+    "select_points",
     "sgd_phase",
     "sgd_spectrum",
     "sgd_terms",
@@ -155,13 +218,21 @@ __all__ = [
     "simulate_gradient_flow",
     "simulate_interpolation",
     "simulate_random_features",
+    "simulate_scale_time",
     "simulate_sgd",
+    "simulate_subspace",
+    "simulate_two_groups",
     "simulate_widths",
     "solve_kappa",
     "spectral_constant",
     "sphere_spectrum",
+    "stream_contributions",
+    "subspace_deviation",
+    "subspace_flow",
     "time_asymptote",
     "transfer",
+    "two_group_spectrum",
+    "two_groups",
     "two_term_optimum",
     "width_consistency",
     "width_losses",

@@ -25,7 +25,16 @@ from isoloss.plot.gallery.one_pass import (
 )
 from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
+from isoloss.plot.gallery.points import draw_point_value, point_value_series
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
+from isoloss.plot.gallery.scale_time import (
+    descent_series,
+    draw_descent,
+    draw_early_noise,
+    draw_equivalence,
+    early_noise_series,
+    equivalence_series,
+)
 from isoloss.plot.gallery.spectra import (
     draw_nonlinear_spectrum,
     draw_sphere_spectrum,
@@ -42,7 +51,11 @@ from isoloss.plot.gallery.widths import draw_widths, widths_series
 
 __all__ = [
     "compute_envelope_series",
+    "descent_series",
     "draw_compute_envelope",
+    "draw_descent",
+    "draw_early_noise",
+    "draw_equivalence",
     "draw_gallery",
     "draw_information_split",
     "draw_learning_curves",
@@ -51,6 +64,7 @@ __all__ = [
     "draw_optimal_ridge",
     "draw_picture",
     "draw_plateau",
+    "draw_point_value",
     "draw_regime_map",
     "draw_sgd_phases",
     "draw_sgd_risk",
@@ -58,6 +72,8 @@ __all__ = [
     "draw_training_curves",
     "draw_valley",
     "draw_widths",
+    "early_noise_series",
+    "equivalence_series",
     "information_split_series",
     "learning_curves_series",
     "model_share_series",
@@ -65,6 +81,7 @@ __all__ = [
     "optimal_ridge_series",
     "picture_names",
     "plateau_series",
+    "point_value_series",
     "regime_map_series",
     "sgd_phases_series",
     "sgd_risk_series",

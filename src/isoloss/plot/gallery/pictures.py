@@ -22,7 +22,15 @@ from isoloss.plot.gallery.information import (
 from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
 from isoloss.plot.gallery.one_pass import draw_sgd_phases, draw_sgd_risk, sgd_risk_series
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
+from isoloss.plot.gallery.points import draw_point_value
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
+from isoloss.plot.gallery.scale_time import (
+    descent_series,
+    draw_descent,
+    draw_early_noise,
+    draw_equivalence,
+    equivalence_series,
+)
 from isoloss.plot.gallery.spectra import (
     draw_nonlinear_spectrum,
     draw_sphere_spectrum,
@@ -206,6 +214,29 @@ def _model_share(simulate: int, rng: int) -> Axes:
     return axes[0]
 
 
+def _scale_time(simulate: int, rng: int) -> Axes:
+    axes = panels(2)
+    for ax, together in zip(axes, (False, True), strict=True):
+        series = equivalence_series(collapsed=together, simulate=simulate, rng=rng)
+        draw_equivalence(series, ax=ax)
+    return axes[0]
+
+
+def _three_descents(simulate: int, rng: int) -> Axes:
+    axes = panels(3)
+    for ax, axis in zip(axes, ("D", "t", "p"), strict=True):
+        draw_descent(descent_series(axis, simulate=simulate, rng=rng), ax=ax)
+    return axes[0]
+
+
+def _early_noise(simulate: int, rng: int) -> Axes:
+    return draw_early_noise()
+
+
+def _point_value(simulate: int, rng: int) -> Axes:
+    return draw_point_value()
+
+
 _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "learning-curves": _learning_curves,
     "optimal-ridge": _optimal_ridge,
@@ -219,4 +250,8 @@ _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "widths": _widths,
     "information-split": _information_split,
     "model-share": _model_share,
+    "scale-time": _scale_time,
+    "three-descents": _three_descents,
+    "early-noise": _early_noise,
+    "point-value": _point_value,
 }
