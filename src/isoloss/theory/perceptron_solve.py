@@ -171,7 +171,8 @@ def trace(laws: Law, first: Array, last: Array, plane: bool) -> Curve:
         weight = _weight(law, now[:, i])
         guess = now[:, i] + ahead * tangent[:, i] + ahead**2 * bend[:, i]
         new, turned, rounds = _correct(law, guess, tangent[:, i] * weight**2, weight, plane)
-        good = new[0] > now[0, i]
+        # Where log a stands still, it may seem to fall by what the coarse rule is off.
+        good = new[0] > now[0, i] - 1e-5
         step[i] *= np.where(good, np.where(rounds > 3, 0.7, 1.4), 0.4)
         np.minimum(step, _STRIDE, out=step)
         i, new, turned, ahead = i[good], new[:, good], turned[:, good], ahead[good]
@@ -180,15 +181,16 @@ def trace(laws: Law, first: Array, last: Array, plane: bool) -> Curve:
         rows.append(np.full((3, 4, k), np.nan))
         rows[-1][:, :, i] = new, turned, weight[:, good]
     table = np.stack(rows, axis=2)
-    order = np.argsort(table[:1, :1], axis=2)
+    order = np.argsort(np.isnan(table[:1, :1]), axis=2, kind="stable")
     return Curve(*np.take_along_axis(table, order, axis=2))
 
 
 def between(curve: Curve, which: Array, log_a: Array) -> tuple[Student, Array, Array]:
     """Interpolate at logarithms of a, (n,), each on one of the curves: guess, and bounds of x."""
     count = np.isfinite(curve.at[0]).sum(axis=0)
+    rising = np.maximum.accumulate(curve.at[0], axis=0)
     after = np.array(
-        [np.searchsorted(curve.at[0, : count[k], k], v) for k, v in zip(which, log_a, strict=True)]
+        [np.searchsorted(rising[: count[k], k], v) for k, v in zip(which, log_a, strict=True)]
     )
     after = np.clip(after, 1, np.maximum(count[which] - 1, 1))
     (y0, y1), (d0, d1), (_, weight) = (
@@ -253,7 +255,7 @@ def _correct(
         if small.any():
             ahead = _newton(system[small], np.array([0.0, 0.0, 0.0, -1.0]) + 0 * side[small]).T
             ahead /= np.sqrt(np.sum((weight[:, i[small]] * ahead) ** 2, axis=0))
-            found[:, i[small]], tangent[:, i[small]] = now[:, small], ahead * np.sign(ahead[0])
+            found[:, i[small]], tangent[:, i[small]] = now[:, small], ahead
         left = np.sum(side * (now - guess[:, i]).T, axis=1)
         move = _newton(system, np.concatenate([miss, left[:, None]], axis=1))
         with np.errstate(invalid="ignore"):
