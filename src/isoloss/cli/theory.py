@@ -28,6 +28,7 @@ from isoloss.cli.theory_grid import (
     grid_option,
     spectrum_options,
 )
+from isoloss.cli.theory_perceptron import perceptron
 
 _KEYS = (
     "kappa", "df1", "df2", "test_excess", "test_total", "train", "bias2", "V_F", "V_D", "V_FD",
@@ -51,6 +52,9 @@ def command() -> None:
     with --grid each makes an axis of the answer, in the order of the options in the help. Times and
     steps are always an axis of their own, the last. N and T may be inf. T counts samples.
     """
+
+
+command.add_command(perceptron)
 
 
 @command.command("random-features")
@@ -116,7 +120,7 @@ def regimes(ridge: Any, tolerance: float, as_json: bool, **options: Any) -> int:
         found = solve(spectrum, n, t, ridge=r, noise=s, tolerance=tolerance)
         return {k: getattr(found, k) for k in found.__slots__}
 
-    return _print(grid, grid.collect(one, wide=True), as_json)
+    return finish(grid, grid.collect(one, wide=True), as_json)
 
 
 @command.command("measured-regimes")
@@ -251,7 +255,7 @@ def phases(as_json: bool, **options: Any) -> int:
 
     grid = Grid(options, ("alpha", "beta"), last="")
     answer = grid.collect(lambda _, alpha, beta: sgd_phase(alpha, beta).to_dict())
-    return _print(grid, answer, as_json)
+    return finish(grid, answer, as_json)
 
 
 @command.command("gallery")
@@ -286,10 +290,11 @@ def _answer(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False)
             answer |= grid.simulated(drawn, step)
     if grid.plot:
         grid.picture(answer)
-    return _print(grid, answer, as_json)
+    return finish(grid, answer, as_json)
 
 
-def _print(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
+def finish(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
+    """Print the answer as JSON or as a table, and what to know of it."""
     if as_json:
         print_json(_with_infinity(answer))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from isoloss.theory.checks import as_numbers
 from isoloss.theory.perceptron_moments import Law
 from isoloss.theory.perceptron_solve import solve
 
-Mode = Literal["hard", "easy", "random"]
 KEEP = ("hard", "easy", "random")
 RIGHT = np.pi / 2
 _LEAST, _MOST = 1e-5, 1e6

@@ -129,10 +129,8 @@ def version_space(
     a, total, f, _, words = read(alpha_prune, fraction, 0.0, keep, alpha_tot)
     if (f == 0).any():
         raise InputError("fraction = 0.0: the volume has no limit there; give a share above 0")
-    rows = [
-        _solve(*point)
-        for point in zip(a.ravel().tolist(), f.ravel().tolist(), words.ravel().tolist(), strict=True)
-    ]
+    points = zip(*(v.ravel().tolist() for v in (a, f, words)), strict=True)
+    rows = [_solve(*point) for point in points]
     q, R, gain, entropy, gibbs, centre, residual = np.array(rows).T.reshape(7, *a.shape)
     return VersionSpace(
         alpha_prune=a, alpha_tot=total, fraction=f, keep=words, q=q, R=R, information_gain=gain,
@@ -204,9 +202,7 @@ def _between(near: Array, far: Array) -> Array:
     from scipy.special import ndtr
 
     swap = near > 0
-    return np.asarray(
-        np.where(swap, ndtr(-near) - ndtr(-far), ndtr(far) - ndtr(near))
-    )
+    return np.asarray(np.where(swap, ndtr(-near) - ndtr(-far), ndtr(far) - ndtr(near)))
 
 
 def _solve(alpha: float, fraction: float, keep: str) -> tuple[float, ...]:

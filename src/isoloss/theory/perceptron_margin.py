@@ -11,8 +11,8 @@ from isoloss._core.arrays import Array
 
 _ROUNDS = 60
 _GAP, _DRIFT = 1e-9, 1e-6
-"""Duality gap and length of ``w - X^T lam`` accepted, over ``|w|^2`` and ``|w|``. Past that rounding
-in a matrix whose weights span twenty decades undoes the gain."""
+"""Duality gap and length of ``w - X^T lam`` accepted, over ``|w|^2`` and ``|w|``. Past that,
+rounding in a matrix whose weights span twenty decades undoes the gain."""
 _BACK = 0.995
 """Share of the way to the border that a step takes."""
 

@@ -1,21 +1,24 @@
 """Averages over kept examples that the equations of the pruned perceptron are made of.
 
 An example has a coordinate u along the teacher, w across it in the plane of teacher and probe, and
-the field of a student is ``t = R u + c w + r g``. With ``tau = (kappa - R u - c w)/r`` every average
-over the noise g is a polynomial in tau times the normal density or distribution function, and all
-of them are positive: no digits are lost however small r is. What is left is integrated by Gauss's
-rule on panels that end where something bends.
+the field of a student is ``t = R u + c w + r g``. With ``tau = (kappa - R u - c w)/r`` every
+average over the noise g is a polynomial in tau times the normal density or distribution function,
+and all of them are positive: no digits are lost however small r is. What is left is integrated by
+Gauss's rule on panels that end where something bends.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 
+Index = npt.NDArray[Any]
+"""Places, or true and false."""
 _ROOT = 1 / np.sqrt(2 * np.pi)
 _FAR = 9.0
 """Standard deviations beyond which a normal variable is not looked for."""
@@ -58,7 +61,7 @@ class Law(NamedTuple):
     share: Array
     theta: Array
 
-    def pick(self, which: Array) -> Law:
+    def pick(self, which: Index) -> Law:
         """Return a part of it."""
         return Law(*(field[which] for field in self))
 
@@ -70,7 +73,7 @@ def gauss(nodes: int) -> tuple[Array, Array]:
     return (x + 1) / 2, weight / 2
 
 
-def panels(low: Array, high: Array, breaks: list[Array]) -> tuple[Array, Array, Array]:
+def panels(low: Array, high: Array, breaks: list[Array]) -> tuple[Index, Array, Array]:
     """Cut intervals where told: owner, begin and length of each piece that is not empty."""
     high = np.maximum(low, high)
     inside = [np.clip(b, low, high) for b in breaks]
@@ -131,7 +134,7 @@ def plane_moments(
 
 def _outer(
     law: Law, hyp: Array, chi: Array, r: Array, tau: Array, nodes: int
-) -> tuple[Array, Array, Array]:
+) -> tuple[Index, Array, Array]:
     """Nodes z with weights, for every kept interval: owner, z, weight, sorted by owner."""
     S = np.sin(law.theta)
     rho, b = hyp * np.cos(law.theta - chi), hyp * np.sin(law.theta - chi)
@@ -175,7 +178,7 @@ def _outer(
 
 
 def _inner(
-    law: Law, hyp: Array, chi: Array, r: Array, tau: Array, nodes: int, owner: Array, z: Array,
+    law: Law, hyp: Array, chi: Array, r: Array, tau: Array, nodes: int, owner: Index, z: Array,
     mass: Array,
 ) -> list[Array]:  # fmt: skip
     """Integrate across z: each moment for each node."""

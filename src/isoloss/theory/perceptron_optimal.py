@@ -11,7 +11,6 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_numbers
 from isoloss.theory.perceptron import (
-    Mode,
     PrunedPerceptron,
     as_angle,
     as_keep,
@@ -173,7 +172,7 @@ def frontier(alpha_prune: Any, theta: float = 0.0) -> Frontier:
 
 
 def crossover(
-    fraction: Any, theta: float = 0.0, *, of: tuple[Mode, Mode] = ("hard", "random")
+    fraction: Any, theta: float = 0.0, *, of: tuple[str, str] = ("hard", "random")
 ) -> Array:
     """Kept examples a dimension above which the first way to keep a fraction beats the second.
 
@@ -213,8 +212,9 @@ def crossover(
     first, second = as_keep(list(of))
 
     def gap(alpha: Any, share: Any) -> Array:
-        two = (pruned_perceptron(alpha, share, theta, keep=k).require().eps for k in (first, second))
-        better, worse = two
+        better, worse = (
+            pruned_perceptron(alpha, share, theta, keep=k).require().eps for k in (first, second)
+        )
         return np.asarray(np.log(better / worse))
 
     grid = np.geomspace(0.01, 1e4, 281)
@@ -232,7 +232,7 @@ def crossover(
 
 
 def lossless_fraction(
-    alpha_tot: Any, excess: float = 0.02, theta: float = 0.0, *, keep: Mode = "hard"
+    alpha_tot: Any, excess: float = 0.02, theta: float = 0.0, *, keep: str = "hard"
 ) -> Array:
     """Smallest fraction whose error is at most ``1 + excess`` times that of all examples.
 
@@ -269,7 +269,7 @@ def lossless_fraction(
         knots = np.geomspace(max(_LEAST, 1.01e-5 / pool), 1.0, 81)
         bound = (1 + excess) * pruned_perceptron(alpha_tot=pool, keep="random").require().eps
 
-        def gap(fraction: Any, pool: float = pool, bound: float = bound) -> Array:
+        def gap(fraction: Any, pool: float = pool, bound: Array = bound) -> Array:
             at = pruned_perceptron(fraction=fraction, theta=theta, keep=keep, alpha_tot=pool)
             return np.asarray(at.require().eps / bound - 1)
 
@@ -280,7 +280,7 @@ def lossless_fraction(
 
 
 def _search(alpha: Array, theta: float, keep: str, pooled: bool) -> Array:
-    """Best fraction at each alpha, for one probe: a grid, then closer and closer around its best."""
+    """Best fraction at each alpha, for one probe: a grid, then closer around its best."""
     floor = _LEAST if not pooled else min(1.0, max(_LEAST, 1e-3 / float(alpha.max())))
     knots = np.log(np.geomspace(floor, 1.0, _KNOTS))
     kept = alpha[:, None] * np.exp(knots) if pooled else np.repeat(alpha[:, None], _KNOTS, axis=1)

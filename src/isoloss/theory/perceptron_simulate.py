@@ -13,7 +13,7 @@ from isoloss.errors import FitError, InputError
 from isoloss.theory.agreement import Agreement
 from isoloss.theory.checks import as_numbers
 from isoloss.theory.draw import OnStep, each, whole
-from isoloss.theory.perceptron import Mode, pruned_perceptron, read
+from isoloss.theory.perceptron import pruned_perceptron, read
 from isoloss.theory.perceptron_margin import separate
 from isoloss.theory.simulate import Rng, Simulated
 
@@ -23,7 +23,7 @@ _MOST = 4e7
 
 
 def simulate_perceptron(
-    alpha_prune: float, fraction: float = 1.0, theta: float = 0.0, *, keep: Mode = "hard",
+    alpha_prune: float, fraction: float = 1.0, theta: float = 0.0, *, keep: str = "hard",
     N: int = 200, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
 ) -> Simulated:  # fmt: skip
@@ -91,7 +91,7 @@ def simulate_perceptron(
 
 
 def agree_perceptron(
-    alpha_prune: Any, fraction: float = 1.0, theta: float = 0.0, *, keep: Mode = "hard",
+    alpha_prune: Any, fraction: float = 1.0, theta: float = 0.0, *, keep: str = "hard",
     N: int = 200, draws: int = 20, rng: Rng = 0, on_step: OnStep | None = None,
     executor: Executor | None = None,
 ) -> Agreement:  # fmt: skip
@@ -125,14 +125,12 @@ def agree_perceptron(
     True
     """
     alphas = np.atleast_1d(as_numbers("alpha_prune", alpha_prune)).ravel()
+    words: dict[str, Any] = {
+        "keep": keep, "N": N, "draws": draws, "rng": rng, "on_step": on_step, "executor": executor,
+    }  # fmt: skip
     made = []
     for alpha in alphas.tolist():
-        made.append(
-            simulate_perceptron(
-                alpha, fraction, theta, keep=keep, N=N, draws=draws, rng=rng, on_step=on_step,
-                executor=executor,
-            )  # fmt: skip
-        )
+        made.append(simulate_perceptron(alpha, fraction, theta, **words))
         if not made[-1].values["converged"].all():
             raise FitError("NO_SEPARATOR", f"a student at alpha_prune {alpha:g} did not converge")
     real = np.array([round(alpha * N) / N for alpha in alphas.tolist()])

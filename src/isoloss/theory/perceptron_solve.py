@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss.theory.perceptron_moments import Law, Moments, line_moments, plane_moments
+from isoloss.theory.perceptron_moments import Index, Law, Moments, line_moments, plane_moments
 
 _COARSE, _FINE = 8, 12
 """Nodes a panel while a curve is followed, and for the points themselves."""
@@ -33,7 +33,7 @@ class Student(NamedTuple):
     y: Array
     chi: Array
 
-    def pick(self, which: Array) -> Student:
+    def pick(self, which: Index) -> Student:
         """Return a part of them."""
         return Student(*(field[which] for field in self))
 
@@ -76,7 +76,7 @@ class Solved(NamedTuple):
     residual: Array
 
 
-def solve(law: Law, a: Array, curve: Array, laws: Law) -> Solved:
+def solve(law: Law, a: Array, curve: Index, laws: Law) -> Solved:
     """Solve at a kept examples a dimension.
 
     Parameters
@@ -185,7 +185,7 @@ def trace(laws: Law, first: Array, last: Array, plane: bool) -> Curve:
     return Curve(*np.take_along_axis(table, order, axis=2))
 
 
-def between(curve: Curve, which: Array, log_a: Array) -> tuple[Student, Array, Array]:
+def between(curve: Curve, which: Index, log_a: Array) -> tuple[Student, Array, Array]:
     """Interpolate at logarithms of a, (n,), each on one of the curves: guess, and bounds of x."""
     count = np.isfinite(curve.at[0]).sum(axis=0)
     rising = np.maximum.accumulate(curve.at[0], axis=0)
