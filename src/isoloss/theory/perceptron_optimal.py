@@ -152,7 +152,7 @@ def frontier(alpha_prune: Any, theta: float = 0.0) -> Frontier:
     --------
     >>> found = frontier([10, 100], np.deg2rad(20))
     >>> (found.eps / found.law).round(2).tolist()
-    [1.25, 1.04]
+    [1.23, 1.04]
     """
     alpha = np.unique(np.atleast_1d(as_numbers("alpha_prune", alpha_prune)))
     angle = as_angle(theta)
@@ -209,6 +209,8 @@ def crossover(
     2.068159
     """
     f = as_numbers("fraction", fraction)
+    if not ((f > 0) & (f <= 1)).all():
+        raise InputError(f"fraction = {f.tolist()!r}: must lie above 0, and be at most 1")
     first, second = as_keep(list(of))
 
     def gap(alpha: Any, share: Any) -> Array:
@@ -217,18 +219,22 @@ def crossover(
         )
         return np.asarray(np.log(better / worse))
 
-    grid = np.geomspace(0.01, 1e4, 281)
-    gaps = gap(grid, f.reshape(-1, 1))
-    found = np.full(f.size, np.nan)
-    for i, (row, share) in enumerate(zip(gaps, f.ravel(), strict=True)):
-        # Far out both may reach the same law, and rounding has no sign to go by.
-        crossings = np.flatnonzero((row[:-1] > 1e-7) & (row[1:] < -1e-7))
-        if crossings.size:
-            from scipy.optimize import brentq
-
-            j = int(crossings[-1])
-            found[i] = brentq(lambda a, s=share: float(gap(a, s)), grid[j], grid[j + 1], xtol=1e-9)
-    return found.reshape(f.shape)
+    share = f.reshape(-1, 1)
+    grid = np.log(np.geomspace(0.01, 1e4, 141)) + 0 * share
+    rows = np.arange(f.size)
+    # Where both are next to the same, rounding has no sign to go by.
+    known, noise = np.ones(f.size, dtype=bool), 1e-9
+    for _ in range(5):
+        gaps = gap(np.exp(grid), share)
+        crossings = (gaps[:, :-1] > noise) & (gaps[:, 1:] <= -noise)
+        known, noise = known & crossings.any(axis=1), 0.0
+        j = crossings.shape[1] - 1 - np.argmax(crossings[:, ::-1], axis=1)
+        left, right = grid[rows, j], grid[rows, j + 1]
+        rise = gaps[rows, j] - gaps[rows, j + 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root = left + (right - left) * gaps[rows, j] / rise
+        grid = np.linspace(left, right, 9, axis=1)
+    return np.exp(np.where(known, root, np.nan)).reshape(f.shape)
 
 
 def lossless_fraction(
@@ -323,7 +329,7 @@ def _search(alpha: Array, theta: float, keep: str, pooled: bool) -> Array:
                              best_fraction)  # fmt: skip
     if not pooled:
         zero = pruned_perceptron(alpha, 0.0, theta, keep=keep)
-        best_fraction = np.where(zero.eps < low, 0.0, best_fraction)
+        best_fraction = np.where(zero.eps < low * (1 - 1e-9), 0.0, best_fraction)
     return best_fraction
 
 
