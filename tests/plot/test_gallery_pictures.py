@@ -25,6 +25,10 @@ SMALL = {
     "regime_map": {"points": 9, "M": 100},
     "training_curves": {"N": (20,), "T": 40, "M": 100, "simulate": 2},
     "compute_envelope": {"C": (1e3, 1e4), "N": (100,), "budgets": 3},
+    "pruning": {"fraction": (1.0, 0.5, 0.2), "alpha": (0.4, 3.0), "N": 20, "simulate": 2},
+    "pruning_fraction": {"alpha_tot": (1.0, 5.0)},
+    "pruning_frontier": {"theta": (0.0, 20.0), "alpha": (1, 30), "points": 4},
+    "pruning_information": {"fraction": (0.2,), "points": 5},
     "sgd_phases": {"points": 9},
     "sgd_risk": {"small": 20, "simulate": 2, "steps": (1, 100)},
 }

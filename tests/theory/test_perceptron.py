@@ -34,7 +34,9 @@ def solved(keep, fraction, theta, alpha, **words):
     return pruned_perceptron(alpha, fraction, np.deg2rad(theta), keep=keep, **words).require()
 
 
-@pytest.mark.parametrize("row", GOLDEN["points"], ids=lambda r: "-".join(map(str, list(r.values())[:4])))
+@pytest.mark.parametrize(
+    "row", GOLDEN["points"], ids=lambda r: "-".join(map(str, list(r.values())[:4]))
+)
 def test_printed_points(row):
     found = solved(row["keep"], row["fraction"], row["theta"], row["alpha"])
     for name in ("R", "rho", "kappa", "eps"):
@@ -84,15 +86,23 @@ def test_published_equations_of_a_perfect_probe(fraction, alpha):
     weight = weight * np.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
     cut = 1.0 if math.isinf(g) else 1 - np.exp(-g * (g - 2 * R * t) / (2 * s2))
     first = weight @ (np.exp(-(R**2) * t**2 / (2 * s2)) * cut * (kappa - t))
-    assert R == pytest.approx(2 * alpha / (fraction * math.sqrt(2 * math.pi * s2)) * first, rel=1e-9)
+    found_R = 2 * alpha / (fraction * math.sqrt(2 * math.pi * s2)) * first
+    assert found_R == pytest.approx(R, rel=1e-9)
     s = math.sqrt(s2)
     inside = ndtr(R * t / s) - (0 if math.isinf(g) else ndtr((R * t - g) / s))
-    assert s2 == pytest.approx(2 * alpha / fraction * (weight @ (inside * (kappa - t) ** 2)), rel=1e-9)
+    assert s2 == pytest.approx(
+        2 * alpha / fraction * (weight @ (inside * (kappa - t) ** 2)), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
     ("keep", "theta", "fraction", "alpha"),
-    [("hard", 20, 0.5, 2.5), ("hard", 10, 0.2, 2.0), ("easy", 20, 0.5, 1.5), ("hard", 45, 0.1, 2.5)],
+    [
+        ("hard", 20, 0.5, 2.5),
+        ("hard", 10, 0.2, 2.0),
+        ("easy", 20, 0.5, 1.5),
+        ("hard", 45, 0.1, 2.5),
+    ],
 )
 def test_published_equations_of_an_imperfect_probe(keep, theta, fraction, alpha):
     found = solved(keep, fraction, theta, alpha)
@@ -118,7 +128,9 @@ def test_published_equations_of_an_imperfect_probe(keep, theta, fraction, alpha)
     half = ndtr(-gamma / (math.sqrt(one) * L))
     bell, short = np.exp(-delta / (2 * L**2)), kappa - t
     total = lambda values: float((weight * values).sum())  # noqa: E731
-    assert (R - rho * c) / s**2 == pytest.approx(alpha / (math.pi * L) * total(bell * short), rel=1e-7)
+    assert (R - rho * c) / s**2 == pytest.approx(
+        alpha / (math.pi * L) * total(bell * short), rel=1e-7
+    )
     assert 1 - (rho**2 + R**2 - 2 * rho * R * c) / s**2 == pytest.approx(
         2 * alpha * total(density * half * short**2), rel=1e-7
     )
@@ -144,7 +156,9 @@ def test_solved_everywhere_with_the_identity_of_support_vectors(keep, fraction, 
     else:
         m = line_moments(law, hyp, r, tau)
     lost = 1e-9 + 1e-15 / float(r[0])
-    assert float((alpha * found.kappa * r * m.m1)[0]) == pytest.approx(1 - number, rel=1e-7, abs=lost)
+    assert float((alpha * found.kappa * r * m.m1)[0]) == pytest.approx(
+        1 - number, rel=1e-7, abs=lost
+    )
 
 
 def inside(found, law):
@@ -184,7 +198,9 @@ def test_keeping_everything_is_random(theta, alpha):
     np.testing.assert_allclose(near.eps, full.eps[0], rtol=1e-5)
 
 
-@given(keep=keeps, fraction=fractions, theta=angles, alpha=st.floats(-3, 3.9).map(lambda x: 10.0**x))
+@given(
+    keep=keeps, fraction=fractions, theta=angles, alpha=st.floats(-3, 3.9).map(lambda x: 10.0**x)
+)
 @EVERYWHERE
 def test_more_examples_narrow_the_margin(keep, fraction, theta, alpha):
     found = solved(keep, fraction, theta, [alpha, 1.25 * alpha])
@@ -326,9 +342,9 @@ def test_results_are_whole_and_read_only():
 def test_a_grid_over_the_whole_range_is_solved():
     rng = np.random.default_rng(1)
     n = 1500
+    theta = np.where(rng.random(n) < 0.5, rng.uniform(0, 90, n), 10 ** rng.uniform(-4, 1.9, n))
     found = pruned_perceptron(
         10 ** rng.uniform(-3, 4, n), 10 ** rng.uniform(-4, 0, n),
-        np.deg2rad(np.where(rng.random(n) < 0.5, rng.uniform(0, 90, n), 10 ** rng.uniform(-4, 1.9, n))),
-        keep=rng.choice(["hard", "easy"], n),
+        np.deg2rad(theta), keep=rng.choice(["hard", "easy"], n),
     )  # fmt: skip
     assert found.converged.all()

@@ -71,7 +71,12 @@ def test_what_is_kept_has_the_law_of_a_ranked_pool():
 
 @pytest.mark.parametrize(
     ("keep", "fraction", "theta", "alpha"),
-    [("hard", 0.3, 20, 2.0), ("easy", 0.3, 20, 2.0), ("hard", 1e-4, 40, 1.5), ("random", 1, 0, 0.6)],
+    [
+        ("hard", 0.3, 20, 2.0),
+        ("easy", 0.3, 20, 2.0),
+        ("hard", 1e-4, 40, 1.5),
+        ("random", 1, 0, 0.6),
+    ],
 )
 def test_theory_and_simulation_agree(keep, fraction, theta, alpha):
     found = agree_perceptron(alpha, fraction, np.deg2rad(theta), keep=keep, N=100, draws=80, rng=5)
@@ -144,12 +149,11 @@ def test_sixty_one_cases_at_full_size():
 @pytest.mark.parametrize(
     ("keep", "fraction", "theta", "alpha"),
     [
-        ("hard", 0.1, 20, 5.0), ("hard", 0.2, 0, 1.0), ("hard", 0.2, 20, 2.5), ("easy", 0.1, 10, 5.0),
-        ("easy", 0.5, 45, 2.0), ("hard", 1e-2, 0, 3.0), ("hard", 1e-3, 0, 4.0), ("random", 1, 0, 2.0),
+        ("hard", 0.1, 20, 5.0), ("hard", 0.2, 0, 1.0), ("hard", 0.2, 20, 2.5),
+        ("easy", 0.1, 10, 5.0), ("easy", 0.5, 45, 2.0), ("hard", 1e-2, 0, 3.0),
+        ("hard", 1e-3, 0, 4.0), ("random", 1, 0, 2.0),
     ],
 )  # fmt: skip
 def test_larger_systems(keep, fraction, theta, alpha):
-    found = agree_perceptron(
-        alpha, fraction, np.deg2rad(theta), keep=keep, N=400, draws=16, rng=1
-    )
+    found = agree_perceptron(alpha, fraction, np.deg2rad(theta), keep=keep, N=400, draws=16, rng=1)
     assert abs(found.z["eps"][0]) < 4, found.summary()

@@ -150,7 +150,7 @@ def pruned_perceptron(
     >>> import numpy as np
     >>> found = pruned_perceptron(3, 0.2, np.deg2rad([0, 20]))
     >>> found.eps.round(7).tolist()
-    [0.0347213, 0.2609747]
+    [0.0347213, 0.2609726]
     >>> pruned_perceptron(alpha_tot=[1, 10], fraction=0.6, keep="easy").eps.round(5).tolist()
     [0.24877, 0.05259]
     """

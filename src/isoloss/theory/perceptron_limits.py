@@ -54,7 +54,7 @@ def many_examples(fraction: Any, theta: Any = 0.0, *, keep: Any = "hard") -> Arr
     Examples
     --------
     >>> many_examples([0.2, 0.5], keep=["hard", "easy"]).round(6).tolist()
-    [0.100098, 0.314169]
+    [0.100098, 0.314161]
     """
     from scipy.special import erf, erfc
 
@@ -88,7 +88,7 @@ def few_examples(fraction: Any, theta: Any = 0.0, *, keep: Any = "hard") -> Arra
     Examples
     --------
     >>> few_examples([1, 0.5, 0.5], keep=["hard", "hard", "easy"]).round(5).tolist()
-    [0.79788, 0.32472, 1.27105]
+    [0.79788, 0.32466, 1.27111]
     """
     f, angle, words = _given(fraction, theta, keep)
     law = as_law(f.ravel(), angle.ravel(), words.ravel())
@@ -191,7 +191,7 @@ def growing_pool(alpha_prune: Any, rate: float) -> Array:
     Examples
     --------
     >>> [f"{v:.3e}" for v in growing_pool([3, 6, 9], rate=1.0)]
-    ['8.778e-03', '2.068e-04', '6.863e-06']
+    ['8.783e-03', '2.068e-04', '6.863e-06']
     """
     alpha = as_numbers("alpha_prune", alpha_prune)
     if not (np.isfinite(rate) and rate > 0):

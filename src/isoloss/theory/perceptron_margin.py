@@ -46,9 +46,9 @@ def separate(X: Array) -> Separator:
 
     Examples
     --------
-    >>> found = separate(np.array([[2.0, 0.0], [1.0, 1.0], [3.0, 1.0]]))
-    >>> found.weights.round(6).tolist(), found.support
-    ([0.5, 0.5], 2)
+    >>> found = separate(np.array([[1.0, 1.0], [1.0, -0.5], [3.0, 1.0]]))
+    >>> (found.weights.round(6) + 0.0).tolist(), found.support
+    ([1.0, 0.0], 2)
     """
     if X.shape[0] < X.shape[1]:
         basis, coordinates = np.linalg.qr(X.T)

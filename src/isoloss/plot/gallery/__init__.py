@@ -17,6 +17,16 @@ from isoloss.plot.gallery.one_pass import (
     sgd_phases_series,
     sgd_risk_series,
 )
+from isoloss.plot.gallery.perceptron import (
+    draw_pruning,
+    draw_pruning_fraction,
+    draw_pruning_frontier,
+    draw_pruning_information,
+    pruning_fraction_series,
+    pruning_frontier_series,
+    pruning_information_series,
+    pruning_series,
+)
 from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
@@ -42,6 +52,10 @@ __all__ = [
     "draw_optimal_ridge",
     "draw_picture",
     "draw_plateau",
+    "draw_pruning",
+    "draw_pruning_fraction",
+    "draw_pruning_frontier",
+    "draw_pruning_information",
     "draw_regime_map",
     "draw_sgd_phases",
     "draw_sgd_risk",
@@ -53,6 +67,10 @@ __all__ = [
     "optimal_ridge_series",
     "picture_names",
     "plateau_series",
+    "pruning_fraction_series",
+    "pruning_frontier_series",
+    "pruning_information_series",
+    "pruning_series",
     "regime_map_series",
     "sgd_phases_series",
     "sgd_risk_series",
