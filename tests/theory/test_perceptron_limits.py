@@ -157,6 +157,16 @@ def test_ends_of_the_best_fraction():
     assert easy.eps == pytest.approx(10 / 180)
 
 
+def test_best_fractions_at_the_ends_of_what_is_solved():
+    angle = np.deg2rad([[0], [0.5]])
+    ends = np.array([1e-5, 1e-3, 2.1, 1e6])
+    pooled = optimal_fraction(alpha_tot=ends, theta=angle, keep="easy").require()
+    assert (pooled.alpha_prune >= 1e-5).all()
+    found = optimal_fraction(ends, angle).require()
+    assert (found.fraction[:, 0] == 1).all()
+    assert found.fraction[1, 3] < 2e-4
+
+
 def test_printed_frontier_and_the_law_it_returns_to():
     for theta in (5.0, 10.0, 20.0):
         rows = [r for r in GOLDEN["frontier"]["rows"] if r["theta"] == theta]
@@ -215,7 +225,8 @@ def test_printed_lossless_fractions():
     for excess, texts in ((0.02, table["two"]), (0.05, table["five"])):
         found = lossless_fraction(table["alpha_tot"], excess)
         for value, text in zip(found, texts, strict=True):
-            printed(value, text)
+            # Printed to a unit of the last digit.
+            assert abs(value - float(text)) < 1e-4
     # The number kept is that at which h has come down to the excess.
     kept = 1e3 * lossless_fraction(1e3)
     assert float(beyond_capacity(kept)) / margin_constant() == pytest.approx(1.02, rel=1e-4)

@@ -91,7 +91,7 @@ def draw_theory(
             )
     log_axes(ax, x=True, y=True)
     ax.set_xlabel(series["x"])
-    ax.set_ylabel("loss")
+    ax.set_ylabel("test error" if series["y"] == "eps" else "loss")
     if len(series["lines"]) <= 12:
         ax.legend(fontsize=7, frameon=False)
     return ax

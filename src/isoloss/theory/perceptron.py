@@ -16,7 +16,7 @@ from isoloss.theory.perceptron_solve import solve
 
 KEEP = ("hard", "easy", "random")
 RIGHT = np.pi / 2
-_LEAST, _MOST = 1e-5, 1e6
+FEWEST, _MOST = 1e-5, 1e6
 """Examples a dimension that are solved for."""
 _SMALLEST = 1e-6
 """Fraction kept that is solved for; below it there is only the limit zero."""
@@ -201,8 +201,8 @@ def read(
     with np.errstate(divide="ignore"):
         a, total = (alpha * f, alpha) if name == "alpha_tot" else (alpha, alpha / f)
     _within(
-        "alpha_prune", a, (a >= _LEAST) & (a <= _MOST),
-        f"{_LEAST:g} to {_MOST:g} kept examples a dimension",
+        "alpha_prune", a, (a >= FEWEST) & (a <= _MOST),
+        f"{FEWEST:g} to {_MOST:g} kept examples a dimension",
     )  # fmt: skip
     return a, total, f, angle, words
 

@@ -11,6 +11,7 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.errors import InputError
 from isoloss.theory.checks import as_numbers
 from isoloss.theory.perceptron import (
+    FEWEST,
     PrunedPerceptron,
     as_angle,
     as_keep,
@@ -272,7 +273,7 @@ def lossless_fraction(
     found = np.ones(total.size)
     for i, pool in enumerate(total.ravel()):
         # Relative to nothing kept every error is lossless where there is little to learn from.
-        knots = np.geomspace(max(_LEAST, 1.01e-5 / pool), 1.0, 81)
+        knots = np.geomspace(max(_LEAST, 1.0001 * FEWEST / pool), 1.0, 81)
         bound = (1 + excess) * pruned_perceptron(alpha_tot=pool, keep="random").require().eps
 
         def gap(fraction: Any, pool: float = pool, bound: Array = bound) -> Array:
@@ -290,7 +291,7 @@ def _search(alpha: Array, theta: float, keep: str, pooled: bool) -> Array:
     floor = _LEAST if not pooled else min(1.0, max(_LEAST, 1e-3 / float(alpha.max())))
     knots = np.log(np.geomspace(floor, 1.0, _KNOTS))
     kept = alpha[:, None] * np.exp(knots) if pooled else np.repeat(alpha[:, None], _KNOTS, axis=1)
-    known = kept >= 1e-5
+    known = kept >= FEWEST
     laws = _laws(np.exp(knots), theta, keep)
     curve = np.broadcast_to(np.arange(_KNOTS), kept.shape)[known]
     found = solve(laws.pick(curve), kept[known], curve, laws)
@@ -308,8 +309,12 @@ def _search(alpha: Array, theta: float, keep: str, pooled: bool) -> Array:
     run = knots[sides[1]] - knots[sides[0]]
     slope = (states[:, rows, sides[1]] - states[:, rows, sides[0]]) / run
     offsets = np.linspace(-1, 1, _TRIES)
+    least = np.full(alpha.size, knots[0])
+    if pooled:
+        # No pool is pruned to fewer examples than are solved for.
+        least = np.clip(np.log(1.0001 * FEWEST / alpha), knots[0], 0.0)
     for _ in range(_ZOOMS):
-        tries = np.minimum(centre[:, None] + width[:, None] * offsets, 0.0)
+        tries = np.clip(centre[:, None] + width[:, None] * offsets, least[:, None], 0.0)
         guess = middle[:, :, None] + slope[:, :, None] * (tries - centre[:, None])
         point, values = _try(alpha, tries, guess, theta, keep, pooled)
         j = np.nanargmin(np.where(np.isfinite(values), values, np.inf), axis=1)
@@ -323,7 +328,7 @@ def _search(alpha: Array, theta: float, keep: str, pooled: bool) -> Array:
         slope[~np.isfinite(slope)] = 0.0
         last = (tries, values, j)
         width = width * (2 / (_TRIES - 1))
-    best_fraction = np.exp(np.minimum(_vertex(*last), 0.0))
+    best_fraction = np.exp(np.clip(_vertex(*last), least, 0.0))
     # What gains no more than the solver's digits is no reason to leave anything out.
     best_fraction = np.where((centre >= -1e-12) | (eps[:, -1] <= low * (1 + 1e-9)), 1.0,
                              best_fraction)  # fmt: skip

@@ -19,6 +19,8 @@ from isoloss.theory.perceptron_moments import Index, Law, Moments, line_moments,
 _COARSE, _FINE = 8, 12
 """Nodes a panel while a curve is followed, and for the points themselves."""
 _STEPS = 400
+_BATCH = 4096
+"""Problems whose nodes are held at once."""
 _LOOSE, _TIGHT = 1e-6, 1e-11
 """Residuals accepted along a curve, and at which a point needs no more."""
 _GIVE_UP = 1e-3
@@ -116,6 +118,12 @@ def equations(
     They are ``log(M2/r^2)``, to which log a is to be added, ``log(R kappa M1/Mu)`` and
     ``(c kappa - Mw/M1)/sqrt(1 + kappa^2)``.
     """
+    if at.x.size > _BATCH:
+        cuts = np.array_split(np.arange(at.x.size), -(-at.x.size // _BATCH))
+        parts = [equations(law.pick(i), at.pick(i), plane, nodes) for i in cuts]
+        moments, misses, rises = zip(*parts, strict=True)
+        whole = Moments(*(np.concatenate(field) for field in zip(*moments, strict=True)))
+        return whole, np.concatenate(misses), np.concatenate(rises)
     hyp, r, kappa = at.hyp, at.r, at.kappa(law)
     easy = law.low > 0
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -193,7 +193,7 @@ def pruning_frontier_series(
     *,
     theta: Sequence[float] = (0.0, 5.0, 10.0, 20.0),
     alpha: tuple[float, float] = (0.3, 100.0),
-    points: int = 33,
+    points: int = 41,
 ) -> dict[str, Any]:
     """Compute the least error that keeping hard examples reaches, for several probes.
 
@@ -283,7 +283,7 @@ def pruning_information_series(
     *,
     fraction: Sequence[float] = (0.5, 0.2, 0.1),
     alpha: tuple[float, float] = (0.1, 20.0),
-    points: int = 21,
+    points: int = 29,
 ) -> dict[str, Any]:
     """Compute the nats that one more kept example gives, hard ones against random ones.
 
