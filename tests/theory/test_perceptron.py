@@ -268,6 +268,17 @@ def test_curves_rise_in_examples_to_their_end():
         assert log_a[-1] >= math.log(1e3)
 
 
+def test_a_curve_that_is_lost_is_no_answer(monkeypatch):
+    from isoloss.theory import perceptron_solve as room
+
+    real = room._correct
+    monkeypatch.setattr(room, "_correct", lambda *a: tuple(v * np.nan for v in real(*a)))
+    found = pruned_perceptron([1.0, 3.0], 0.3, [0.0, 0.4])
+    assert not found.converged.any()
+    with pytest.raises(FitError, match="not solved"):
+        found.require()
+
+
 def test_fraction_zero_is_a_limit():
     angle = np.deg2rad(20)
     for keep, theta, alpha in (("hard", 0, 1.5), ("hard", 0, 3), ("hard", angle, 3)):

@@ -188,6 +188,9 @@ def trace(laws: Law, first: Array, last: Array, plane: bool) -> Curve:
         now[:, i], tangent[:, i] = new, turned
         rows.append(np.full((3, 4, k), np.nan))
         rows[-1][:, :, i] = new, turned, weight[:, good]
+    if len(rows) == 1:
+        # Nothing to interpolate in: what is asked for is not found, and says so.
+        rows.append(np.full_like(rows[0], np.nan))
     table = np.stack(rows, axis=2)
     order = np.argsort(np.isnan(table[:1, :1]), axis=2, kind="stable")
     return Curve(*np.take_along_axis(table, order, axis=2))
