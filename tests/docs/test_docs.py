@@ -26,7 +26,10 @@ PAGES = [
     for p in (*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
     if p.exists()
 ]
-CODE_PAGES = ("fitting", "regression", "forecasting", "planning", "theory", "data", "coverage")
+CODE_PAGES = (
+    "fitting", "regression", "forecasting", "planning", "theory", "pruned-perceptron", "data",
+    "coverage",
+)  # fmt: skip
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

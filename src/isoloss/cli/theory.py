@@ -31,6 +31,7 @@ from isoloss.cli.theory_grid import (
     spectrum_options,
 )
 from isoloss.cli.theory_information import information
+from isoloss.cli.theory_perceptron import perceptron
 from isoloss.cli.theory_point_value import point_value
 from isoloss.cli.theory_scale_time import groups, scale_time
 from isoloss.cli.theory_schedule import read_schedule, schedule_options, scheduled_risk
@@ -62,6 +63,7 @@ def command() -> None:
 
 command.add_command(widths)
 command.add_command(information)
+command.add_command(perceptron)
 
 
 @command.command("random-features")
@@ -127,7 +129,7 @@ def regimes(ridge: Any, tolerance: float, as_json: bool, **options: Any) -> int:
         found = solve(spectrum, n, t, ridge=r, noise=s, tolerance=tolerance)
         return {k: getattr(found, k) for k in found.__slots__}
 
-    return _print(grid, grid.collect(one, wide=True), as_json)
+    return finish(grid, grid.collect(one, wide=True), as_json)
 
 
 @command.command("measured-regimes")
@@ -285,7 +287,7 @@ def phases(as_json: bool, **options: Any) -> int:
 
     grid = Grid(options, ("alpha", "beta"), last="")
     answer = grid.collect(lambda _, alpha, beta: sgd_phase(alpha, beta).to_dict())
-    return _print(grid, answer, as_json)
+    return finish(grid, answer, as_json)
 
 
 @command.command("gallery")
@@ -321,10 +323,11 @@ def answer_grid(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = Fa
             answer |= grid.simulated(drawn, step)
     if grid.plot:
         grid.picture(answer)
-    return _print(grid, answer, as_json)
+    return finish(grid, answer, as_json)
 
 
-def _print(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
+def finish(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
+    """Print the answer as JSON or as a table, and what to know of it."""
     if as_json:
         print_json(_with_infinity(answer))
     else:

@@ -12,7 +12,10 @@ import click
 from isoloss.cli.common import number
 
 Value = float | list[float]
-_SHOWN = {"n": "N", "t": "T", "m": "M", "time": "t"}
+_SHOWN = {
+    "n": "N", "t": "T", "m": "M", "time": "t", "alpha_prune": "alpha-prune",
+    "alpha_tot": "alpha-tot",
+}  # fmt: skip
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # plain in older releases

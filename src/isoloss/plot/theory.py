@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isoloss.errors import InputError
 from isoloss.plot.canvas import CYCLE, log_axes, new_axes
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ def theory_series(answer: Mapping[str, Any], axes: Mapping[str, Sequence[float]]
     [2.0, 1.0]
     """
     names = list(axes)
-    along = max(range(len(names)), key=lambda i: (len(axes[names[i]]), i))
+    numbers = [i for i, n in enumerate(names) if not isinstance(axes[n][0], str)]
+    if not numbers:
+        raise InputError("plot: words make no axis; give a list of numbers")
+    along = max(numbers, key=lambda i: (len(axes[names[i]]), i))
     x = np.array(axes[names[along]], dtype=np.float64)
     rest = [n for i, n in enumerate(names) if i != along]
-    wanted = [k for k in ("test_excess", "train", "risk", "excess") if k in answer]
+    wanted = [k for k in ("test_excess", "train", "risk", "excess", "eps") if k in answer]
     drawn = answer.get("simulation", {})
     lines = []
     for name in wanted:
@@ -49,7 +53,8 @@ def theory_series(answer: Mapping[str, Any], axes: Mapping[str, Sequence[float]]
             for k, v in tables.items()
         }
         for i, values in enumerate(product(*(axes[n] for n in rest))):
-            said = ", ".join(f"{n} {v:g}" for n, v in zip(rest, values, strict=True))
+            shown = (v if isinstance(v, str) else f"{v:g}" for v in values)
+            said = ", ".join(f"{n} {v}" for n, v in zip(rest, shown, strict=True))
             with np.errstate(invalid="ignore"):
                 keep = (x > 0) & np.isfinite(x) & (flat["y"][i] > 0) & np.isfinite(flat["y"][i])
             lines.append(
@@ -86,7 +91,7 @@ def draw_theory(
             )
     log_axes(ax, x=True, y=True)
     ax.set_xlabel(series["x"])
-    ax.set_ylabel("loss")
+    ax.set_ylabel("test error" if series["y"] == "eps" else "loss")
     if len(series["lines"]) <= 12:
         ax.legend(fontsize=7, frameon=False)
     return ax

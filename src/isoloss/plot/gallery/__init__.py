@@ -23,6 +23,16 @@ from isoloss.plot.gallery.one_pass import (
     sgd_phases_series,
     sgd_risk_series,
 )
+from isoloss.plot.gallery.perceptron import (
+    draw_pruning,
+    draw_pruning_fraction,
+    draw_pruning_frontier,
+    draw_pruning_information,
+    pruning_fraction_series,
+    pruning_frontier_series,
+    pruning_information_series,
+    pruning_series,
+)
 from isoloss.plot.gallery.pictures import draw_gallery, draw_picture, picture_names
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
 from isoloss.plot.gallery.points import draw_point_value, point_value_series
@@ -65,6 +75,10 @@ __all__ = [
     "draw_picture",
     "draw_plateau",
     "draw_point_value",
+    "draw_pruning",
+    "draw_pruning_fraction",
+    "draw_pruning_frontier",
+    "draw_pruning_information",
     "draw_regime_map",
     "draw_sgd_phases",
     "draw_sgd_risk",
@@ -82,6 +96,10 @@ __all__ = [
     "picture_names",
     "plateau_series",
     "point_value_series",
+    "pruning_fraction_series",
+    "pruning_frontier_series",
+    "pruning_information_series",
+    "pruning_series",
     "regime_map_series",
     "sgd_phases_series",
     "sgd_risk_series",

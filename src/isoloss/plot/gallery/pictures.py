@@ -21,6 +21,13 @@ from isoloss.plot.gallery.information import (
 )
 from isoloss.plot.gallery.learning import draw_learning_curves, learning_curves_series
 from isoloss.plot.gallery.one_pass import draw_sgd_phases, draw_sgd_risk, sgd_risk_series
+from isoloss.plot.gallery.perceptron import (
+    draw_pruning,
+    draw_pruning_fraction,
+    draw_pruning_frontier,
+    draw_pruning_information,
+    pruning_series,
+)
 from isoloss.plot.gallery.plateau import draw_plateau, plateau_series
 from isoloss.plot.gallery.points import draw_point_value
 from isoloss.plot.gallery.regime_map import draw_regime_map, regime_map_series
@@ -237,6 +244,24 @@ def _point_value(simulate: int, rng: int) -> Axes:
     return draw_point_value()
 
 
+def _pruning(simulate: int, rng: int) -> Axes:
+    axes = panels(2)
+    for ax, keep in zip(axes, ("hard", "easy"), strict=True):
+        draw_pruning(pruning_series(keep=keep, simulate=simulate, rng=rng), ax=ax)
+    return axes[0]
+
+
+def _pruning_frontier(simulate: int, rng: int) -> Axes:
+    axes = panels(2)
+    draw_pruning_fraction(ax=axes[0])
+    draw_pruning_frontier(ax=axes[1])
+    return axes[0]
+
+
+def _pruning_information(simulate: int, rng: int) -> Axes:
+    return draw_pruning_information()
+
+
 _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "learning-curves": _learning_curves,
     "optimal-ridge": _optimal_ridge,
@@ -254,4 +279,7 @@ _PICTURES: dict[str, Callable[[int, int], Axes]] = {
     "three-descents": _three_descents,
     "early-noise": _early_noise,
     "point-value": _point_value,
+    "pruning": _pruning,
+    "pruning-frontier": _pruning_frontier,
+    "pruning-information": _pruning_information,
 }
