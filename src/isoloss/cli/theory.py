@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.theory_answer import answer_grid, finish
 from isoloss.cli.theory_exchange import exchange
 from isoloss.cli.theory_grid import (
     Grid,
@@ -59,11 +59,6 @@ def command() -> None:
     with --grid each makes an axis of the answer, in the order of the options in the help. Times and
     steps are always an axis of their own, the last. N and T may be inf. T counts samples.
     """
-
-
-command.add_command(widths)
-command.add_command(information)
-command.add_command(perceptron)
 
 
 @command.command("random-features")
@@ -315,36 +310,5 @@ def gallery(out: str, simulate: int, seed: int, png: bool, as_json: bool) -> int
     return OK
 
 
-def answer_grid(grid: Grid, one: Any, drawn: Any, as_json: bool, wide: bool = False) -> int:
-    """Solve, simulate, draw and print what was asked for."""
-    answer = grid.collect(one, wide=wide)
-    if grid.simulate:
-        with progress(quiet=as_json) as step:
-            answer |= grid.simulated(drawn, step)
-    if grid.plot:
-        grid.picture(answer)
-    return finish(grid, answer, as_json)
-
-
-def finish(grid: Grid, answer: dict[str, Any], as_json: bool) -> int:
-    """Print the answer as JSON or as a table, and what to know of it."""
-    if as_json:
-        print_json(_with_infinity(answer))
-    else:
-        say(grid.table(answer))
-    for doubt in sorted(grid.doubts):
-        say(f"note: {doubt}")
-    return OK
-
-
-def _with_infinity(value: Any) -> Any:
-    """Write infinite numbers, which JSON does not have, as "inf": here they are the truth."""
-    if isinstance(value, dict):
-        return {k: _with_infinity(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_with_infinity(v) for v in value]
-    return "inf" if isinstance(value, float) and math.isinf(value) and value > 0 else value
-
-
-for _command in (scale_time, groups, exchange, point_value):
+for _command in (perceptron, information, scale_time, groups, exchange, point_value, widths):
     command.add_command(_command)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from isoloss.cli.common import guarded, json_option, progress
+from isoloss.cli.theory_answer import finish
 from isoloss.cli.theory_grid import Grid, Numbers, draw_options, grid_option
 
 _KEYS = ("R", "rho", "kappa", "eps", "support_fraction")
@@ -52,7 +53,6 @@ def perceptron(optimal: bool, gibbs: bool, n: int, as_json: bool, **options: Any
     """Max-margin perceptrons that learn from what a probe keeps: alignment, margin, test error."""
     import numpy as np
 
-    from isoloss.cli.theory import finish
     from isoloss.theory import agree_perceptron, optimal_fraction, pruned_perceptron, version_space
 
     _refuse(options, optimal, gibbs)

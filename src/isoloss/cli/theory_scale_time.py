@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from isoloss.cli.common import guarded, json_option
+from isoloss.cli.theory_answer import answer_grid
 from isoloss.cli.theory_grid import Grid, Numbers, draw_options, grid_option
 
 
@@ -31,7 +32,6 @@ def _numbers(*names: str, text: str, default: str | None = None) -> Callable[[An
 @guarded
 def scale_time(as_json: bool, **options: Any) -> int:
     """Excess risk of linear regression by gradient flow: E(M/D, eta p t)."""
-    from isoloss.cli.theory import answer_grid
     from isoloss.theory import agree_scale_time
     from isoloss.theory import scale_time as solve
     from isoloss.theory.draw import whole
@@ -91,7 +91,6 @@ def scale_time(as_json: bool, **options: Any) -> int:
 @guarded
 def groups(as_json: bool, **options: Any) -> int:
     """Excess risk in time where noise is fitted before the signal is learned."""
-    from isoloss.cli.theory import answer_grid
     from isoloss.theory import two_groups as solve
 
     names = ("tau", "ls", "ln", "ms", "mn", "d", "s2", "noise")
