@@ -29,7 +29,7 @@ def main() -> None:
     """Run everything and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("windows", "context"), nargs="?", default="windows")
-    parser.add_argument("--rows", type=int, default=4000)
+    parser.add_argument("--rows", type=int, default=12000)
     parser.add_argument("--picture", type=Path, help="write a picture, SVG")
     parser.add_argument("--write", type=Path, help="save features and labels in this folder")
     options = parser.parse_args()

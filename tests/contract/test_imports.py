@@ -4,7 +4,7 @@ import sys
 import pytest
 
 HEAVY = ("numpy", "scipy", "torch", "matplotlib", "click", "rich", "pandas", "polars", "pyarrow")
-ROOMS = ("_core", "theory", "laws", "runs", "fit", "plan", "plot", "sweep", "report", "study",
+ROOMS = ("_core", "theory", "laws", "runs", "fit", "spectra", "plan", "plot", "sweep", "report", "study",
          "coverage", "cli")  # fmt: skip
 
 

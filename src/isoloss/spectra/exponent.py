@@ -68,7 +68,7 @@ class SpectralExponent:
         }
         way = "falling faster" if self.bend > 0 else "falling more slowly"
         return (
-            f"eigenvalues fall as k^-{self.exponent:.3g} {ends(self.interval)} over ranks "
+            f"eigenvalues fall as k^-{self.exponent:.4g} {ends(self.interval)} over ranks "
             f"{self.low} to {self.high}: {words[self.verdict]}; the exponent changes by "
             f"{100 * self.bend:+.0f} % {ends(self.bend_interval, percent=True)} over the range, "
             f"{way} towards its end"
@@ -124,7 +124,7 @@ class TargetExponent:
         if math.isnan(self.exponent):
             return f"target power beyond rank k: no power law over ranks {self.low} to {self.high}"
         return (
-            f"target power beyond rank k falls as k^-{self.exponent:.3g} {ends(self.interval)} to "
+            f"target power beyond rank k falls as k^-{self.exponent:.4g} {ends(self.interval)} to "
             f"a floor of {self.floor:.3g}, over ranks {self.low} to {self.high}"
         )
 
@@ -315,8 +315,8 @@ def ends(interval: Interval, *, percent: bool = False) -> str:
     Examples
     --------
     >>> ends(Interval(low=1.23456, high=2, level=0.9, method="jackknife"))
-    '[1.23, 2]'
+    '[1.235, 2]'
     """
     if percent:
         return f"[{100 * interval.low:+.0f}, {100 * interval.high:+.0f}]"
-    return f"[{interval.low:.3g}, {interval.high:.3g}]"
+    return f"[{interval.low:.4g}, {interval.high:.4g}]"

@@ -78,7 +78,7 @@ class SpectrumStudy:
         ]
         lines += [found.sentence for found in (self.exponent, self.target) if found is not None]
         lines += [
-            f"dimension {d.value:.3g} {ends(d.interval)} by {d.method} on {d.points} points"
+            f"dimension {d.value:.4g} {ends(d.interval)} by {d.method} on {d.points} points"
             for d in self.dimensions
         ]
         if self.curve is not None and np.isfinite(self.curve.loss).any():
@@ -89,7 +89,7 @@ class SpectrumStudy:
                 f"{self.curve.power:.4g}, floor {self.curve.floor:.4g}"
             )
         lines += [
-            f"alpha_D {r.value:.3g} {ends(r.interval)} by {r.name}: {r.meaning}"
+            f"alpha_D {r.value:.4g} {ends(r.interval)} by {r.name}: {r.meaning}"
             for r in self.routes
         ]
         if self.check is not None:
