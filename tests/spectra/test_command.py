@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +7,12 @@ import pytest
 from cli.commands import call
 from isoloss.plot.spectrum import draw_spectrum, spectrum_series
 from isoloss.spectra import study_spectrum
+from isoloss.theory import from_modes, random_features
 from spectra.made import known
 
 KEYS = [
-    "schema", "headline", "spectrum", "exponent", "target", "dimension", "curve", "check",
-    "alpha_D", "doubts",
+    "schema", "headline", "spectrum", "exponent", "target", "dimension", "curve",
+    "population", "check", "alpha_D", "doubts",
 ]  # fmt: skip
 
 
@@ -34,10 +36,28 @@ def test_the_answer_in_json(files, tmp_path):
     assert answer["curve"]["N"] == [20, 20, "inf", "inf"]
     assert answer["curve"]["D"] == [20, 40, 20, 40]
     assert len(answer["check"]["measured"]) == 4
+    behind = answer["population"]
+    assert behind["size"] == pytest.approx(60, abs=1)
+    again = from_modes(behind["lam"], behind["v2"], multiplicity=behind["multiplicity"],
+                       tail=behind["tail"], v0=behind["v0"])  # fmt: skip
+    loss = random_features(again, np.inf, 39, ridge="optimal").test_total * (1 + 1 / 40)
+    assert float(loss) == pytest.approx(answer["curve"]["loss"][3], rel=0.05)
     assert [d["method"] for d in answer["dimension"]] == ["levina-bickel", "twonn"]
     assert picture.read_bytes().startswith(b"<?xml")
     again = call(*words, "--seed", "3", "--json")
     assert again.stdout == result.stdout
+
+
+def test_every_key_is_described():
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf8")
+    section = page[page.index("## `isoloss spectrum") :]
+    x, y, _ = known(400, 60)
+    answer = study_spectrum(x, y, check=2).to_dict()
+    parts = [v[0] if isinstance(v, list) else v for v in answer.values()]
+    keys = {*answer, *(k for part in parts if isinstance(part, dict) for k in part)}
+    assert len(keys) > 50
+    for key in keys:
+        assert f"`{key}`" in section, key
 
 
 def test_the_answer_in_sentences(files):

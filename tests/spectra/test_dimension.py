@@ -60,6 +60,18 @@ def test_duplicates_are_counted_and_left_out(method):
     assert distinct(np.array([[1.0, 2], [0, 2], [1, 2], [-0.0, 2]])).tolist() == [0, 1]
 
 
+def test_grids_are_told_from_clouds():
+    grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0)), axis=-1).reshape(-1, 2)
+    with pytest.raises(InputError, match="% of points have neighbours at one distance"):
+        intrinsic_dimension(grid, method="twonn")
+    # Twenty neighbours reach over several distances.
+    found = intrinsic_dimension(grid)
+    assert found.ties == 0
+    assert 1.5 < found.value < 2.8
+    half = np.concatenate([grid[:150], 100 + np.random.default_rng(0).random((250, 2))])
+    assert 0.3 < intrinsic_dimension(half, method="twonn").ties < 0.4
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.floats(1e-100, 1e100), st.integers(0, 50), st.sampled_from(METHODS))
 def test_units_turns_and_empty_columns_change_nothing(scale, seed, method):

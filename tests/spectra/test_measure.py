@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoloss.errors import InputError
-from isoloss.spectra import as_features, measure_spectrum
+from isoloss.spectra import as_features, measure_spectrum, predict_curve
 from isoloss.spectra import features as features_file
 from isoloss.spectra import measure as measure_file
 from isoloss.spectra.jackknife import jackknife
@@ -70,6 +70,10 @@ def test_large_on_both_sides_finds_the_leading_modes(monkeypatch):
     assert off[:20].max() < 2e-3
     assert found.error[:10].max() < 1e-2
     assert found.sample.power[:10] == pytest.approx(exact.sample.power[:10], rel=0.02, abs=1e-4)
+    for D in (8.0, 15.0):
+        few, all_modes = (predict_curve(m, D, ridge="ridgeless").loss for m in (found, exact))
+        assert float(few) == pytest.approx(float(all_modes), rel=0.03)
+    assert np.isnan(predict_curve(found, 250.0, ridge="ridgeless").loss)
     assert measure_spectrum(x, y, groups=5, rng=3).sample.lam.tolist() == found.sample.lam.tolist()
 
 

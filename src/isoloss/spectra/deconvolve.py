@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,12 @@ class Deconvolved:
     spectrum: Spectrum
     misfit: float
     target_misfit: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        return {
+            **self.spectrum.to_dict(), "misfit": self.misfit, "target_misfit": self.target_misfit,
+        }  # fmt: skip
 
 
 def to_spectrum(measured: MeasuredSpectrum) -> Deconvolved:

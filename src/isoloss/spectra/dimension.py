@@ -17,6 +17,7 @@ from isoloss.spectra.neighbours import distinct, nearest
 from isoloss.theory.manifold import DimensionExponents, dimension_exponents
 
 METHODS = ("levina-bickel", "twonn", "twonn-mle")
+_EQUAL, _MOST_TIES = 1e-9, 0.5
 _KEPT = 0.9
 """Share of points that the regression of TwoNN uses."""
 
@@ -39,6 +40,8 @@ class Dimension:
         Points used, after duplicates and by chance where there were too many.
     duplicates
         Points left out because they repeat an earlier one.
+    ties
+        Share of points whose last and first neighbour looked at are equally far, as on a grid.
     per_point
         Estimate at each point, (points,), or None.
     """
@@ -50,6 +53,7 @@ class Dimension:
     k: int
     points: int
     duplicates: int
+    ties: float
     per_point: Array | None
 
     def __post_init__(self) -> None:
@@ -69,7 +73,7 @@ class Dimension:
         return {
             "value": self.value, "se": self.se, "interval": self.interval.to_dict(),
             "method": self.method, "k": self.k, "points": self.points,
-            "duplicates": self.duplicates,
+            "duplicates": self.duplicates, "ties": self.ties,
             "per_point": None if self.per_point is None else self.per_point.tolist(),
         }  # fmt: skip
 
@@ -107,7 +111,8 @@ def intrinsic_dimension(
     Raises
     ------
     InputError
-        If a value breaks these rules or fewer points than 4 k are left.
+        If a value breaks these rules, fewer points than 4 k are left, or half of them have
+        neighbours at one distance.
 
     References
     ----------
@@ -135,6 +140,12 @@ def intrinsic_dimension(
     # Enough neighbours that some are left when a group is gone, with their own lists unchanged.
     spare = min(len(points) - 1, wanted + max(6, wanted))
     apart, who = nearest(points, spare)
+    ties = float(np.mean(apart[:, wanted - 1] <= apart[:, 0] * (1 + _EQUAL)))
+    if ties > _MOST_TIES:
+        raise InputError(
+            f"features: {100 * ties:.0f} % of points have neighbours at one distance, as on a "
+            "grid; ratios of distances say nothing of their dimension"
+        )
     whole = _estimate(apart[:, :wanted], method)
     member = np.empty(len(points), dtype=np.int64)
     for j, rows in enumerate(parts):
@@ -153,7 +164,7 @@ def intrinsic_dimension(
     return Dimension(
         value=whole, se=float(found.se),
         interval=found.interval(level, centre=whole, what="points"), method=method, k=wanted,
-        points=len(points), duplicates=duplicates, per_point=own,
+        points=len(points), duplicates=duplicates, ties=ties, per_point=own,
     )  # fmt: skip
 
 

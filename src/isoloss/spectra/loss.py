@@ -44,6 +44,9 @@ def _one(at: Resolved, N: float, T: float, ridge: Ridge) -> tuple[float, float]:
         every = _assemble(at.z[part], at.q[part], at.S1[part], at.S2[part], N, T)
         losses = np.log(np.maximum(every, 1e-300))
         best = int(np.argmin(losses))
+        if best == 0:
+            # Nothing is worth learning from so few: the best ridge has no end.
+            return float(every[0]), math.inf
         if best == last:
             if ends:
                 return _end(at, N, T), 0.0

@@ -10,7 +10,7 @@ from isoloss._core.arrays import Array
 from isoloss.spectra.gram import Sample
 
 _POINTS = 800
-_ABOVE, _BELOW = 100.0, 1e-3
+_ABOVE, _BELOW = 1e4, 1e-3
 """Ridges looked at, over the largest and under the smallest eigenvalue."""
 _SAFE = 3.0
 """Above the smallest eigenvalue, where modes below it were dropped."""

@@ -12,6 +12,7 @@ from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 from isoloss.spectra.check import CurveCheck, check_prediction
 from isoloss.spectra.curve import PredictedCurve, predict_curve
+from isoloss.spectra.deconvolve import Deconvolved, to_spectrum
 from isoloss.spectra.dimension import Dimension, intrinsic_dimension
 from isoloss.spectra.exponent import (
     SpectralExponent,
@@ -26,6 +27,7 @@ from isoloss.spectra.measure import MeasuredSpectrum, measure_spectrum
 from isoloss.spectra.routes import Route, data_exponents
 
 _VERDICTS = {"bent": "no power law", "open": "not known to be a power law"}
+_TIED = 0.05
 _SUSPECT = 4.0
 """Standard errors between prediction and measurement that are called a disagreement."""
 
@@ -44,6 +46,8 @@ class SpectrumStudy:
         Intrinsic dimension by Levina-Bickel and by TwoNN; empty where too few points differ.
     curve, check
         Predicted learning curve; the same measured, where that was asked for.
+    population
+        The spectrum behind the sample, for the models of `isoloss.theory`.
     routes
         alpha_D by every route.
     doubts
@@ -57,6 +61,7 @@ class SpectrumStudy:
     target: TargetExponent | None
     dimensions: tuple[Dimension, ...]
     curve: PredictedCurve | None
+    population: Deconvolved | None
     check: CurveCheck | None
     routes: tuple[Route, ...]
     doubts: tuple[str, ...]
@@ -123,6 +128,7 @@ class SpectrumStudy:
             "target": plain(self.target),
             "dimension": [d.to_dict() for d in self.dimensions],
             "curve": plain(self.curve),
+            "population": plain(self.population),
             "check": plain(self.check),
             "alpha_D": [r.to_dict() for r in self.routes],
             "doubts": list(self.doubts),
@@ -200,21 +206,23 @@ def study_spectrum(
     doubts += _doubts(measured, exponent, curve, found, dimensions)
     return SpectrumStudy(
         measured=measured, exponent=exponent, target=target, dimensions=dimensions, curve=curve,
-        check=found, routes=routes, doubts=tuple(doubts), level=level,
+        population=to_spectrum(measured) if measured.outputs else None, check=found,
+        routes=routes, doubts=tuple(doubts), level=level,
     )  # fmt: skip
 
 
 def _dimensions(
     given: Any, groups: Any, level: float, rng: int, doubts: list[str]
 ) -> tuple[Dimension, ...]:
-    try:
-        return tuple(
-            intrinsic_dimension(given, method=method, groups=groups, level=level, rng=rng)
-            for method in ("levina-bickel", "twonn")
-        )
-    except InputError as error:
-        doubts.append(f"no dimension: {error}")
-        return ()
+    found = []
+    for method in ("levina-bickel", "twonn"):
+        try:
+            found.append(
+                intrinsic_dimension(given, method=method, groups=groups, level=level, rng=rng)
+            )
+        except InputError as error:
+            doubts.append(f"no dimension by {method}: {error}")
+    return tuple(found)
 
 
 def default_samples(rows: float) -> Array:
@@ -262,6 +270,12 @@ def _doubts(
     if any(d.duplicates for d in dimensions):
         count = max(d.duplicates for d in dimensions)
         found.append(f"{count} points repeat others; the dimension leaves them out")
+    tied = [d for d in dimensions if d.ties > _TIED]
+    if tied:
+        found.append(
+            f"{100 * tied[-1].ties:.0f} % of points have neighbours at one distance "
+            f"({tied[-1].method}): on a grid a dimension means little"
+        )
     if measured.sample.freedom < measured.p:
         found.append("rows are fewer than columns: noise and unresolved power count as one floor")
     if check is not None and np.nanmax(np.abs(check.z)) > _SUSPECT:
