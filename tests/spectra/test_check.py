@@ -33,6 +33,25 @@ def test_a_wrong_prediction_is_seen():
     assert found.error[1] > 2
 
 
+def test_groups_stay_together():
+    x, y, _ = known(400, 20, noise=0.1)
+    groups = np.repeat(np.arange(40), 10)
+    # Rows of one group share what no feature says: seen rows of it would not help a linear model
+    # here, but errors over groups must be wider than over rows.
+    shared = y + 2 * np.random.default_rng(3).standard_normal(40)[groups]
+    apart = check_prediction(x, shared, [30, 60], repeats=3, groups=groups)
+    assert apart.test_rows == 100
+    assert len(apart.spectrum.without) == 30
+    assert apart.spectrum.sizes.tolist() == [10] * 30
+    holes = x.copy()
+    holes[5] = np.nan
+    again = check_prediction(holes, shared, [30], repeats=2, groups=groups)
+    assert sorted(again.spectrum.sizes.tolist())[0] in (9, 10)
+    for bad, said in ((np.arange(10), "one label for each"), (np.arange(400) // 390, "too few")):
+        with pytest.raises(InputError, match=said):
+            check_prediction(x, shared, [30], repeats=2, groups=bad)
+
+
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("rows", [20, 60])
 def test_the_regression_is_that_of_normal_equations(rows, centre):

@@ -60,6 +60,17 @@ def test_every_key_is_described():
         assert f"`{key}`" in section, key
 
 
+def test_groups_are_read(files, tmp_path):
+    path = tmp_path / "groups.txt"
+    path.write_text("file\n" + "".join(f"{'abcdefgh'[i // 50]}\n" for i in range(400)))
+    words = ["spectrum", files / "x.npy", "--labels", files / "y.npy", "--json"]
+    one = json.loads(call(*words, "--groups", path).stdout)
+    two = json.loads(call(*words).stdout)
+    assert "over 8 groups" in one["exponent"]["interval"]["method"]
+    assert one["exponent"]["interval"] != two["exponent"]["interval"]
+    assert one["spectrum"]["eigenvalues"] == pytest.approx(two["spectrum"]["eigenvalues"])
+
+
 def test_the_answer_in_sentences(files):
     result = call("spectrum", files / "x.npy", "--labels", files / "y.npy", "--range", "2,20")
     assert result.stdout == ""

@@ -50,6 +50,10 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
     "--labels-are", type=click.Choice(["auto", "classes", "numbers"]), default="auto",
     show_default=True, help="What the labels are; 'auto' takes few whole values as classes.",
 )  # fmt: skip
+@click.option(
+    "--groups", type=click.Path(path_type=str), metavar="FILE",
+    help="Names of groups of rows that belong together, one row a sample.",
+)  # fmt: skip
 @click.option("--range", "ranks", type=Ranks(), help="Ranks that power laws are fitted over.")
 @click.option(
     "--ridge", type=RidgeOf(), default="optimal", show_default=True,
@@ -73,8 +77,8 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
 @json_option
 @guarded
 def command(
-    features: str, labels: str | None, labels_are: str, ranks: Any, ridge: Any, d: Any, n: Any,
-    check: int, uncentred: bool, level: float, seed: int, plot: str | None, as_json: bool,
+    features: str, labels: str | None, labels_are: str, groups: str | None, ranks: Any,
+    ridge: Any, d: Any, n: Any, check: int, uncentred: bool, level: float, seed: int, plot: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Spectrum, exponents, dimension of FEATURES, and the learning curve they predict.
 
@@ -87,7 +91,7 @@ def command(
     with progress(quiet=as_json) as step:
         found = study_spectrum(
             features, labels, kind=labels_are, range=ranks, ridge=ridge, D=d, N=n, check=check,
-            centre=not uncentred, level=level, rng=seed, on_step=step,
+            centre=not uncentred, groups=groups or 20, level=level, rng=seed, on_step=step,
         )  # fmt: skip
     answer = found.to_dict()
     if plot:

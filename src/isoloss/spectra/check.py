@@ -100,10 +100,10 @@ def check_prediction(
 ) -> CurveCheck:  # fmt: skip
     """Predict a learning curve from some rows, then measure it by ridge regression on them.
 
-    Test rows are set aside first. The spectrum of the others predicts the loss at each D, and with
-    ``"optimal"`` also the ridge. Then D of the others are drawn, a ridge regression is solved
-    exactly at that ridge, with N Gaussian random features of the features where N is finite, and
-    judged on the test rows; and so on for each repeat.
+    Test rows are set aside first, whole groups where rows have labels. The spectrum of the others
+    predicts the loss at each D, and with ``"optimal"`` also the ridge. Then D of the others are
+    drawn, a ridge regression is solved exactly at that ridge, with N Gaussian random features of
+    the features where N is finite, and judged on the test rows; and so on for each repeat.
 
     Parameters
     ----------
@@ -141,12 +141,11 @@ def check_prediction(
     if not 0 < test < 1:
         raise InputError(f"test = {test!r}: must lie between 0 and 1, for example 0.25")
     seed, ridge = as_seed(rng), as_ridge(ridge)
-    order = np.random.default_rng([seed, 0]).permutation(given.n)
-    count = max(round(test * given.n), 10)
-    held, pool = np.sort(order[:count]), np.sort(order[count:])
-    known = part_of(given, pool)
+    groups = given.groups(groups)
+    held, pool = _split(given.n, groups, test, np.random.default_rng([seed, 0]))
+    count, known = len(held), part_of(given, pool)
     if np.ndim(groups):
-        groups = np.asarray(groups).ravel()[pool]
+        groups = groups[pool]
     spectrum = measure_spectrum(known, centre=centre, groups=groups, rng=seed, on_step=on_step)
     D, N = (
         np.atleast_1d(np.asarray(v, dtype=np.float64)).ravel() for v in np.broadcast_arrays(D, N)
@@ -174,6 +173,23 @@ def check_prediction(
         sem=np.sqrt(over_repeats + over_rows), repeats=int(repeats), test_rows=count,
         wrong=wrong.mean(axis=1), draws=_resample(losses, np.random.default_rng([seed, 2])),
     )  # fmt: skip
+
+
+def _split(n: int, groups: Any, test: float, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Rows to judge by and the others; rows of one group stay together."""
+    count = max(round(test * n), 10)
+    if np.ndim(groups) == 0:
+        order = rng.permutation(n)
+        return np.sort(order[:count]), np.sort(order[count:])
+    place = np.unique(groups, return_inverse=True)[1].ravel()
+    order = rng.permutation(place.max() + 1)
+    # Whole groups, in a chance order, until the rows are enough.
+    filled = np.cumsum(np.bincount(place)[order])
+    chosen = order[: int(np.searchsorted(filled, count)) + 1]
+    away = np.isin(place, chosen)
+    if away.sum() > n - 30:
+        raise InputError(f"groups: {len(order)} are too few or too large to set some aside")
+    return np.flatnonzero(away), np.flatnonzero(~away)
 
 
 def _resample(losses: Array, rng: np.random.Generator) -> Array:

@@ -132,11 +132,10 @@ def intrinsic_dimension(
         raise InputError(f"k = {k!r}: must be a whole number of neighbours, 3 or more")
     level = as_level(level)
     seeded = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(as_seed(rng))
-    points, duplicates, kept = _points(as_features(x), most, 4 * wanted, seeded)
-    if np.ndim(groups):
-        labels = np.asarray(groups).ravel()
-        groups = labels[kept] if labels.size > kept.max() else labels
-    parts = as_groups(groups, len(points), seeded)
+    given = as_features(x)
+    points, duplicates, kept = _points(given, most, 4 * wanted, seeded)
+    labels = given.groups(groups)
+    parts = as_groups(labels[kept] if np.ndim(labels) else labels, len(points), seeded)
     # Enough neighbours that some are left when a group is gone, with their own lists unchanged.
     spare = min(len(points) - 1, wanted + max(6, wanted))
     apart, who = nearest(points, spare)

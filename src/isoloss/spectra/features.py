@@ -64,6 +64,25 @@ class Features:
         outputs = 0 if self.targets is None else self.targets.shape[1]
         return f"Features({self.n} rows, {self.p} columns, {outputs} targets)"
 
+    def groups(self, groups: Any) -> Any:
+        """Group of each used row, of labels for all rows or for those; a number stays as it is.
+
+        Raises
+        ------
+        InputError
+            If there are as many labels as neither.
+        """
+        if isinstance(groups, (str, PathLike)):
+            groups = _labels(groups, len(self.values))
+        if np.ndim(groups) == 0:
+            return groups
+        found = np.asarray(groups)
+        if found.ndim > 1 or len(found) not in (len(self.values), self.n):
+            raise InputError(
+                f"groups: shape {found.shape}; one label for each of the {len(self.values)} rows"
+            )
+        return found[self.kept] if len(found) == len(self.values) else found
+
     def take(self, rows: Any) -> Array:
         """Rows by their place among the kept ones, as float64."""
         wanted = np.asarray(rows)

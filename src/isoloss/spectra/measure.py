@@ -120,8 +120,8 @@ def measure_spectrum(
     centre
         Take out the mean of features and targets: regression with an intercept.
     groups
-        Number of groups of rows for the jackknife, made by chance, or a label for each used row
-        where rows of one label belong together, as pieces of one document do.
+        Number of groups of rows for the jackknife, made by chance, or a label for each row, or a
+        path to labels, where rows of one label belong together, as pieces of one document do.
     rng
         Seed of groups and random start.
     on_step
@@ -146,7 +146,7 @@ def measure_spectrum(
     seeded = (
         np.random.default_rng(as_seed(rng)) if not isinstance(rng, np.random.Generator) else rng
     )
-    parts = as_groups(groups, given.n, seeded)
+    parts = as_groups(given.groups(groups), given.n, seeded)
     notes, used, dropped_trace = list(given.notes), given, None
     smaller = min(given.n, given.p)
     method = f"all modes, from {'columns' if given.p <= given.n else 'rows'}"
