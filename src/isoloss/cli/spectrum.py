@@ -78,7 +78,8 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
 @guarded
 def command(
     features: str, labels: str | None, labels_are: str, groups: str | None, ranks: Any,
-    ridge: Any, d: Any, n: Any, check: int, uncentred: bool, level: float, seed: int, plot: str | None, as_json: bool,
+    ridge: Any, d: Any, n: Any, check: int, uncentred: bool, level: float, seed: int,
+    plot: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Spectrum, exponents, dimension of FEATURES, and the learning curve they predict.
 
