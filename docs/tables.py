@@ -24,6 +24,7 @@ ROOMS = (
     ("isoloss.fit", "Fits, law sets, forecasts"),
     ("isoloss.plan", "Plans"),
     ("isoloss.theory", "Theory"),
+    ("isoloss.spectra", "Spectra of features"),
     ("isoloss.study", "Studies"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),

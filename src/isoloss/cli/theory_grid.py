@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from itertools import product
 from typing import Any
 
@@ -279,25 +279,11 @@ class Grid:
         )
 
 
-@contextmanager
-def _processes(jobs: int) -> Iterator[Any]:
+def _processes(jobs: int) -> Any:
     """Open a pool of processes; none for one job."""
-    if jobs == 1:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from isoloss._core.local_pool import LocalPool
 
-    from isoloss.errors import FitError
-
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        try:
-            yield pool
-        except BrokenProcessPool as error:
-            raise FitError(
-                "WORKER_DIED", "a process that simulated was killed; start again with fewer jobs"
-            ) from error
+    return nullcontext() if jobs == 1 else LocalPool(jobs)
 
 
 def _cell(value: Any) -> str:

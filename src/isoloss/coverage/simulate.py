@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
+from isoloss._core.local_pool import LocalPool
 from isoloss.coverage.cells import ALL_CELLS, Cell
 from isoloss.coverage.journal import RepeatJournal
 from isoloss.coverage.procedures import Repeat, Settings, score_repeat
-from isoloss.errors import FitError, InputError
+from isoloss.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,8 @@ def run_repeats(
     Raises
     ------
     FitError
-        ``WORKER_DIED`` when a process was killed; what was done is in the journal.
+        ``WORKER_DIED`` when one repeat's processes were killed three times; what was done is in
+        the journal.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     kept = RepeatJournal(journal, settings)
@@ -100,36 +98,13 @@ def _alone(todo: Sequence[tuple[str, int]], settings: Settings) -> Generator[Rep
         yield _work(name, index, settings)
 
 
-def _start_worker() -> None:
-    # Ctrl-C goes to all processes of the terminal; only the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _pooled(
     todo: Sequence[tuple[str, int]], settings: Settings, jobs: int
 ) -> Generator[Repeat, None, None]:
-    queue = list(reversed(todo))
-    pool = ProcessPoolExecutor(
-        min(jobs, max(len(queue), 1)),
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-    )
-    running: set[Future[Repeat]] = set()
-    try:
-        while queue or running:
-            while queue and len(running) < jobs:
-                running.add(pool.submit(_work, *queue.pop(), settings))
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise FitError(
-            "WORKER_DIED",
-            "a process of the study was killed, perhaps for want of memory; what was done is "
-            "kept: start again, with fewer jobs",
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    with LocalPool(min(jobs, max(len(todo), 1))) as pool:
+        futures = [pool.submit(_work, name, index, settings) for name, index in todo]
+        for future in pool.as_completed(futures):
+            yield future.result()
 
 
 def check_jobs(jobs: int) -> int:
