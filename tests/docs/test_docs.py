@@ -106,21 +106,53 @@ def options() -> dict[str, set[str]]:
     return found
 
 
+SHARED = {"--columns", "--units", "--where", "--axis", "--level", "--draws", "--seed", "--json"}
+
+
 def test_cli_page_names_every_command_and_option_and_no_other() -> None:
     page = (DOCS / "cli.md").read_text("utf8")
     known = options()
     assert set(re.findall(r"`isoloss ([a-z]+)", page)) == set(known)
-    named = set(re.findall(r"(?<![\w-])--[A-Za-z][A-Za-z0-9-]*", page))
-    everything = set().union(*known.values())
-    assert named - {"--help", "--version"} == everything
+    # Theory has a page of its own.
+    everything = set().union(*(known[n] for n in known if n != "theory"))
+    assert named(page) - {"--help", "--version"} == everything
     sections = dict(re.findall(r"^## `isoloss ([a-z]+)[^\n]*\n(.*?)(?=^\(|\Z)", page, re.M | re.S))
     assert set(sections) == set(known)
     for name, text in sections.items():
-        own = {line[0] for line in re.findall(r"^\| `(--[A-Za-z0-9-]+)(.*)$", text, re.M)}
-        assert own <= known[name], f"{name}: {own - known[name]} does not exist"
-        shared = {"--columns", "--units", "--where", "--axis", "--level", "--draws", "--seed"}
-        shared |= {"--json"}
-        assert known[name] - shared <= own, f"{name}: {known[name] - shared - own} is not described"
+        if name != "theory":
+            described(name, rows(text), known[name], SHARED)
+
+
+def test_theory_page_names_every_model_and_option_and_no_other() -> None:
+    page = (DOCS / "cli-theory.md").read_text("utf8")
+    head, *parts = re.split(r"^## `isoloss theory ([a-z-]+)[^\n]*\n", page, flags=re.M)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    group = main.get_command(click.Context(main), "theory")
+    assert isinstance(group, click.Group)
+    assert set(sections) == set(group.commands)
+    assert set(re.findall(r"^\| `([a-z-]+)", cli_section("theory"), re.M)) <= set(group.commands)
+    for name, command in group.commands.items():
+        known = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
+        assert named(sections[name]) - rows(head) <= known, name
+        described(name, rows(sections[name]), known, rows(head) | SHARED)
+
+
+def cli_section(name: str) -> str:
+    page = (DOCS / "cli.md").read_text("utf8")
+    return page.partition(f"({name})=")[2].partition("\n(")[0]
+
+
+def named(page: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[A-Za-z][A-Za-z0-9-]*", page))
+
+
+def rows(text: str) -> set[str]:
+    return set(re.findall(r"^\| `(--[A-Za-z0-9-]+)", text, re.M))
+
+
+def described(name: str, own: set[str], known: set[str], elsewhere: set[str]) -> None:
+    assert own <= known, f"{name}: {own - known} does not exist"
+    assert known - elsewhere <= own, f"{name}: {known - elsewhere - own} is not described"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
