@@ -1,5 +1,6 @@
 """Sphinx configuration."""
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +43,24 @@ def setup(app):
         source[0] = fill(source[0])
 
     app.connect("source-read", on_read)
+    # After napoleon has made fields of sections.
+    app.connect("autodoc-process-docstring", tidy_fields, priority=900)
     app.add_html_math_renderer("mathml", (inline_math, None), (display_math, None))
+
+
+GROUPED = re.compile(r"^(:(?:ivar|param) )([\w*]+(?:, [\w*]+)+)(?=:)")
+ARRAY = re.compile(r"numpy\.ndarray\[tuple\[Any, \.\.\.\], numpy\.dtype\[numpy\.(\w+?)_?\]\]")
+
+
+def tidy_fields(app, what, name, obj, options, lines):
+    """Keep names that share a description from being read as a type and a name; shorten arrays."""
+    for i, line in enumerate(lines):
+        found = GROUPED.match(line)
+        if found:
+            names = found[2].replace(", ", ",\N{ZERO WIDTH SPACE}")
+            lines[i] = found[1] + names + line[found.end() :]
+        elif line.startswith((":vartype", ":type")):
+            lines[i] = ARRAY.sub(r"array of \1", line)
 
 
 def inline_math(writer, node):

@@ -334,13 +334,13 @@ def test_error_curves_are_recovered():
     rng = np.random.default_rng(0)
     k = np.repeat(np.geomspace(100, 1e5, 20), 10)
     exact = fit_error_curve(k, 0.12 + 4 * k**-0.6)
-    assert exact.status == "exact"
+    assert exact.verdict == "exact"
     assert (exact.floor, exact.c, exact.alpha) == (
         near(0.12, rel=1e-4), near(4, rel=1e-4), near(0.6, rel=1e-4)
     )  # fmt: skip
     errors = 0.12 + 4 * k**-0.6 + 0.3 * k**-0.5 * rng.standard_normal(200)
     found = fit_error_curve(k, errors)
-    assert found.status == "ok"
+    assert found.verdict == "ok"
     assert found.floor == pytest.approx(0.12, abs=0.01)
     assert found.alpha == pytest.approx(0.6, abs=0.08)
     assert found.sigma == pytest.approx(0.3, rel=0.6)

@@ -28,7 +28,7 @@ class ErrorCurve:
         Negative log likelihood of a sample.
     gradient
         Largest derivative left, in log exponents that no bound holds.
-    status
+    verdict
         ``ok``, ``bound`` (an exponent at the end of its range, or the floor at its upper end),
         ``exact`` (no noise) or ``unconverged``.
     """
@@ -40,10 +40,10 @@ class ErrorCurve:
     beta: float
     nll: float
     gradient: float
-    status: str
+    verdict: str
 
     def __repr__(self) -> str:
-        return f"ErrorCurve({self.floor:.6g} + {self.c:.6g} k^-{self.alpha:.6g}, {self.status})"
+        return f"ErrorCurve({self.floor:.6g} + {self.c:.6g} k^-{self.alpha:.6g}, {self.verdict})"
 
     def __call__(self, k: Any) -> Array:
         """Error expected at sizes k."""
@@ -131,5 +131,5 @@ def fit_error_curve(k: Any, error: Any) -> ErrorCurve:
         floor=floor * unit, c=c * unit * float(np.exp(alpha * centre)), alpha=float(alpha),
         sigma=float(np.sqrt(F / n) * unit * np.exp(beta * centre / 2)), beta=float(beta),
         nll=float(f + (np.log(2 * np.pi / n) + 1) / 2 + np.log(unit)), gradient=left,
-        status=status,
+        verdict=status,
     )  # fmt: skip
