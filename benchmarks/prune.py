@@ -19,7 +19,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from isoloss.prune import bytes_needed, find_duplicates, fit_kmeans, open_embeddings, write_scores
+from isoloss.prune import (
+    bytes_needed,
+    find_duplicates,
+    fit_kmeans,
+    open_embeddings,
+    write_prototype_scores,
+)
 from isoloss.prune.embeddings_check import check_embeddings
 
 SHARD = 100_000
@@ -96,7 +102,7 @@ def two_passes(folder: str, rows: int, dim: int, k: int) -> str:
     """Look, k-means++, two passes, scores written."""
     opened = open_embeddings(f"{folder}/rows")
     found = fit_kmeans(opened, k, passes=2)
-    return f"mean score {write_scores(opened, found, f'{folder}/out')['mean']:.5f}"
+    return f"mean score {write_prototype_scores(opened, found, f'{folder}/out')['mean']:.5f}"
 
 
 def faiss_assign(folder: str, rows: int, dim: int, k: int) -> str:

@@ -109,7 +109,7 @@ def score(
     of k-means, with --labels the means of the classes. A second start after an interruption goes on
     where the first one stopped.
     """
-    from isoloss.prune import class_means, fit_kmeans, open_embeddings, write_scores
+    from isoloss.prune import class_means, fit_kmeans, open_embeddings, write_prototype_scores
     from isoloss.prune.plan import needs_of
 
     if (k is None) == (labels is None):
@@ -130,13 +130,13 @@ def score(
                 say(found.summary())
         else:
             found = class_means(opened, labels, geometry=distance, executor=where, on_step=step)
-        manifest = write_scores(opened, found, out, executor=where, on_step=step)
+        manifest = write_prototype_scores(opened, found, out, executor=where, on_step=step)
     if as_json:
         print_json(manifest)
     else:
         say(
             f"scores of {manifest['rows']} rows in {out}: {manifest['min']:.4g} to "
-            f"{manifest['max']:.4g}, mean {manifest['mean']:.4g}; {manifest['convention']}"
+            f"{manifest['max']:.4g}, mean {manifest['mean']:.4g}; {manifest['direction']}"
         )
     if doubt:
         say("note: k-means has not converged; give more --passes, or a larger --tolerance")

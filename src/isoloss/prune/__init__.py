@@ -6,7 +6,7 @@ from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters, fit_kmeans
 from isoloss.prune.plan import PrunePlan, bytes_needed, plan_pruning
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, class_means, score_prototypes
-from isoloss.prune.prototypes_folder import read_manifest, read_scores, write_scores
+from isoloss.prune.prototypes_folder import read_prototype_scores, write_prototype_scores
 
 __all__ = [
     "Checked",
@@ -24,8 +24,7 @@ __all__ = [
     "fit_kmeans",
     "open_embeddings",
     "plan_pruning",
-    "read_manifest",
-    "read_scores",
+    "read_prototype_scores",
     "score_prototypes",
-    "write_scores",
+    "write_prototype_scores",
 ]

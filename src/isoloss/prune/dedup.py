@@ -182,7 +182,7 @@ def find_duplicates(
         members = order[ends[j - 1] if j else 0 : ends[j]]
         partner[members[gone]] = members[of]
         cosine[members[gone]] = cosines
-        if on_step:
+        if on_step and (j + 1) % max(1, len(ends) // 20) == 0:
             on_step(f"compared cluster {j + 1} of {len(ends)}")
     removed = np.flatnonzero(partner >= 0)
     return Deduplicated(

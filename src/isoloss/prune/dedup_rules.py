@@ -53,7 +53,7 @@ def _near(a: Floats, b: Floats, eps: float, same: bool) -> tuple[Bools, Floats]:
     """
     cosine = a @ b.T
     if same:
-        cosine[np.tril_indices(len(a))] = -np.inf
+        cosine[np.tri(len(a), dtype=bool)] = -np.inf
     slack = 2.0**-23 * (8.0 + a.shape[1] ** 0.5)
     near = cosine > 1.0 - eps
     for rows, columns in _doubtful(cosine, eps, slack):
@@ -139,9 +139,8 @@ def _groups(x: Any, eps: float) -> tuple[Bools, Whole]:
             near, _ = _near(np.asarray(x[first:last]), columns, eps, first == low)
             rows, others = np.nonzero(near)
             # Many pairs link the same two groups; each link is followed once.
-            links = np.unique(np.stack([root[rows + first], root[others + low]]), axis=1)
-            for a, b in links.T.tolist():
-                one, two = find(a), find(b)
+            for link in np.unique(root[rows + first] * n + root[others + low]).tolist():
+                one, two = find(link // n), find(link % n)
                 # The first row of a group stands for it.
                 root[max(one, two)] = min(one, two)
     first_of = np.array([find(i) for i in range(n)], dtype=np.int64)

@@ -184,7 +184,8 @@ def score_prototypes(
     Notes
     -----
     Distances come from float32 differences: 1 - cosine = |x - c|^2 / 2 for x and c of length one,
-    which keeps its digits where x is close to c. `write_scores` does the same without holding it.
+    which keeps its digits where x is close to c. `write_prototype_scores` does the same for more
+    rows than fit in memory.
 
     References
     ----------

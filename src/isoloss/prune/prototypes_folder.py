@@ -20,13 +20,14 @@ from isoloss.prune.pieces import BLOCKS, package_version
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, score_pieces
 from isoloss.prune.shards import Rows, open_npy
 
-CONVENTION = "high is hard: the distance of an example from its prototype"
+DIRECTION = "high is hard"
+_SOURCE = "Sorscher et al., arXiv:2206.14486"
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished"
 _COLUMNS = ("ids", "scores", "clusters")
 
 
-def write_scores(
+def write_prototype_scores(
     embeddings: Any,
     prototypes: Clusters | ClassMeans,
     out: str | Path,
@@ -49,8 +50,8 @@ def write_scores(
     Returns
     -------
     dict
-        The manifest: version, convention, settings, digest of the rows, and name, size and digest
-        of each file.
+        The manifest: version, direction, definition, settings, digest of the rows, and name, size
+        and digest of each file.
 
     Raises
     ------
@@ -60,11 +61,11 @@ def write_scores(
     Examples
     --------
     >>> import tempfile
-    >>> from isoloss.prune import fit_kmeans, read_scores
+    >>> from isoloss.prune import fit_kmeans, read_prototype_scores
     >>> rows = [[1.0, 0.0], [1.0, 0.2], [0.0, 1.0], [0.1, 1.0]]
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = write_scores(rows, fit_kmeans(rows, 2), folder)
-    ...     [round(float(s), 4) for s in read_scores(folder).scores]
+    ...     found = write_prototype_scores(rows, fit_kmeans(rows, 2), folder)
+    ...     [round(float(s), 4) for s in read_prototype_scores(folder).scores]
     [0.0049, 0.0049, 0.0012, 0.0012]
     """
     opened, folder = open_embeddings(embeddings), Path(out)
@@ -88,15 +89,16 @@ def write_scores(
         opened, prototypes, executor=executor, skip=lambda first: kept(first) is not None
     ):
         name = f"part-{first // size:06d}"
-        files = {}
+        files, digests = {}, {}
         for what, values in zip(_COLUMNS, columns, strict=True):
             data = _npy(np.asarray(values))
             write_atomic(folder / f"{name}.{what}.npy", data)
-            files[what] = {"file": f"{name}.{what}.npy", "sha256": digest_bytes(data)}
+            files[what], digests[what] = f"{name}.{what}.npy", digest_bytes(data)
         scores = columns[1]
         part = {
             "first": first, "rows": len(scores), "min": float(scores.min()),
             "max": float(scores.max()), "sum": float(scores.sum(dtype=np.float64)), **files,
+            "sha256": digests,
         }  # fmt: skip
         write_atomic(unfinished / f"{name}.json", to_json({"key": key, "part": part}))
         if on_step:
@@ -110,18 +112,20 @@ def write_scores(
         "kind": "isoloss scores",
         "version": package_version(),
         "metric": "prototypes" if isinstance(prototypes, Clusters) else "class prototypes",
-        "convention": CONVENTION,
-        "distance": "1 - cosine" if prototypes.geometry == "cosine" else "euclidean",
+        "direction": DIRECTION,
+        "definition": _definition(prototypes),
+        "source": _SOURCE,
         "rows": opened.rows,
         "dim": opened.dim,
-        "digest": about.digest,
+        "rows_digest": about.digest,
         "mean": sum(part["sum"] for part in parts if part) / opened.rows,
         "min": min(part["min"] for part in parts if part),
         "max": max(part["max"] for part in parts if part),
-        "shards": [{"name": part.name, "rows": part.shape[0]} for part in opened.parts],
+        "read_from": [{"name": part.name, "rows": part.shape[0]} for part in opened.parts],
         "prototypes": said,
         "centroids": {"file": "centroids.npy", "sha256": digest_bytes(centroids)},
-        "parts": parts,
+        "shards": parts,
+        "digest": _digest(parts),
     }
     write_atomic(folder / MANIFEST, to_json(manifest))
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -150,8 +154,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return found
 
 
-def read_scores(folder: str | Path) -> PrototypeScores:
-    """Read what `write_scores` wrote; every file must have the digest that the manifest gives it.
+def read_prototype_scores(folder: str | Path) -> PrototypeScores:
+    """Read what `write_prototype_scores` wrote, and compare every file with its digest.
 
     Raises
     ------
@@ -159,16 +163,16 @@ def read_scores(folder: str | Path) -> PrototypeScores:
         Naming the file that is damaged or missing.
     """
     root, columns = Path(folder), {}
-    parts = read_manifest(root)["parts"]
+    parts = read_manifest(root)["shards"]
     for what in _COLUMNS:
-        columns[what] = np.concatenate([_read(root, part[what]) for part in parts])
+        columns[what] = np.concatenate([_read(root, part, what) for part in parts])
     return PrototypeScores(**columns)
 
 
-def _read(root: Path, about: dict[str, str]) -> Rows:
-    path = root / Path(about["file"]).name
+def _read(root: Path, about: dict[str, Any], what: str) -> Rows:
+    path = root / Path(about[what]).name
     try:
-        good = digest_bytes(path.read_bytes()) == about["sha256"]
+        good = digest_bytes(path.read_bytes()) == about["sha256"][what]
     except FileNotFoundError:
         good = False
     if not good:
@@ -183,12 +187,24 @@ def _finished(folder: Path, path: Path, key: str) -> dict[str, Any] | None:
         found = json.loads(path.read_text("utf8"))
         part = found["part"] if found["key"] == key else None
         whole = part is not None and all(
-            digest_bytes((folder / part[c]["file"]).read_bytes()) == part[c]["sha256"]
-            for c in _COLUMNS
+            digest_bytes((folder / part[c]).read_bytes()) == part["sha256"][c] for c in _COLUMNS
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return part if whole else None
+
+
+def _definition(prototypes: Clusters | ClassMeans) -> str:
+    distance = "1 - cosine" if prototypes.geometry == "cosine" else "the Euclidean distance"
+    if isinstance(prototypes, Clusters):
+        return f"{distance} to the nearest of {len(prototypes.centroids)} centroids of k-means"
+    return f"{distance} to the mean of the example's class"
+
+
+def _digest(parts: list[Any]) -> str:
+    """SHA-256 over the digests, a line each, of scores and ids of each shard in turn."""
+    lines = [part["sha256"][what] + "\n" for part in parts for what in ("scores", "ids")]
+    return digest_bytes("".join(lines).encode())
 
 
 def _clear(folder: Path, parts: int) -> None:
