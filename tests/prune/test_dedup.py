@@ -172,6 +172,8 @@ def test_files_hold_ids_and_reasons(tmp_path):
     place = {v: i for i, v in enumerate(ids)}
     for a, b in zip(removed, partners, strict=True):
         assert abs(place[a] - place[b]) in range(50, 61)
+    with pytest.raises(InputError, match="is there already"):
+        write_duplicates(opened, found, tmp_path / "kept.npy")
     pairs = np.stack([np.full(70, 5), ids], axis=1).astype("u8")
     opened = open_embeddings(x, ids=pairs)
     write_duplicates(opened, found, tmp_path / "pairs.npy")

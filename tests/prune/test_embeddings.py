@@ -203,6 +203,17 @@ def test_an_id_given_twice_is_found_whatever_the_memory(kind, memory):
     check_ids(open_embeddings(np.ones((1999, 1)), ids=made[good]), block=100, memory=memory)
 
 
+def test_an_id_given_twice_in_a_row_is_found():
+    ids = np.arange(500)
+    ids[300] = 299
+    with pytest.raises(InputError, match="array row 300: has the id 299 of array row 299"):
+        check_ids(open_embeddings(np.ones((500, 1)), ids=ids), block=100)
+    ids = np.arange(500)
+    ids[310:] -= 1
+    with pytest.raises(InputError, match="array row 310: has the id 309 of array row 309"):
+        check_ids(open_embeddings(np.ones((500, 1)), ids=ids), block=100)
+
+
 def test_the_digest_is_that_of_rows_and_ids_not_of_their_cuts(tmp_path):
     x = blobs(700)
     ids = np.array([f"{i}" for i in range(700)])

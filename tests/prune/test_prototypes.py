@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -143,7 +144,10 @@ def test_a_folder_of_scores_says_what_it_holds(tmp_path):
         assert np.array_equal(column, read.to_columns()[name])
     assert manifest["max"] == held.scores.max()
     assert np.array_equal(np.load(tmp_path / "out" / "centroids.npy"), found.centroids)
+    with pytest.raises(InputError, match="holds finished scores"):
+        write_prototype_scores(opened, found, tmp_path / "out")
     # A shorter answer leaves nothing of the longer one.
+    (tmp_path / "out" / "manifest.json").unlink()
     write_prototype_scores(x[:20], found, tmp_path / "out")
     assert len(read_prototype_scores(tmp_path / "out").scores) == 20
     assert len(list((tmp_path / "out").glob("part-*"))) == 3
@@ -163,6 +167,12 @@ def test_writing_goes_on_where_it_stopped(tmp_path):
         write_prototype_scores(x, found, out, on_step=stop)
     with pytest.raises(InputError, match="was not finished"):
         read_prototype_scores(out)
+    # Pieces of other prototypes are not taken for these.
+    shutil.copytree(out, tmp_path / "other")
+    changed = fit_kmeans(x, 5, block=BLOCK, rng=1)
+    write_prototype_scores(x, changed, tmp_path / "other")
+    wanted = score_prototypes(x, changed).scores
+    assert np.array_equal(read_prototype_scores(tmp_path / "other").scores, wanted)
     # The second piece is damaged, the first is kept.
     (out / "part-000001.scores.npy").write_bytes(b"")
     seen = []
@@ -196,9 +206,9 @@ def test_memory_of_writing_does_not_grow_with_rows(tmp_path):
         np.save(tmp_path / f"{i}.npy", blobs(rows, dim=32))
         opened = open_embeddings(tmp_path / f"{i}.npy")
         found = fit_kmeans(opened, 20, passes=1, block=256)
-        write_prototype_scores(opened, found, tmp_path / "out")
+        write_prototype_scores(opened, found, tmp_path / f"first {i}")
         tracemalloc.start()
-        write_prototype_scores(opened, found, tmp_path / "out")
+        write_prototype_scores(opened, found, tmp_path / f"out {i}")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]

@@ -132,4 +132,4 @@ def test_plans_are_checked_and_explained():
     with pytest.raises(InputError, match="rows = -1"):
         plan_pruning(-1, 8, 10)
     assert bytes_needed(10**12, 64, 100) == bytes_needed(10**7, 64, 100)
-    assert bytes_needed(10**7, 64, 100, executor=True) > bytes_needed(10**7, 64, 100)
+    assert bytes_needed(10**7, 64, 100, in_flight=4) > bytes_needed(10**7, 64, 100)

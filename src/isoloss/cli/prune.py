@@ -110,16 +110,21 @@ def score(
     where the first one stopped.
     """
     from isoloss.prune import class_means, fit_kmeans, open_embeddings, write_prototype_scores
+    from isoloss.prune.pieces import tasks_held
     from isoloss.prune.plan import needs_of
+    from isoloss.prune.prototypes_folder import refuse_finished
 
     if (k is None) == (labels is None):
         raise click.UsageError("give --k, for centroids of k-means, or --labels, for class means")
+    refuse_finished(out)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
     with progress(quiet=as_json) as step, _executor(executor) as where:
         doubt = False
         if k is not None:
             if not as_json:
-                need = needs_of(opened, min(k, opened.rows), executor=where is not None)
+                need = needs_of(
+                    opened, min(k, opened.rows), in_flight=tasks_held(where) if where else 0
+                )
                 say(f"{opened.rows} rows of {opened.dim}; at most {_size(need)} of memory")
             found: Any = fit_kmeans(
                 opened, k, geometry=distance, start=start, passes=passes, tolerance=tolerance,
@@ -184,11 +189,12 @@ def dedup(
     import shutil
 
     from isoloss.prune import find_duplicates, open_embeddings
-    from isoloss.prune.dedup_folder import write_duplicates
+    from isoloss.prune.dedup_folder import refuse_written, write_duplicates
 
     path = Path(out)
     if path.suffix != ".npy":
         raise click.UsageError("--out: ids are written as .npy; give a name that ends so")
+    refuse_written(path)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
     journal = path.with_name(f".{path.stem}.unfinished")
     with progress(quiet=as_json) as step, _executor(executor) as where:

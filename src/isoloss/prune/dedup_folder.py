@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.serial import digest_bytes, to_json, write_atomic
+from isoloss.errors import InputError
 from isoloss.prune.dedup import Deduplicated
 from isoloss.prune.embeddings import Embeddings
 from isoloss.prune.pieces import BLOCK, package_version
@@ -16,7 +17,7 @@ from isoloss.prune.shards import Rows
 
 
 def write_duplicates(embeddings: Embeddings, found: Deduplicated, path: Path) -> dict[str, Any]:
-    """Write ids that stay, sorted, to ``NAME.npy``; the rest beside it.
+    """Write ids that stay, sorted, to ``NAME.npy``; the rest beside it. Nothing is overwritten.
 
     ``NAME.removed.npy`` holds ids that go, ``NAME.partners.npy`` the id that each duplicates,
     ``NAME.cosines.npy`` their cosine, and ``NAME.json``, written last, settings and digests.
@@ -25,7 +26,13 @@ def write_duplicates(embeddings: Embeddings, found: Deduplicated, path: Path) ->
     -------
     dict
         What is in ``NAME.json``.
+
+    Raises
+    ------
+    InputError
+        If there is an answer already.
     """
+    refuse_written(path)
     columns = {
         "kept": np.sort(_ids(embeddings, found.kept), axis=0)
         if embeddings.ids(0, 1).ndim == 1
@@ -50,6 +57,13 @@ def write_duplicates(embeddings: Embeddings, found: Deduplicated, path: Path) ->
     }
     write_atomic(path.with_suffix(".json"), to_json(answer))
     return answer
+
+
+def refuse_written(path: Path) -> None:
+    """Refuse to write over an answer that is there."""
+    for there in (path, path.with_suffix(".json")):
+        if there.exists():
+            raise InputError(f"{there}: is there already; give another name, or remove it")
 
 
 def _ids(embeddings: Embeddings, rows: Rows) -> Rows:

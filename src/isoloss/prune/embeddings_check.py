@@ -18,6 +18,7 @@ from isoloss.prune.pieces import (
     BLOCKS,
     as_geometry,
     as_whole,
+    is_shown,
     lengths,
     over_pieces,
     read_floats,
@@ -93,7 +94,7 @@ def check_embeddings(
         whole.update(digest)
         total += sums
         shortest, longest = min(shortest, low), max(longest, high)
-        if on_step:
+        if on_step and is_shown(start, embeddings.rows, block):
             on_step(
                 f"checked row {min(embeddings.rows, start + block * BLOCKS)} of {embeddings.rows}"
             )

@@ -18,7 +18,7 @@ from isoloss.prune.embeddings import open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans_assign import Sums, empty_sums, sum_piece
 from isoloss.prune.kmeans_start import STARTS, first_centroids
-from isoloss.prune.pieces import BLOCK, Floats, as_geometry, as_whole, over_pieces
+from isoloss.prune.pieces import BLOCK, Floats, as_geometry, as_whole, is_shown, over_pieces
 
 _STATS = ("objective", "moved", "empty", "replaced")
 
@@ -215,7 +215,7 @@ def fit_kmeans(
             opened, sum_piece, near, mean, executor=executor, block=checked.block
         ):
             done.add(sums)
-            if on_step:
+            if on_step and is_shown(first, opened.rows, checked.block):
                 on_step(f"pass {len(history) + 1}, row {first} of {opened.rows}")
         moved, replaced = _update(done, centroids, mean is None)
         share = done.distance / opened.rows / (2 if mean is None else 1)

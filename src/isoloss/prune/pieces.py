@@ -70,10 +70,11 @@ def in_order(
             yield number, _alone(job, *arguments)
         return
     waiting: deque[tuple[int, Any]] = deque()
+    most = in_flight or tasks_held(executor)
     try:
         for number, arguments in calls:
             waiting.append((number, executor.submit(_alone, job, *arguments)))
-            if len(waiting) >= (in_flight or tasks_held()):
+            if len(waiting) >= most:
                 first, future = waiting.popleft()
                 yield first, future.result()
         while waiting:
@@ -84,9 +85,16 @@ def in_order(
             future.cancel()
 
 
-def tasks_held() -> int:
-    """Pieces handed out at once where nothing else is said."""
-    return 2 * cores()
+def tasks_held(executor: Any) -> int:
+    """Pieces handed out at once where nothing else is said: two for each core there."""
+    client = getattr(executor, "client", None)
+    return 2 * max(cores(), sum(client.ncores().values()) if client is not None else 0)
+
+
+def is_shown(first: int, rows: int, block: int) -> bool:
+    """Whether to tell of the piece that begins at a row: some twenty times a pass."""
+    size = block * BLOCKS
+    return first // size % max(1, rows // size // 20) == 0
 
 
 def _alone(job: Callable[..., Any], *arguments: Any) -> Any:

@@ -14,7 +14,7 @@ from isoloss.errors import InputError
 from isoloss.prune.embeddings import Embeddings
 from isoloss.prune.kmeans_assign import FARTHEST, TILE_CENTROIDS, TILE_ROWS
 from isoloss.prune.kmeans_start import sample_size
-from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole, tasks_held
+from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
 
 FORMULA = {
     "pass_flops": "2 rows k dim",
@@ -133,18 +133,19 @@ def plan_pruning(
     flops = (passes + 1) * one + 2.0 * sample_size(rows, k, "k-means++") * k * dim
     pairs = float(rows) ** 2 * dim / k
     hours = flops / speed / 3600
+    held = 2 * workers if workers > 1 else 0
     return PrunePlan(
         rows=rows, dim=dim, k=k, passes=passes, workers=workers, width=width,
         flops_per_second=speed, pass_flops=one, flops=flops, cpu_hours=hours,
         hours=hours / workers, read_bytes=rows * dim * width * (passes + 2),
-        bytes_needed=bytes_needed(rows, dim, k, width=width, executor=workers > 1),
+        bytes_needed=bytes_needed(rows, dim, k, width=width, in_flight=held),
         score_bytes=rows * 16, dedup_flops=pairs, dedup_cpu_hours=pairs / speed / 3600,
         dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES,
     )  # fmt: skip
 
 
 def bytes_needed(
-    rows: int, dim: int, k: int, *, width: int = 4, block: int = BLOCK, executor: bool = False,
+    rows: int, dim: int, k: int, *, width: int = 4, block: int = BLOCK, in_flight: int = 0,
     held: int = 0, start: str = "k-means++",
 ) -> int:  # fmt: skip
     """Memory that k-means and scores take beside the interpreter: an upper bound, flat in rows.
@@ -157,8 +158,8 @@ def bytes_needed(
         Bytes of a stored number.
     block
         Rows read at once.
-    executor
-        Whether pieces are handed out: sums of as many as are under way arrive here.
+    in_flight
+        Pieces handed out to workers at once, whose sums arrive here; 0 where this process works.
     held
         What reading holds beside the rows asked for; of Parquet, a row group.
     start
@@ -178,14 +179,14 @@ def bytes_needed(
     sums = k * dim * (5 * 8 + 4 + 4) + 2 * FARTHEST * dim * 4
     sample = sample_size(rows, k, start) * (dim * 4 * 3 + 32)
     scores = 48 * piece
-    arriving = tasks_held() * (k * dim * 12) if executor else 0
+    arriving = in_flight * k * dim * 12
     return int(max(reading + tile + sums + scores + arriving, sample + k * dim * 12) + held)
 
 
-def needs_of(embeddings: Embeddings, k: int, *, executor: bool = False, block: int = BLOCK) -> int:
+def needs_of(embeddings: Embeddings, k: int, *, in_flight: int = 0) -> int:
     """Return `bytes_needed` of embeddings that are there."""
     return bytes_needed(
-        embeddings.rows, embeddings.dim, k, executor=executor, block=block,
+        embeddings.rows, embeddings.dim, k, in_flight=in_flight,
         width=max(part.dtype.itemsize for part in embeddings.parts),
         held=2 * max(part.bytes_held for part in embeddings.parts),
     )  # fmt: skip

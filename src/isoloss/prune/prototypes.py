@@ -15,7 +15,7 @@ from isoloss.prune.embeddings import Embeddings, open_embeddings, read_column
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters
 from isoloss.prune.kmeans_assign import assign_piece, empty_sums, sum_rows
-from isoloss.prune.pieces import BLOCK, Floats, as_geometry, over_pieces, prepare
+from isoloss.prune.pieces import BLOCK, Floats, as_geometry, is_shown, over_pieces, prepare
 from isoloss.prune.shards import Part, Rows
 
 _CLASSES = 1_000_000
@@ -183,7 +183,7 @@ def score_prototypes(
 
     Notes
     -----
-    Distances come from float32 differences: 1 - cosine = |x - c|^2 / 2 for x and c of length one,
+    Distances come from float32 differences, ``1 - cosine = |x - c|^2 / 2`` for rows of length one,
     which keeps its digits where x is close to c. `write_prototype_scores` does the same for more
     rows than fit in memory.
 
@@ -205,7 +205,7 @@ def score_prototypes(
         ids.append(found[1])
         scores.append(found[2])
         clusters.append(found[3])
-        if on_step:
+        if on_step and is_shown(found[0], opened.rows, prototypes.checked.block):
             on_step(f"scored row {found[0]} of {opened.rows}")
     return PrototypeScores(
         ids=np.concatenate(ids), scores=np.concatenate(scores), clusters=np.concatenate(clusters)

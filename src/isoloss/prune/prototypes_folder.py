@@ -16,7 +16,7 @@ from isoloss._core.serial import digest_bytes, to_json, write_atomic
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import open_embeddings
 from isoloss.prune.kmeans import Clusters
-from isoloss.prune.pieces import BLOCKS, package_version
+from isoloss.prune.pieces import BLOCKS, is_shown, package_version
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, score_pieces
 from isoloss.prune.shards import Rows, open_npy
 
@@ -56,7 +56,7 @@ def write_prototype_scores(
     Raises
     ------
     InputError
-        As `score_prototypes`.
+        As `score_prototypes`; or if the folder holds finished scores.
 
     Examples
     --------
@@ -69,6 +69,7 @@ def write_prototype_scores(
     [0.0049, 0.0049, 0.0012, 0.0012]
     """
     opened, folder = open_embeddings(embeddings), Path(out)
+    refuse_finished(folder)
     about = prototypes.checked
     centroids = _npy(np.asarray(prototypes.centroids))
     said = prototypes.to_dict()
@@ -77,7 +78,6 @@ def write_prototype_scores(
             [package_version(), said, digest_bytes(centroids), opened.rows, about.block]
         ).encode()
     )
-    (folder / MANIFEST).unlink(missing_ok=True)
     unfinished = folder / UNFINISHED
     unfinished.mkdir(parents=True, exist_ok=True)
     size = about.block * BLOCKS
@@ -101,7 +101,7 @@ def write_prototype_scores(
             "sha256": digests,
         }  # fmt: skip
         write_atomic(unfinished / f"{name}.json", to_json({"key": key, "part": part}))
-        if on_step:
+        if on_step and is_shown(first, opened.rows, about.block):
             on_step(f"scored row {first + len(scores)} of {opened.rows}")
     parts = [kept(first) for first in range(0, opened.rows, size)]
     assert all(part is not None for part in parts)
@@ -130,6 +130,12 @@ def write_prototype_scores(
     write_atomic(folder / MANIFEST, to_json(manifest))
     shutil.rmtree(unfinished, ignore_errors=True)
     return manifest
+
+
+def refuse_finished(folder: str | Path) -> None:
+    """Refuse to write over scores that are finished."""
+    if (Path(folder) / MANIFEST).exists():
+        raise InputError(f"{folder}: holds finished scores; give another folder, or remove it")
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
