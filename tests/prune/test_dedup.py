@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from isoloss.prune import (
 )
 from isoloss.prune.dedup_folder import write_duplicates
 from isoloss.prune.dedup_rules import duplicates
+from isoloss.prune.plan import DEDUP_ROW_BYTES
 from prune.prune_made import blobs, shards
 
 
@@ -201,6 +204,18 @@ def test_clusters_must_be_of_these_rows_and_by_cosine():
         find_duplicates(x, eps=0.1, clusters=fit_kmeans(x, 2, geometry="euclidean"))
     with pytest.raises(InputError, match="are those of 30 rows, and there are 20"):
         find_duplicates(x[:20], eps=0.1, clusters=fit_kmeans(x, 2))
+
+
+def test_memory_grows_by_what_is_stated_for_a_row(tmp_path):
+    peaks = []
+    for i, rows in enumerate((10_000, 40_000)):
+        np.save(tmp_path / f"{i}.npy", np.random.default_rng(0).standard_normal((rows, 64)))
+        clusters = fit_kmeans(tmp_path / f"{i}.npy", rows // 500, passes=1, start="sample")
+        tracemalloc.start()
+        find_duplicates(tmp_path / f"{i}.npy", eps=0.05, clusters=clusters)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 30_000 * DEDUP_ROW_BYTES + 5e6
 
 
 def test_the_clusters_taken_unasked_balance_passes_and_pairs():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from isoloss._core.executor import Here
 from isoloss._core.local_pool import LocalPool
 from isoloss.errors import InputError
-from isoloss.prune import bytes_needed, fit_kmeans, open_embeddings
+from isoloss.prune import bytes_needed, check_embeddings, fit_kmeans, open_embeddings
 from isoloss.prune.kmeans_assign import nearest
 from prune.prune_made import BLOCK, PIECE, blobs, same, shards
 
@@ -273,6 +273,21 @@ def test_memory_is_stated_and_does_not_grow_with_rows(tmp_path, geometry):
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(InputError, match=message):
         fit_kmeans(blobs(20), **({"k": 3} | options))
+
+
+def test_what_was_checked_must_fit():
+    x = blobs(20)
+    x[3] = 0
+    checked = check_embeddings(open_embeddings(x), geometry="euclidean")
+    with pytest.raises(InputError, match="a row is zero and has no direction"):
+        fit_kmeans(x, 3, checked=checked)
+    with pytest.raises(InputError, match="is of 20 rows of 12, and these are 19 of 12"):
+        fit_kmeans(x[:19], 3, geometry="euclidean", checked=checked)
+    for factor in (1e25, 1e-20):
+        with pytest.raises(InputError, match="squares of distances leave float32"):
+            fit_kmeans(x * factor, 3, geometry="euclidean")
+        assert fit_kmeans(blobs(20) * factor, 3).converged
+    assert fit_kmeans(np.zeros((9, 2)), 2, geometry="euclidean").objective.tolist() == [0]
 
 
 def test_to_dict_is_plain():

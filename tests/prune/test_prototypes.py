@@ -123,6 +123,15 @@ def test_prototypes_of_another_width_or_of_other_rows_are_refused():
     assert score_prototypes(x[:20], fit_kmeans(x, 2)).scores.size == 20
 
 
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_rows_that_were_not_looked_at_are_named_where_they_have_no_score(value):
+    found = fit_kmeans(blobs(40), 3)
+    other = blobs(30)
+    other[17] = value
+    with pytest.raises(InputError, match="array row 17: has no finite distance"):
+        score_prototypes(other, found)
+
+
 def test_a_folder_of_scores_says_what_it_holds(tmp_path):
     x = blobs(2 * PIECE + 9)
     ids = np.array([f"u{i}" for i in range(len(x))])

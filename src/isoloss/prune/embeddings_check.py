@@ -105,6 +105,28 @@ def check_embeddings(
     )  # fmt: skip
 
 
+def require_usable(checked: Checked, embeddings: Embeddings, geometry: str) -> None:
+    """Refuse what was checked for another purpose, or for other rows.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, rows have no direction, or squares of distances leave float32.
+    """
+    if (checked.rows, checked.dim) != (embeddings.rows, embeddings.dim):
+        raise InputError(
+            f"checked: is of {checked.rows} rows of {checked.dim}, and these are "
+            f"{embeddings.rows} of {embeddings.dim}"
+        )
+    if geometry == "cosine" and checked.shortest == 0:
+        raise InputError("checked: a row is zero and has no direction; drop it, or use euclidean")
+    if geometry == "euclidean" and checked.longest and not 1e-15 < checked.longest < 1e18:
+        raise InputError(
+            f"embeddings: the longest row has length {checked.longest:.3g}, and squares of "
+            "distances leave float32; bring lengths between 1e-15 and 1e18"
+        )
+
+
 def _look(piece: Embeddings, block: int, directions: bool) -> Any:
     """Digest, sum, least and greatest length of a piece; its first bad row, if any."""
     digest, total = hashlib.sha256(), np.zeros(piece.dim)

@@ -15,7 +15,7 @@ from isoloss._core.executor import Executor
 from isoloss._core.journal import Journal
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import open_embeddings
-from isoloss.prune.embeddings_check import Checked, check_embeddings
+from isoloss.prune.embeddings_check import Checked, check_embeddings, require_usable
 from isoloss.prune.kmeans_assign import Sums, empty_sums, sum_piece
 from isoloss.prune.kmeans_start import STARTS, first_centroids
 from isoloss.prune.pieces import BLOCK, Floats, as_geometry, as_whole, is_shown, over_pieces
@@ -197,6 +197,7 @@ def fit_kmeans(
     checked = checked or check_embeddings(
         opened, geometry=geometry, executor=executor, block=block, on_step=on_step
     )
+    require_usable(checked, opened, geometry)
     mean = checked.mean.astype(np.float32) if geometry == "euclidean" else None
     settings = {
         "k": k, "geometry": geometry, "start": start, "passes": passes,

@@ -125,9 +125,12 @@ def prepare(raw: Rows, mean: Floats | None) -> Floats:
     Distances from products lose digits far from the origin; taking off the mean keeps them.
     """
     x = read_floats(raw)
-    if mean is None:
-        return np.asarray(x / lengths(x).astype(np.float32)[:, None])
-    return np.asarray(x - mean)
+    with np.errstate(all="ignore"):
+        return np.asarray(x / _as_divisors(x) if mean is None else x - mean)
+
+
+def _as_divisors(x: Floats) -> Floats:
+    return lengths(x).astype(np.float32)[:, None]
 
 
 def as_geometry(geometry: str) -> str:

@@ -12,7 +12,7 @@ from isoloss._core.arrays import Array, freeze
 from isoloss._core.executor import Executor
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import Embeddings, open_embeddings, read_column
-from isoloss.prune.embeddings_check import Checked, check_embeddings
+from isoloss.prune.embeddings_check import Checked, check_embeddings, require_usable
 from isoloss.prune.kmeans import Clusters
 from isoloss.prune.kmeans_assign import assign_piece, empty_sums, sum_rows
 from isoloss.prune.pieces import BLOCK, Floats, as_geometry, is_shown, over_pieces, prepare
@@ -132,6 +132,7 @@ def class_means(
     checked = checked or check_embeddings(
         opened, geometry=geometry, executor=executor, block=block, on_step=on_step
     )
+    require_usable(checked, opened, geometry)
     mean = checked.mean.astype(np.float32) if geometry == "euclidean" else None
     classes = _classes(part, checked.block)
     done = empty_sums(len(classes), opened.dim)
@@ -244,6 +245,14 @@ def score_pieces(
         rows, job, *more, executor=executor, block=about.block, skip=skip
     ):
         scores = squared / 2 if mean is None else np.sqrt(squared)
+        # Rows that the prototypes come from were looked at; others were not.
+        bad = ~np.isfinite(scores)
+        if bad.any():
+            row = first + int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"{embeddings.where(row)}: has no finite distance; it is zero, or holds numbers "
+                "that are not finite or too large"
+            )
         yield first, embeddings.ids(first, first + len(scores)), scores, clusters
 
 
