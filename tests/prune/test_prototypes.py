@@ -153,6 +153,7 @@ def test_a_folder_of_scores_says_what_it_holds(tmp_path):
         assert np.array_equal(column, read.to_columns()[name])
     assert manifest["max"] == held.scores.max()
     assert np.array_equal(np.load(tmp_path / "out" / "centroids.npy"), found.centroids)
+    assert np.array_equal(np.load(tmp_path / "out" / "clusters.npy"), held.clusters)
     with pytest.raises(InputError, match="holds finished scores"):
         write_prototype_scores(opened, found, tmp_path / "out")
     # A shorter answer leaves nothing of the longer one.

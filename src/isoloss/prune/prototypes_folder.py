@@ -106,6 +106,7 @@ def write_prototype_scores(
     parts = [kept(first) for first in range(0, opened.rows, size)]
     assert all(part is not None for part in parts)
     _clear(folder, len(parts))
+    _join_clusters(folder, parts, opened.rows)
     write_atomic(folder / "centroids.npy", centroids)
     manifest = {
         "schema": 1,
@@ -124,6 +125,7 @@ def write_prototype_scores(
         "read_from": [{"name": part.name, "rows": part.shape[0]} for part in opened.parts],
         "prototypes": said,
         "centroids": {"file": "centroids.npy", "sha256": digest_bytes(centroids)},
+        "clusters": "clusters.npy",
         "shards": parts,
         "digest": _digest(parts),
     }
@@ -211,6 +213,17 @@ def _digest(parts: list[Any]) -> str:
     """SHA-256 over the digests, a line each, of scores and ids of each shard in turn."""
     lines = [part["sha256"][what] + "\n" for part in parts for what in ("scores", "ids")]
     return digest_bytes("".join(lines).encode())
+
+
+def _join_clusters(folder: Path, parts: list[Any], rows: int) -> None:
+    """Write the clusters of all rows as one file, which a selection takes, piece by piece."""
+    temporary = folder / UNFINISHED / "clusters.npy"
+    joined = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int32, shape=(rows,))
+    for part in parts:
+        piece = open_npy(folder / part["clusters"])
+        joined[part["first"] : part["first"] + part["rows"]] = piece.read(0, part["rows"])
+    joined.flush()
+    temporary.replace(folder / "clusters.npy")
 
 
 def _clear(folder: Path, parts: int) -> None:
