@@ -11,10 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoloss._core.executor import Here
+from isoloss._core.executor import Dask, Here
 from isoloss._core.local_pool import LocalPool
 from isoloss.errors import InputError
-from isoloss.prune import bytes_needed, check_embeddings, fit_kmeans, open_embeddings
+from isoloss.prune import (
+    bytes_needed,
+    check_embeddings,
+    fit_kmeans,
+    open_embeddings,
+    score_prototypes,
+)
 from isoloss.prune.kmeans_assign import nearest
 from prune.prune_made import BLOCK, PIECE, blobs, same, shards
 
@@ -72,6 +78,26 @@ def test_shards_workers_and_order_do_not_move_a_bit(tmp_path, geometry):
         assert same(fit_kmeans(paths[::-1], 8, executor=pool, **options), whole)
         assert same(fit_kmeans(x, 8, executor=pool, **options), whole)
     assert not same(fit_kmeans(x, 8, rng=1, **options), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_gives_the_same_bits(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    x = blobs(3 * PIECE + 5)
+    paths = shards(tmp_path / "a", x, [100])
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+            silence_logs=50, local_directory=str(tmp_path / "dask"),
+        ) as cluster,
+        Dask(cluster.scheduler_address) as executor,
+    ):  # fmt: skip
+        executor.client.run(sys.path.extend, sys.path)
+        found = fit_kmeans(paths, 6, block=BLOCK, executor=executor)
+        scores = score_prototypes(paths, found, executor=executor).scores
+    assert same(found, fit_kmeans(x, 6, block=BLOCK))
+    assert scores.tobytes() == score_prototypes(x, found).scores.tobytes()
 
 
 def test_what_is_widened_gives_the_same_bits():

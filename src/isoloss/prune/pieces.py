@@ -98,7 +98,7 @@ def is_shown(first: int, rows: int, block: int) -> bool:
 
 
 def _alone(job: Callable[..., Any], *arguments: Any) -> Any:
-    # One thread: how BLAS shares work between threads changes the last bits.
+    # One thread: no BLAS promises the same bits however it shares work between threads.
     with one_thread():
         return job(*arguments)
 
