@@ -223,6 +223,12 @@ def test_the_digest_is_that_of_rows_and_ids_not_of_their_cuts(tmp_path):
         found = check_embeddings(opened, block=BLOCK)
         assert found.digest == whole.digest
         assert found.mean.tobytes() == whole.mean.tobytes()
+    text = np.array([f"{i}".encode() for i in range(700)])
+    digests = {
+        check_embeddings(open_embeddings(rows, ids=held), block=BLOCK).digest
+        for rows, held in ((x, text), (x, text.astype("S9")))
+    }
+    assert len(digests) == 1
     other = x.copy()
     other[699, 11] += 1e-6
     assert check_embeddings(open_embeddings(other, ids=ids), block=BLOCK).digest != whole.digest

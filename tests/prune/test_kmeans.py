@@ -316,6 +316,14 @@ def test_what_was_checked_must_fit():
     assert fit_kmeans(np.zeros((9, 2)), 2, geometry="euclidean").objective.tolist() == [0]
 
 
+def test_a_generator_gives_a_seed():
+    x = blobs(200)
+    found = fit_kmeans(x, 5, rng=np.random.default_rng(4))
+    seed = int(np.random.default_rng(4).integers(2**62))
+    assert found.settings["seed"] == seed
+    assert same(fit_kmeans(x, 5, rng=seed), found)
+
+
 def test_to_dict_is_plain():
     found = fit_kmeans(blobs(200), 3)
     answer = found.to_dict()

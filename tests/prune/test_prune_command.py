@@ -71,7 +71,9 @@ def test_a_plan_by_command():
     words = ["prune", "plan", "--rows", "1e9", "--dim", "768", "--k", "10000", "--flops", "1e11"]
     answer = json.loads(call(*words, "--json").stdout)
     assert answer["pass_flops"] == 2e9 * 768 * 1e4
-    assert answer["hours"] == pytest.approx(answer["flops"] / 1e11 / 3600)
+    start = 2 * 16 * 1e4 * 1e4 * 768
+    assert answer["flops"] == 21 * answer["pass_flops"] + start
+    assert answer["hours"] == pytest.approx((answer["flops"] + 9 * start) / 1e11 / 3600)
     assert set(answer["formula"]) <= set(answer)
     shown = call(*words, "--workers", "64").stderr
     assert "1e+11 FLOP/s a worker (given)" in shown

@@ -90,7 +90,7 @@ def find_duplicates(
     k: int | None = None,
     clusters: Clusters | None = None,
     passes: int = 10,
-    rng: int = 0,
+    rng: int | np.random.Generator = 0,
     journal: str | Path | None = None,
     executor: Executor | None = None,
     scratch: str | Path | None = None,

@@ -154,7 +154,9 @@ def _look(piece: Embeddings, block: int, directions: bool) -> Any:
 
 def _plain_bytes(ids: Rows) -> bytes:
     """Bytes that do not depend on how wide the text of a shard is stored."""
-    return "\n".join(ids.tolist()).encode() if ids.dtype.kind == "U" else ids.tobytes()
+    if ids.dtype.kind == "U":
+        return "\n".join(ids.tolist()).encode()
+    return b"\n".join(ids.tolist()) if ids.dtype.kind == "S" else ids.tobytes()
 
 
 def check_ids(embeddings: Embeddings, *, block: int = BLOCK, memory: int = _ID_BYTES) -> None:

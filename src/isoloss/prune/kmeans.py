@@ -114,7 +114,7 @@ def fit_kmeans(
     start: str = "k-means++",
     passes: int = 20,
     tolerance: float = 1e-3,
-    rng: int = 0,
+    rng: int | np.random.Generator = 0,
     block: int = BLOCK,
     journal: str | Path | None = None,
     executor: Executor | None = None,
@@ -142,7 +142,7 @@ def fit_kmeans(
     tolerance
         Stop when a pass lowers the objective by less than this part of it.
     rng
-        Seed of the start; nothing else is random.
+        Seed of the start; nothing else is random. Of a generator one number is taken as seed.
     block
         Rows read at once. Sums are added block by block, so the last digits depend on it.
     journal
@@ -184,7 +184,7 @@ def fit_kmeans(
     """
     opened = open_embeddings(embeddings)
     k, passes = as_whole("k", k), as_whole("passes", passes, 1, 100_000)
-    seed = as_seed(rng)
+    seed = int(rng.integers(2**62)) if isinstance(rng, np.random.Generator) else as_seed(rng)
     as_geometry(geometry)
     if start not in STARTS:
         raise InputError(f"start = {start!r}: write {' or '.join(STARTS)}")

@@ -19,7 +19,7 @@ from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
 FORMULA = {
     "pass_flops": "2 rows k dim",
     "flops": "passes times pass_flops, plus pass_flops to score, plus 2 sample k dim to start",
-    "cpu_hours": "flops / (flops_per_second 3600)",
+    "cpu_hours": "flops / (flops_per_second 3600), the start counted ten times",
     "hours": "cpu_hours / workers; reading is not in it",
     "read_bytes": "rows dim width (passes + 2): one look, the passes, the scores",
     "bytes_needed": "memory of bytes_needed(), the same for any number of rows",
@@ -28,6 +28,9 @@ FORMULA = {
     "dedup_bytes": "rows 32 + 512 MB",
 }
 """What each number of a plan is."""
+
+_START = 10
+"""k-means++ reads its sample once for each centroid, which memory slows some ten times."""
 
 DEDUP_ROW_BYTES = 32
 """Cluster, distance, order, answer and partner of a row, held in memory."""
@@ -130,9 +133,10 @@ def plan_pruning(
         else as_positive("flops_per_second", flops_per_second)
     )
     one = 2.0 * rows * k * dim
-    flops = (passes + 1) * one + 2.0 * sample_size(rows, k, "k-means++") * k * dim
+    start = 2.0 * sample_size(rows, k, "k-means++") * k * dim
+    flops = (passes + 1) * one + start
     pairs = float(rows) ** 2 * dim / k
-    hours = flops / speed / 3600
+    hours = (flops + (_START - 1) * start) / speed / 3600
     held = 2 * workers if workers > 1 else 0
     return PrunePlan(
         rows=rows, dim=dim, k=k, passes=passes, workers=workers, width=width,
