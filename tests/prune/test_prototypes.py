@@ -179,7 +179,7 @@ def test_writing_goes_on_where_it_stopped(tmp_path):
         read_prototype_scores(out)
     # Pieces of other prototypes are not taken for these.
     shutil.copytree(out, tmp_path / "other")
-    changed = fit_kmeans(x, 5, block=BLOCK, rng=1)
+    changed = fit_kmeans(x, 9, block=BLOCK, rng=1)
     write_prototype_scores(x, changed, tmp_path / "other")
     wanted = score_prototypes(x, changed).scores
     assert np.array_equal(read_prototype_scores(tmp_path / "other").scores, wanted)
