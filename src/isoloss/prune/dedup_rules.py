@@ -1,0 +1,148 @@
+"""Which rows of a cluster are near-duplicates of earlier ones: three rules, panel by panel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoloss.prune.pieces import Floats
+
+RULES = ("paper", "code", "greedy")
+PANEL = 1024
+_PAIRS = 4096
+
+Bools = npt.NDArray[np.bool_]
+Whole = npt.NDArray[np.int64]
+
+
+def duplicates(x: Any, eps: float, rule: str) -> tuple[Bools, Whole]:
+    """Tell which rows to remove, and for each the row that it duplicates.
+
+    Parameters
+    ----------
+    x
+        Rows of length one, (n, dim), float32, those to prefer first; an array or a file.
+    eps
+        Rows are near where 1 - cosine is below it, strictly.
+    rule
+        ``paper``: of each group linked by near pairs the first row stays. ``code``: a row goes if
+        any earlier row is near, removed or not. ``greedy``: a row goes if an earlier row that
+        stayed is near.
+
+    Returns
+    -------
+    removed, partner
+        (n,) each; the partner of a row that stays is -1. It is the row that stayed of its group,
+        the earlier row that is nearest by float32 products, or the nearest earlier row that stayed.
+    """
+    return {"paper": _groups, "code": _earlier, "greedy": _greedy}[rule](x, eps)
+
+
+def _panels(n: int) -> list[tuple[int, int]]:
+    return [(low, min(n, low + PANEL)) for low in range(0, n, PANEL)]
+
+
+def _near(a: Floats, b: Floats, eps: float, same: bool) -> tuple[Bools, Floats]:
+    """Pairs that are near, exactly, and cosines in float32; of equal panels the upper triangle.
+
+    Products of float32 cannot tell an exact copy from a distance of 1e-7. Pairs as close to the
+    limit as their rounding are computed again, from differences in float64.
+    """
+    cosine = a @ b.T
+    if same:
+        cosine[np.tri(len(a), dtype=bool)] = -np.inf
+    slack = 2.0**-23 * (8.0 + a.shape[1] ** 0.5)
+    near = cosine > 1.0 - eps
+    for rows, columns in _doubtful(cosine, eps, slack):
+        near[rows, columns] = _distance(a[rows], b[columns]) < eps
+    return near, cosine
+
+
+def _doubtful(cosine: Floats, eps: float, slack: float) -> Iterator[tuple[Whole, Whole]]:
+    limit = 1.0 - eps
+    rows, columns = np.nonzero((cosine > limit - slack) & (cosine <= limit + slack))
+    for low in range(0, len(rows), _PAIRS):
+        yield rows[low : low + _PAIRS], columns[low : low + _PAIRS]
+
+
+def _distance(a: Floats, b: Floats) -> Any:
+    """1 - cosine of pairs of rows, in float64."""
+    u, v = a.astype(np.float64), b.astype(np.float64)
+    u /= np.linalg.norm(u, axis=1)[:, None]
+    v /= np.linalg.norm(v, axis=1)[:, None]
+    return np.square(u - v).sum(axis=1) / 2
+
+
+def _earlier(x: Any, eps: float) -> tuple[Bools, Whole]:
+    n = len(x)
+    removed, partner = np.zeros(n, dtype=bool), np.full(n, -1)
+    for low, high in _panels(n):
+        columns = np.asarray(x[low:high])
+        best = np.full(high - low, -np.inf, dtype=np.float32)
+        for first, last in _panels(high):
+            near, cosine = _near(np.asarray(x[first:last]), columns, eps, first == low)
+            cosine[~near] = -np.inf
+            _closer(cosine, np.arange(first, last), best, partner[low:high])
+        removed[low:high] = partner[low:high] >= 0
+    return removed, partner
+
+
+def _closer(cosine: Floats, numbers: Whole, best: Floats, partner: Whole) -> None:
+    """Take rows of this panel as partners where they are nearer than those before."""
+    row = cosine.argmax(axis=0)
+    value = cosine[row, np.arange(cosine.shape[1])]
+    better = value > best
+    best[better] = value[better]
+    partner[better] = numbers[row[better]]
+
+
+def _greedy(x: Any, eps: float) -> tuple[Bools, Whole]:
+    n = len(x)
+    kept, partner = np.ones(n, dtype=bool), np.full(n, -1)
+    for low, high in _panels(n):
+        columns = np.asarray(x[low:high])
+        best = np.full(high - low, -np.inf, dtype=np.float32)
+        for first, last in _panels(low):
+            stay = np.flatnonzero(kept[first:last])
+            if stay.size:
+                near, cosine = _near(np.asarray(x[first:last])[stay], columns, eps, False)
+                cosine[~near] = -np.inf
+                _closer(cosine, stay + first, best, partner[low:high])
+        kept[low:high] = partner[low:high] < 0
+        near, cosine = _near(columns, columns, eps, True)
+        for i in np.flatnonzero(near.any(axis=1)):
+            if kept[low + i]:
+                gone = near[i]
+                kept[low:high] &= ~gone
+                closer = gone & (cosine[i] > best)
+                best[closer] = cosine[i][closer]
+                partner[low:high][closer] = low + i
+    return ~kept, partner
+
+
+def _groups(x: Any, eps: float) -> tuple[Bools, Whole]:
+    n = len(x)
+    root = np.arange(n)
+
+    def find(i: int) -> int:
+        while root[i] != i:
+            root[i] = root[root[i]]
+            i = int(root[i])
+        return i
+
+    for low, high in _panels(n):
+        columns = np.asarray(x[low:high])
+        for first, last in _panels(high):
+            near, _ = _near(np.asarray(x[first:last]), columns, eps, first == low)
+            rows, others = np.nonzero(near)
+            # Many pairs link the same two groups; each link is followed once.
+            for link in np.unique(root[rows + first] * n + root[others + low]).tolist():
+                one, two = find(link // n), find(link % n)
+                # The first row of a group stands for it.
+                root[max(one, two)] = min(one, two)
+    first_of = np.array([find(i) for i in range(n)], dtype=np.int64)
+    removed = first_of != np.arange(n)
+    return removed, np.where(removed, first_of, -1)

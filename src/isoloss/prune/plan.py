@@ -1,0 +1,213 @@
+"""Time, memory and disk of k-means, scores and near-duplicates before anything is run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from isoloss._core.arrays import as_positive
+from isoloss._core.threads import one_thread
+from isoloss.errors import InputError
+from isoloss.prune.embeddings import Embeddings
+from isoloss.prune.kmeans_assign import FARTHEST, TILE_CENTROIDS, TILE_ROWS
+from isoloss.prune.kmeans_start import sample_size
+from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
+
+FORMULA = {
+    "pass_flops": "2 rows k dim",
+    "flops": "passes times pass_flops, plus pass_flops to score, plus 2 sample k dim to start",
+    "cpu_hours": "flops / (flops_per_second 3600), the start counted ten times",
+    "hours": "cpu_hours / workers; reading is not in it",
+    "read_bytes": "rows dim width (passes + 2): one look, the passes, the scores",
+    "bytes_needed": "memory of bytes_needed(), the same for any number of rows",
+    "score_bytes": "rows (4 + 4 + id width), written",
+    "dedup_flops": "rows^2 dim / k for clusters of equal size",
+    "dedup_bytes": "rows 32 + 512 MB",
+}
+"""What each number of a plan is."""
+
+_START = 10
+"""k-means++ reads its sample once for each centroid, which memory slows some ten times."""
+
+DEDUP_ROW_BYTES = 32
+"""Cluster, distance, order, answer and partner of a row, held in memory."""
+
+DEDUP_CLUSTER_BYTES = 512 << 20
+"""A cluster whose rows take more is laid out in a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PrunePlan:
+    """What pruning at a size takes; `FORMULA` says how each number comes about.
+
+    Attributes
+    ----------
+    rows, dim, k, passes, workers, width
+        The size: ``width`` is bytes of a stored number.
+    flops_per_second
+        Of one worker, measured or given.
+    pass_flops, flops, cpu_hours, hours
+        Work of a pass and of everything, and its time.
+    read_bytes, bytes_needed, score_bytes
+        Read from disk, held in memory by each process, written.
+    dedup_flops, dedup_cpu_hours, dedup_bytes
+        Near-duplicates in clusters of equal size, after the clusters are known.
+    """
+
+    rows: int
+    dim: int
+    k: int
+    passes: int
+    workers: int
+    width: int
+    flops_per_second: float
+    pass_flops: float
+    flops: float
+    cpu_hours: float
+    hours: float
+    read_bytes: int
+    bytes_needed: int
+    score_bytes: int
+    dedup_flops: float
+    dedup_cpu_hours: float
+    dedup_bytes: int
+
+    def __repr__(self) -> str:
+        return f"PrunePlan({self.rows:.3g} rows, k={self.k}, {self.cpu_hours:.3g} CPU hours)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types, with the formulas."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"schema": 1, **found, "formula": dict(FORMULA)}
+
+
+def plan_pruning(
+    rows: int,
+    dim: int,
+    k: int,
+    *,
+    passes: int = 20,
+    workers: int = 1,
+    width: int = 4,
+    flops_per_second: float | None = None,
+) -> PrunePlan:
+    """Foretell time, memory and disk of k-means, prototype scores and near-duplicates.
+
+    Parameters
+    ----------
+    rows, dim, k
+        The size.
+    passes
+        Of Lloyd's algorithm; all of them are counted.
+    workers
+        Processes that share the work.
+    width
+        Bytes of a stored number: 2, 4 or 8.
+    flops_per_second
+        Of one worker; measured by a short product of the same shape where it is not given.
+
+    Raises
+    ------
+    InputError
+        If a size is no whole number, or k exceeds the rows.
+
+    Examples
+    --------
+    >>> plan = plan_pruning(10**9, 768, 10_000, workers=64, flops_per_second=1e11)
+    >>> round(plan.pass_flops / 1e16, 3), round(plan.cpu_hours), round(plan.hours, 1)
+    (1.536, 896, 14.0)
+    """
+    rows, dim = as_whole("rows", rows), as_whole("dim", dim, 1, 10**6)
+    k, passes = as_whole("k", k), as_whole("passes", passes, 1, 10**5)
+    workers = as_whole("workers", workers, 1, 10**6)
+    if width not in (2, 4, 8):
+        raise InputError(f"width = {width!r}: numbers take 2, 4 or 8 bytes")
+    if k > rows:
+        raise InputError(f"k = {k}: there are {rows} rows, and a centroid needs one at least")
+    speed = (
+        measure_flops(dim, k)
+        if flops_per_second is None
+        else as_positive("flops_per_second", flops_per_second)
+    )
+    one = 2.0 * rows * k * dim
+    start = 2.0 * sample_size(rows, k, "k-means++") * k * dim
+    flops = (passes + 1) * one + start
+    pairs = float(rows) ** 2 * dim / k
+    hours = (flops + (_START - 1) * start) / speed / 3600
+    held = 2 * workers if workers > 1 else 0
+    return PrunePlan(
+        rows=rows, dim=dim, k=k, passes=passes, workers=workers, width=width,
+        flops_per_second=speed, pass_flops=one, flops=flops, cpu_hours=hours,
+        hours=hours / workers, read_bytes=rows * dim * width * (passes + 2),
+        bytes_needed=bytes_needed(rows, dim, k, width=width, in_flight=held),
+        score_bytes=rows * 16, dedup_flops=pairs, dedup_cpu_hours=pairs / speed / 3600,
+        dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES,
+    )  # fmt: skip
+
+
+def bytes_needed(
+    rows: int, dim: int, k: int, *, width: int = 4, block: int = BLOCK, in_flight: int = 0,
+    held: int = 0, start: str = "k-means++",
+) -> int:  # fmt: skip
+    """Memory that k-means and scores take beside the interpreter: an upper bound, flat in rows.
+
+    Parameters
+    ----------
+    rows, dim, k
+        The size; rows count only where they are fewer than a block, a piece or the sample.
+    width
+        Bytes of a stored number.
+    block
+        Rows read at once.
+    in_flight
+        Pieces handed out to workers at once, whose sums arrive here; 0 where this process works.
+    held
+        What reading holds beside the rows asked for; of Parquet, a row group.
+    start
+        How first centroids are found.
+
+    Examples
+    --------
+    >>> bytes_needed(10**9, 768, 10_000) == bytes_needed(10**7, 768, 10_000)
+    True
+    """
+    block = min(block, rows)
+    piece = min(block * BLOCKS, rows)
+    # As stored twice, in float32 twice, in float64, and the sums of the clusters present.
+    reading = block * dim * (2 * width + 4 + 4 + 8) + min(k, block) * dim * 8
+    tile = 4 * min(TILE_ROWS, block) * (min(TILE_CENTROIDS, k) + 3 * dim) + 64 * block
+    # Sums of all and of a piece, centroids before and after, one copy to write; float32 ones.
+    sums = k * dim * (5 * 8 + 4 + 4) + 2 * FARTHEST * dim * 4
+    sample = sample_size(rows, k, start) * (dim * 4 * 3 + 32)
+    scores = 48 * piece
+    arriving = in_flight * k * dim * 12
+    return int(max(reading + tile + sums + scores + arriving, sample + k * dim * 12) + held)
+
+
+def needs_of(embeddings: Embeddings, k: int, *, in_flight: int = 0) -> int:
+    """Return `bytes_needed` of embeddings that are there."""
+    return bytes_needed(
+        embeddings.rows, embeddings.dim, k, in_flight=in_flight,
+        width=max(part.dtype.itemsize for part in embeddings.parts),
+        held=2 * max(part.bytes_held for part in embeddings.parts),
+    )  # fmt: skip
+
+
+def measure_flops(dim: int, k: int, *, seconds: float = 0.2) -> float:
+    """Measure operations a CPU second of one thread, on tiles as k-means has them."""
+    from isoloss.prune.kmeans_assign import nearest
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((TILE_ROWS, min(dim, 8192)), dtype=np.float32)
+    c = rng.standard_normal((min(k, TILE_CENTROIDS), x.shape[1]), dtype=np.float32)
+    with one_thread():
+        nearest(x, c)
+        rounds, begin = 0, time.process_time()
+        while time.process_time() - begin < seconds:
+            nearest(x, c)
+            rounds += 1
+        spent = time.process_time() - begin
+    return float(2.0 * rounds * len(x) * len(c) * x.shape[1] / spent)

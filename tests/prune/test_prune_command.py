@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.commands import call
+from isoloss.errors import InputError
+from isoloss.prune import plan_pruning, read_prototype_scores
+from isoloss.prune.plan import FORMULA, bytes_needed
+from prune.prune_made import blobs, shards
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    x = blobs(800)
+    x[5], x[6] = x[500], x[501]
+    shards(folder, x, [300], ids=np.arange(800) * 3)
+    np.save(folder.parent / "labels.npy", np.arange(800) % 4)
+    return folder
+
+
+def test_scores_by_command(rows, tmp_path):
+    words = ["prune", "score", rows, "--metric", "prototypes", "--k", "6", "--seed", "0"]
+    result = call(*words, "--passes", "100", "--out", tmp_path / "a")
+    assert result.exit_code == 0, result.stderr
+    assert "memory" in result.stderr
+    assert "high is hard" in result.stderr
+    again = call(*words, "--passes", "100", "--out", tmp_path / "b", "--json")
+    assert json.loads(again.stdout)["rows"] == 800
+    one = call(*words[:2], rows / "x1.npy", rows / "x0.npy", *words[3:], "--passes", "100",
+               "--out", tmp_path / "c", "--executor", "here")  # fmt: skip
+    assert one.exit_code == 0, one.stderr
+    for path in (tmp_path / "a").iterdir():
+        for other in ("b", "c"):
+            assert path.read_bytes() == (tmp_path / other / path.name).read_bytes()
+    assert read_prototype_scores(tmp_path / "a").ids[-1] == 799 * 3
+    few = call(*words, "--passes", "1", "--out", tmp_path / "d")
+    assert few.exit_code == 3
+    assert "has not converged" in few.stderr
+
+
+def test_scores_from_labels(rows, tmp_path):
+    labels = rows.parent / "labels.npy"
+    result = call("prune", "score", rows, "--labels", labels, "--distance", "euclidean",
+                  "--out", tmp_path, "--json")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["metric"] == "class prototypes"
+    assert answer["prototypes"]["counts"] == [200] * 4
+
+
+def test_duplicates_by_command(rows, tmp_path):
+    out = tmp_path / "kept.npy"
+    result = call("prune", "dedup", rows, "--eps", "1e-6", "--rule", "greedy", "--k", "1",
+                  "--out", out, "--json")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert (answer["kept"], answer["removed"]) == (798, 2)
+    assert np.load(out).size == 798
+    assert set(np.load(tmp_path / "kept.removed.npy")) | set(
+        np.load(tmp_path / "kept.partners.npy")
+    ) == {15, 18, 1500, 1503}
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["kept.json", *(v["file"] for v in answer["files"].values())]
+    )
+
+
+def test_a_plan_by_command():
+    words = ["prune", "plan", "--rows", "1e9", "--dim", "768", "--k", "10000", "--flops", "1e11"]
+    answer = json.loads(call(*words, "--json").stdout)
+    assert answer["pass_flops"] == 2e9 * 768 * 1e4
+    start = 2 * 16 * 1e4 * 1e4 * 768
+    assert answer["flops"] == 21 * answer["pass_flops"] + start
+    assert answer["hours"] == pytest.approx((answer["flops"] + 9 * start) / 1e11 / 3600)
+    assert set(answer["formula"]) <= set(answer)
+    shown = call(*words, "--workers", "64").stderr
+    assert "1e+11 FLOP/s a worker (given)" in shown
+    assert "measured here" in call("prune", "plan", "--rows", "9", "--dim", "8", "--k", "3").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["score", "{rows}", "--out", "{out}"], 2, "give --k"),
+        (["score", "{rows}", "--k", "3", "--labels", "y", "--out", "{out}"], 2, "give --k"),
+        (["score", "nowhere", "--k", "3", "--out", "{out}"], 1, "there is no such file"),
+        (["score", "{out}", "--k", "3", "--out", "{out}"], 1, "holds no .npy or .parquet file"),
+        (["score", "{rows}", "--k", "801", "--out", "{out}"], 1, "there are 800 rows"),
+        (["score", "{rows}", "--k", "1.5", "--out", "{out}"], 2, "whole number"),
+        (["score", "{rows}", "--k", "inf", "--out", "{out}"], 2, "whole number"),
+        (["score", "{rows}", "--k", "3", "--out", "{rows}/x0.npy"], 1, "error: "),
+        (["score", "{rows}", "--k", "3", "--ids", "none.npy", "--out", "{out}"], 1, "none.npy"),
+        (["score", "{rows}", "--k", "3", "--executor", "pc", "--out", "{out}"], 1, "executor ="),
+        (["dedup", "{rows}", "--eps", "0.1", "--out", "{out}/a.txt"], 2, "written as .npy"),
+        (["dedup", "{rows}", "--eps", "nan", "--out", "{out}/a.npy"], 1, "eps = nan"),
+        (["plan", "--rows", "10", "--dim", "4", "--k", "11"], 1, "there are 10 rows"),
+        (["plan", "--rows", "1e30", "--dim", "4", "--k", "11"], 2, "whole number"),
+        (["plan", "--rows", "10", "--dim", "4", "--k", "1", "--flops", "0"], 2, "positive"),
+    ],
+)
+def test_mistakes_are_told_without_a_trace(rows, tmp_path, words, code, message):
+    filled = [w.format(rows=rows, out=tmp_path) for w in words]
+    result = call("prune", *filled)
+    assert result.exit_code == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_every_key_is_described(rows, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf8")
+    section = page[page.index("## `isoloss prune") :]
+    answers = [
+        json.loads(call("prune", *words, "--json").stdout)
+        for words in (
+            ["score", rows, "--k", "3", "--out", tmp_path / "a"],
+            ["dedup", rows, "--eps", "0.1", "--out", tmp_path / "b.npy"],
+            ["plan", "--rows", "9", "--dim", "8", "--k", "3"],
+        )
+    ]
+    for answer in answers:
+        for key in answer:
+            assert f"`{key}`" in section, key
+
+
+def test_plans_are_checked_and_explained():
+    plan = plan_pruning(1000, 8, 10, flops_per_second=1e9, workers=4)
+    assert plan.hours == plan.cpu_hours / 4
+    assert plan.read_bytes == 1000 * 8 * 4 * 22
+    assert {k for k in plan.to_dict() if k in FORMULA} >= {"pass_flops", "bytes_needed"}
+    with pytest.raises(InputError, match="width = 3"):
+        plan_pruning(1000, 8, 10, width=3)
+    with pytest.raises(InputError, match="rows = -1"):
+        plan_pruning(-1, 8, 10)
+    assert bytes_needed(10**12, 64, 100) == bytes_needed(10**7, 64, 100)
+    assert bytes_needed(10**7, 64, 100, in_flight=4) > bytes_needed(10**7, 64, 100)
