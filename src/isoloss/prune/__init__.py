@@ -1,0 +1,48 @@
+"""Pruning of data: scores of examples, and the selection of those to keep."""
+
+from isoloss.prune.scores_checks import softmax
+from isoloss.prune.scores_errors import margin, score_el2n, score_grand, score_margin
+from isoloss.prune.scores_format import read_scores, write_scores
+from isoloss.prune.scores_result import Scores
+from isoloss.prune.scores_subsets import score_influence, score_memorization
+from isoloss.prune.scores_training import (
+    score_aum,
+    score_disagreement,
+    score_forgetting,
+    score_misclassified,
+    score_votes,
+)
+from isoloss.prune.select_allocate import ClusterBudgets, allocate_clusters
+from isoloss.prune.select_output import write_selection
+from isoloss.prune.select_policy import ByCluster, Easy, Hard, Middle, Random, Stratified
+from isoloss.prune.select_result import Selection
+from isoloss.prune.selection import select
+
+__all__ = [
+    "ByCluster",
+    "ClusterBudgets",
+    "Easy",
+    "Hard",
+    "Middle",
+    "Random",
+    "Scores",
+    "Selection",
+    "Stratified",
+    "allocate_clusters",
+    "margin",
+    "read_scores",
+    "score_aum",
+    "score_disagreement",
+    "score_el2n",
+    "score_forgetting",
+    "score_grand",
+    "score_influence",
+    "score_margin",
+    "score_memorization",
+    "score_misclassified",
+    "score_votes",
+    "select",
+    "softmax",
+    "write_scores",
+    "write_selection",
+]
