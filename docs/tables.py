@@ -25,6 +25,7 @@ ROOMS = (
     ("isoloss.plan", "Plans"),
     ("isoloss.theory", "Theory"),
     ("isoloss.spectra", "Spectra of features"),
+    ("isoloss.prune", "Pruning"),
     ("isoloss.study", "Studies"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),

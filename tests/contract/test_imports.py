@@ -4,8 +4,8 @@ import sys
 import pytest
 
 HEAVY = ("numpy", "scipy", "torch", "matplotlib", "click", "rich", "pandas", "polars", "pyarrow")
-ROOMS = ("_core", "theory", "laws", "runs", "fit", "spectra", "plan", "plot", "sweep", "report",
-         "study", "coverage", "cli")  # fmt: skip
+ROOMS = ("_core", "theory", "laws", "runs", "fit", "spectra", "plan", "prune", "plot", "sweep",
+         "report", "study", "coverage", "cli")  # fmt: skip
 
 
 def python(code: str, *, hidden: tuple[str, ...] = ()) -> str:

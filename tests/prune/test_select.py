@@ -78,7 +78,10 @@ def test_hash_is_the_same_for_ever():
     known = [splitmix((v + 0x9E3779B97F4A7C15) % 2**64) for v in ids]
     assert known[0] == 0xE220A8397B1DCDAF
     assert hash_ids(as_ids(ids), 0).tolist() == known
-    assert hash_ids(as_ids([2**64 - 1, 0]), 0).tolist() == [known[2], known[0]]
+    assert hash_ids(as_ids(np.array([2**64 - 1, 0], dtype=np.uint64)), 0).tolist() == [
+        known[2],
+        known[0],
+    ]
     one = (0xCBF29CE484222325 ^ ord("a")) * 0x100000001B3 % 2**64
     assert hash_ids(as_ids(["a"]), 0).tolist() == [splitmix((one + 0x9E3779B97F4A7C15) % 2**64)]
     texts = hash_ids(as_ids(["a", "b", "longer é"]), 7).tolist()

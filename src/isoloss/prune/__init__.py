@@ -1,8 +1,16 @@
 """Pruning of data: scores of examples, and the selection of those to keep."""
 
+from isoloss.prune.dynamics import Recorder
+from isoloss.prune.dynamics_scores import Dynamics, read_dynamics
 from isoloss.prune.scores_checks import softmax
+from isoloss.prune.scores_embeddings import (
+    cluster_complexity,
+    score_moderate,
+    score_point_value,
+)
 from isoloss.prune.scores_errors import margin, score_el2n, score_grand, score_margin
 from isoloss.prune.scores_format import read_scores, write_scores
+from isoloss.prune.scores_graph import neighbour_graph, score_d2
 from isoloss.prune.scores_result import Scores
 from isoloss.prune.scores_subsets import score_influence, score_memorization
 from isoloss.prune.scores_training import (
@@ -21,17 +29,23 @@ from isoloss.prune.selection import select
 __all__ = [
     "ByCluster",
     "ClusterBudgets",
+    "Dynamics",
     "Easy",
     "Hard",
     "Middle",
     "Random",
+    "Recorder",
     "Scores",
     "Selection",
     "Stratified",
     "allocate_clusters",
+    "cluster_complexity",
     "margin",
+    "neighbour_graph",
+    "read_dynamics",
     "read_scores",
     "score_aum",
+    "score_d2",
     "score_disagreement",
     "score_el2n",
     "score_forgetting",
@@ -40,6 +54,8 @@ __all__ = [
     "score_margin",
     "score_memorization",
     "score_misclassified",
+    "score_moderate",
+    "score_point_value",
     "score_votes",
     "select",
     "softmax",

@@ -34,7 +34,7 @@ def score_el2n(probabilities: Any, labels: Any) -> Scores:
 
     References
     ----------
-    arXiv:2107.07075, definition 2.1 and the code that goes with it.
+    arXiv:2107.07075 and the code that goes with it.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def score_el2n(probabilities: Any, labels: Any) -> Scores:
     y = as_labels(labels, n, classes)
 
     def one(part: npt.NDArray[Any], rows: slice) -> Array:
-        return _error(probable(part, rows.start), y[rows])
+        return error_length(probable(part, rows.start), y[rows])
 
     values, columns = _over_runs(p, one)
     return Scores(
@@ -79,7 +79,7 @@ def score_grand(probabilities: Any, labels: Any, *, hidden: Any, bias: bool = Tr
 
     References
     ----------
-    arXiv:2107.07075, definition 2.2; the last layer alone as in arXiv:2204.08499.
+    arXiv:2107.07075; the last layer alone as in arXiv:2204.08499.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def score_grand(probabilities: Any, labels: Any, *, hidden: Any, bias: bool = Tr
             if not np.isfinite(entering).all():
                 raise InputError(f"hidden of run {run}: is not finite; train that run again")
             length = np.sqrt(float(bias) + (entering**2).sum(axis=1))
-            part = length * _error(probable(p[run, rows], rows.start), y[rows])
+            part = length * error_length(probable(p[run, rows], rows.start), y[rows])
             total[rows] += part
             square[rows] += part**2
     values, columns = _mean(total, square, runs)
@@ -136,7 +136,7 @@ def margin(outputs: Any, labels: Any) -> Array:
     found = np.empty((runs, n))
     for run in range(runs):
         for rows in parts(n, classes):
-            found[run, rows] = _margin(finite(z[run, rows], rows.start), y[rows])
+            found[run, rows] = margin_of(finite(z[run, rows], rows.start), y[rows])
     return found if np.ndim(outputs) == 3 else found[0]
 
 
@@ -160,7 +160,7 @@ def score_margin(outputs: Any, labels: Any, *, of: Of) -> Scores:
     y, take = as_labels(labels, n, classes), _reader(of)
 
     def one(part: npt.NDArray[Any], rows: slice) -> Array:
-        return -_margin(take(part, rows.start), y[rows])
+        return -margin_of(take(part, rows.start), y[rows])
 
     values, columns = _over_runs(z, one)
     return Scores(
@@ -176,13 +176,15 @@ def _reader(of: str) -> Callable[[npt.NDArray[Any], int], Array]:
     return finite if of == "logits" else probable
 
 
-def _error(p: Array, y: npt.NDArray[np.int64]) -> Array:
+def error_length(p: Array, y: npt.NDArray[np.int64]) -> Array:
+    """Give |p - onehot(y)| of each row."""
     block = p.copy()
     block[np.arange(y.size), y] -= 1.0
     return np.asarray(np.sqrt((block**2).sum(axis=1)))
 
 
-def _margin(z: Array, y: npt.NDArray[np.int64]) -> Array:
+def margin_of(z: Array, y: npt.NDArray[np.int64]) -> Array:
+    """Give the label's output less the largest other, of each row."""
     block, each = z.copy(), np.arange(y.size)
     own = block[each, y]
     block[each, y] = -np.inf

@@ -40,7 +40,7 @@ def score_memorization(masks: Any, correct: Any) -> Scores:
 
     References
     ----------
-    arXiv:2008.03703, equation 1 and its estimator.
+    arXiv:2008.03703, definition and estimator.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def score_influence(
 
     References
     ----------
-    arXiv:2008.03703, equation 2; arXiv:2206.14486 for the two reductions.
+    arXiv:2008.03703; arXiv:2206.14486 for the two reductions.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def score_forgetting(
 
     References
     ----------
-    arXiv:1812.05159, definition and code.
+    arXiv:1812.05159 and its code.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def score_aum(margins: Any, *, of: Of, reduce: Literal["mean", "sum"] = "mean") 
 
     References
     ----------
-    arXiv:2001.10528, equation 1; arXiv:2210.15809 for probabilities.
+    arXiv:2001.10528; arXiv:2210.15809 for probabilities.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def score_misclassified(predictions: Any, labels: Any) -> Scores:
 
     References
     ----------
-    arXiv:2206.14486, appendix on DDD.
+    arXiv:2206.14486, where it is called DDD.
 
     Examples
     --------

@@ -85,7 +85,7 @@ def allocate_clusters(
 
     References
     ----------
-    arXiv:2401.04578, section 3.2 and code.
+    arXiv:2401.04578 and its code.
 
     Examples
     --------
