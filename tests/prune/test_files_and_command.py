@@ -258,6 +258,15 @@ def test_bad_words_are_refused(folder, words, code, message):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("name", ["scores-00000.npy", "new.npy"])
+def test_nothing_is_written_into_what_is_read(folder, name):
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    result = call("prune", "select", folder, "--keep", "3", "--overwrite", "--out", folder / name)
+    assert result.exit_code == 1
+    assert "would write over" in result.stderr
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
 def test_no_folder_and_no_text(tmp_path):
     assert call("prune", "select", tmp_path / "none.csv", "--keep", "1").exit_code == 1
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")

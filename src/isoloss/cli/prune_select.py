@@ -78,6 +78,7 @@ def command(
 
     if out:
         check_target(out, content, overwrite)
+        _not_in_place(out, [scores, labels, clusters, complexity, exclude])
     table = read_scores(scores)
     found = select(
         table, keep, policy=_policy(policy, strata, complexity, temperature),
@@ -107,6 +108,20 @@ def command(
         names = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
         say(f"note: {len(empty)} classes keep no example: {names}; set --class-floor")
     return DOUBT if empty else OK
+
+
+def _not_in_place(out: str, sources: list[str | None]) -> None:
+    """Refuse to write over what is read, or into the folder of scores."""
+    from pathlib import Path
+
+    from isoloss.errors import InputError
+
+    for path in (Path(out).resolve(), Path(f"{out}.json").resolve()):
+        for source in sources:
+            if source is not None and Path(source).resolve() in (path, path.parent):
+                raise InputError(
+                    f"--out {out}: would write over {source}, or into it; give another place"
+                )
 
 
 def _policy(name: str, strata: int, complexity: str | None, temperature: float) -> Any:

@@ -315,6 +315,10 @@ def _fill(
         rest = np.flatnonzero(~taken)
         left = count - (rows.size - rest.size)
         inner[rest[first(key[rest], ids[rest], problem.seed, left)]] = RANK
+        ranked = inner == RANK
+        if ranked.any():
+            # What is above the cut needed no floor.
+            inner[taken & (key > key[ranked].min())] = RANK
 
 
 def _budgets(
