@@ -54,6 +54,22 @@ def test_a_manifest_by_hand_needs_little(tmp_path):
     assert select(read_scores(tmp_path), 1).kept == [2]
 
 
+def test_ids_of_128_bits_are_their_digits(tmp_path):
+    texts = ["0123456789abcdef0000000000000001", "ffffffffffffffff8000000000000000"]
+    pairs = np.array([[int(t[:16], 16), int(t[16:], 16)] for t in texts], dtype=np.uint64)
+    np.save(tmp_path / "s.npy", [0.5, 2.0])
+    np.save(tmp_path / "i.npy", pairs)
+    manifest = {"schema": 1, "direction": "high is hard",
+                "shards": [{"scores": "s.npy", "ids": "i.npy", "rows": 2}]}  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert select(read_scores(tmp_path), 1).kept == texts[1:]
+    fields = pairs.view("u8,u8").ravel()
+    assert select([1.0, 2.0], 2, ids=fields).kept == texts
+    for bad in (pairs.astype(np.int64), pairs[:, :1], np.zeros(2, "u8,u8,u8")):
+        with pytest.raises(InputError, match="ids: "):
+            select([1.0, 2.0], 1, ids=bad)
+
+
 def spoil(folder, **changes):
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())

@@ -8,9 +8,9 @@ The folder holds ``manifest.json``::
      "labels": "labels.npy", "digest": "..."}
 
 ``definition``, ``source``, ``labels`` and ``digest`` may be null or absent. Files lie in the folder
-itself: scores are numbers, ids whole numbers or texts, labels one a row of all shards. The digest
-is the SHA-256 of the SHA-256 digests (hex, a line each) of all files in the order of the
-manifest: scores and ids of each shard, labels last.
+itself: scores are numbers, ids whole numbers, texts or pairs of uint64, labels one a row of all
+shards. The digest is the SHA-256 of the SHA-256 digests (hex, a line each) of all files in the
+order of the manifest: scores and ids of each shard, labels last.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _read_folder(folder: Path) -> Scores:
             name = _plain_name(folder, shard.get(key))
             files.append(name)
             part = read_npy(folder / name)
-            if part.shape != (rows,):
+            if part.shape[:1] != (rows,):
                 raise InputError(f"{name}: shape {part.shape}, and the manifest says {rows} rows")
             found.append(part)
     labels = None
@@ -185,14 +185,15 @@ def _read_folder(folder: Path) -> Scores:
     said = manifest.get("digest")
     if said is not None and said != _digest(folder, files):
         raise InputError(f"{folder}: files are not those of the manifest's digest; score again")
-    kinds: set[bool] = {part.dtype.kind in "SU" for part in ids}
+    ids = [as_ids(part) for part in ids]
+    kinds: set[bool] = {part.dtype.kind == "S" for part in ids}
     if len(kinds) > 1:
         raise InputError("ids: some shards hold numbers and some texts; write them alike")
     return Scores(
         metric=str(manifest.get("metric") or "score"), values=np.concatenate(values),
         definition=str(manifest.get("definition") or ""),
         source=str(manifest.get("source") or ""), labels=labels,
-        ids=np.concatenate([as_ids(part) for part in ids]),
+        ids=np.concatenate(ids),
     )  # fmt: skip
 
 

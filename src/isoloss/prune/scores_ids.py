@@ -24,7 +24,8 @@ def as_ids(ids: Any, rows: int | None = None) -> Ids:
     Parameters
     ----------
     ids
-        One id for each row, or None for the row numbers.
+        One id for each row, or None for the row numbers. Pairs of unsigned 64-bit numbers, (n, 2)
+        or two fields, which are how 128-bit ids are kept, become the 32 hexadecimal digits of both.
     rows
         How many there must be; None for any number.
 
@@ -38,6 +39,8 @@ def as_ids(ids: Any, rows: int | None = None) -> Ids:
     array = np.asarray(ids)
     if array.dtype == object:
         array = _of_objects(array)
+    if array.dtype.names is not None or (array.ndim == 2 and array.dtype.kind == "u"):
+        array = _of_pairs(array)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iuSU":
         raise InputError(
             f"ids: shape {array.shape} of {array.dtype}; give one whole number or text for each row"
@@ -115,6 +118,16 @@ def _of_objects(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     elif all(isinstance(v, str) for v in values):
         return np.array(values, dtype=str)
     raise InputError("ids: give whole numbers up to 64 bits, or texts, not a mixture")
+
+
+def _of_pairs(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    names = array.dtype.names
+    if names is not None and len(names) == 2:
+        array = np.stack([array[name] for name in names], axis=-1)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind != "u" or array.size == 0:
+        raise InputError(f"ids: shape {array.shape} of {array.dtype}; pairs are (n, 2) of uint64")
+    digits = np.ascontiguousarray(array.astype(">u8")).tobytes().hex().encode("ascii")
+    return np.frombuffer(digits, dtype="S32")
 
 
 def _fnv(ids: Ids) -> Hashes:
