@@ -185,6 +185,7 @@ BAD = {
     "labels beyond": {"labels": [0, 2], "logits": [[0.0, 1], [1, 0]]},
     "labels of another number": {"labels": [0], "correct": [1, 0]},
     "labels in texts": {"labels": ["a", "b"], "correct": [1, 0]},
+    "a time in words": {"epoch": "first", "correct": [1, 0]},
     "a time below zero": {"epoch": -1, "correct": [1, 0]},
 }
 

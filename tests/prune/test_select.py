@@ -237,7 +237,9 @@ def test_never_learned_is_kept_by_hard():
     correct[:, 1:] = True
     correct[2, 2] = False
     for rule, kept in (("presentations", 0), ("inf", 0), ("zero", 2)):
-        assert select(score_forgetting(correct, never_learned=rule), 1).kept == [kept]
+        found = select(score_forgetting(correct, never_learned=rule), 1)
+        assert found.kept == [kept]
+        assert found.to_dict()["cut"] == {"presentations": 5, "inf": "inf", "zero": 1}[rule]
 
 
 BAD = {
@@ -271,6 +273,8 @@ BAD = {
     "infinite range": ({"scores": [0.0, 1.0, np.inf], "policy": "stratified"}, "infinite"),
     "exclude in numbers": ({"exclude": [0, 1, 0]}, "True or False"),
     "guard of all": ({"noise_guard": 1.0}, "below 1"),
+    "guard in words": ({"noise_guard": "some"}, "below 1"),
+    "floor in words": ({"labels": [0, 1, 2], "class_floor": "some"}, "share from 0 to 1"),
     "negative seed": ({"seed": -1}, "zero or more"),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
-from isoloss.prune.scores_checks import finite, probable, softmax
+from isoloss.prune.scores_checks import as_whole, finite, probable, softmax
 from isoloss.prune.scores_errors import error_length, margin_of
 from isoloss.prune.scores_ids import Ids, as_ids
 
@@ -92,8 +92,8 @@ class Recorder:
         InputError
             If not exactly one of the three is given, lengths differ, or numbers are not finite.
         """
-        if isinstance(epoch, bool) or epoch != int(epoch) or not 0 <= epoch < 2**31:
-            raise InputError(f"epoch = {epoch!r}: must be a whole number, zero or more")
+        if as_whole("epoch", epoch, 0) >= 2**31:
+            raise InputError(f"epoch = {epoch!r}: must be below 2^31")
         given = [v for v in (logits, probabilities, correct) if v is not None]
         if len(given) != 1:
             raise InputError("record: give one of logits, probabilities and correct")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from isoloss.errors import InputError
 from isoloss.prune.dynamics import ledger_lines, piece_files
+from isoloss.prune.scores_checks import as_whole
 from isoloss.prune.scores_ids import Ids
 from isoloss.prune.scores_result import Scores
 from isoloss.prune.scores_training import NeverLearned, forgetting_scores
@@ -76,8 +77,7 @@ def read_dynamics(
     arXiv:2107.07075, arXiv:1812.05159, arXiv:2001.10528, arXiv:2210.15809; arXiv:2009.10795 for
     confidence and variability.
     """
-    if isinstance(early, bool) or early != int(early) or early < 1:
-        raise InputError(f"early = {early!r}: must be a whole number, 1 or more")
+    early = as_whole("early", early, 1)
     pieces, notes = _pieces(Path(folder))
     if not pieces:
         raise InputError(f"{folder}: holds no record; see Recorder")

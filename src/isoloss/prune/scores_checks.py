@@ -63,6 +63,14 @@ def as_yes_no(name: str, table: Any, columns: int | None = None) -> npt.NDArray[
     return array
 
 
+def as_whole(name: str, value: Any, least: int) -> int:
+    """Read one whole number, not below the least."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise InputError(f"{name} = {value!r}: must be a whole number, {least} or more")
+    return int(value)
+
+
 def parts(rows: int, width: int) -> Iterator[slice]:
     """Slices of rows whose blocks stay small."""
     step = max(1, BLOCK // max(width, 1))

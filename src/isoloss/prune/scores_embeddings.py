@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_vector
 from isoloss.errors import InputError
-from isoloss.prune.scores_checks import BLOCK
+from isoloss.prune.scores_checks import BLOCK, as_whole
 from isoloss.prune.scores_result import Scores, as_groups
 
 if TYPE_CHECKING:
@@ -98,13 +98,11 @@ def cluster_complexity(centroids: Any, within: Any, *, neighbours: int = 20) -> 
         raise InputError(f"within: {inside.size} for {k} centroids; two or more, one for each")
     if (inside < -1e-9).any():
         raise InputError("within: must be zero or more, a mean of distances")
-    if isinstance(neighbours, bool) or neighbours != int(neighbours) or neighbours < 1:
-        raise InputError(f"neighbours = {neighbours!r}: must be a whole number, 1 or more")
     length = np.linalg.norm(c, axis=1)
     if (length == 0).any():
         raise InputError(f"centroids[{int(np.argmin(length))}]: is zero and has no direction")
     unit = c / length[:, None]
-    near = min(int(neighbours), k - 1)
+    near = min(as_whole("neighbours", neighbours, 1), k - 1)
     apart = np.empty(k)
     step = max(1, BLOCK // k)
     for start in range(0, k, step):

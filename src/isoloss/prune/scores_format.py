@@ -28,6 +28,7 @@ import numpy as np
 
 from isoloss._core.serial import to_json, write_atomic
 from isoloss.errors import InputError
+from isoloss.prune.scores_checks import as_whole
 from isoloss.prune.scores_ids import as_ids
 from isoloss.prune.scores_result import DIRECTION, Scores
 from isoloss.spectra.npy import read_npy
@@ -91,8 +92,7 @@ def write_scores(scores: Scores, folder: Any, *, shard_rows: int = SHARD) -> Pat
     ...     read_scores(write_scores(found, Path(place) / "scores"))
     Scores(mine, 2 examples, high is hard)
     """
-    if shard_rows < 1:
-        raise InputError(f"shard_rows = {shard_rows!r}: must be 1 or more")
+    as_whole("shard_rows", shard_rows, 1)
     place = Path(folder)
     if place.exists():
         raise InputError(f"{place}: is there already; give a new folder")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss.errors import InputError
+from isoloss.prune.scores_checks import as_whole
 from isoloss.prune.scores_embeddings import as_embeddings
 from isoloss.prune.scores_ids import hash_ids
 from isoloss.prune.scores_result import Scores, as_score_values, refuse_nan
@@ -42,8 +43,8 @@ def neighbour_graph(embeddings: Any, k: int = 10) -> tuple[npt.NDArray[np.int64]
     x = np.asarray(as_embeddings(embeddings), dtype=np.float64)
     if not np.isfinite(x).all():
         raise InputError("embeddings: are not finite; leave such rows out")
-    if isinstance(k, bool) or k != int(k) or not 1 <= k < x.shape[0]:
-        raise InputError(f"k = {k!r}: must be a whole number from 1, below the {x.shape[0]} rows")
+    if as_whole("k", k, 1) >= x.shape[0]:
+        raise InputError(f"k = {k!r}: must be below the {x.shape[0]} rows")
     distances, places = nearest(x, int(k))
     return np.asarray(places, dtype=np.int64), distances
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array, as_vector, freeze
 from isoloss.errors import InputError
+from isoloss.prune.scores_checks import as_whole
 
 Counts = npt.NDArray[np.int64]
 _SAME = 1e-6
@@ -106,8 +107,7 @@ def allocate_clusters(
         raise InputError("sizes: must be whole numbers, 1 or more")
     if not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"temperature = {temperature!r}: must be finite and positive")
-    if isinstance(floor, bool) or floor < 0 or floor != int(floor):
-        raise InputError(f"floor = {floor!r}: must be a whole number, zero or more")
+    floor, budget = as_whole("floor", floor, 0), as_whole("budget", budget, 1)
     if np.isinf(c).any() or np.isnan(c).all():
         raise InputError("complexity: must be finite, or NaN for a cluster without one")
     c[np.isnan(c)] = np.nanmean(c)

@@ -166,11 +166,12 @@ class Selection:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types: the counts; ids are in `kept_ids`."""
+        """Plain types: the counts; ids are in `kept_ids`. A cut that is infinite is text."""
+        cut = self.cut if self.cut is None or np.isfinite(self.cut) else str(self.cut)
         return {
             "schema": 1, "rows": int(self.ids.size), "kept": len(self),
             "dropped": int(self.ids.size) - len(self), "metric": self.metric,
-            "policy": self.policy, "seed": self.seed, "cut": self.cut, "reasons": self.reasons,
+            "policy": self.policy, "seed": self.seed, "cut": cut, "reasons": self.reasons,
             "classes": [
                 {"name": str(k), "rows": rows, "kept": kept}
                 for k, (rows, kept) in self.classes.items()

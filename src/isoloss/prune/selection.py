@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +12,17 @@ import numpy.typing as npt
 from isoloss._core.arrays import as_seed
 from isoloss.errors import InputError
 from isoloss.prune.scores_ids import Ids, Rows, as_ids, canonical_order, hash_ids
-from isoloss.prune.scores_result import Scores, as_groups, as_score_values, refuse_nan, seal
+from isoloss.prune.scores_result import Scores, as_score_values, refuse_nan, seal
 from isoloss.prune.select_allocate import allocate_clusters, spread
+from isoloss.prune.select_groups import (
+    GUARD,
+    Floor,
+    Groups,
+    as_floor,
+    group_rows,
+    tally,
+    wanted_of,
+)
 from isoloss.prune.select_policy import (
     ByCluster,
     Easy,
@@ -38,17 +46,6 @@ from isoloss.prune.select_result import (
     Selection,
 )
 
-Floor = float | Mapping[Any, int]
-_GUARD = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Groups:
-    """Groups of rows, in the order of sorted names."""
-
-    names: list[Any]
-    codes: npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Problem:
@@ -58,8 +55,8 @@ class _Problem:
     ids: Ids
     row: Rows
     policy: Policy
-    classes: _Groups | None
-    clusters: _Groups | None
+    classes: Groups | None
+    clusters: Groups | None
     class_floor: Floor
     cluster_floor: Floor
     suspicion: npt.NDArray[Any]
@@ -155,15 +152,16 @@ def select(
     out = np.zeros(n, dtype=bool) if exclude is None else seal(np.asarray(exclude))
     if out.shape != (n,) or out.dtype.kind != "b":
         raise InputError(f"exclude: shape {out.shape} of {out.dtype}; give True or False a row")
-    if not 0 <= noise_guard < 1:
+    number = isinstance(noise_guard, int | float | np.floating)
+    if not number or not 0 <= noise_guard < 1:
         raise InputError(f"noise_guard = {noise_guard!r}: must be at least 0 and below 1")
     chosen = as_policy(policy)
     if isinstance(chosen, ByCluster) and clusters is None:
         raise InputError("clusters: the policy needs the cluster of each row")
     problem = _Problem(
         values=ordered(values), ids=ordered(assigned), row=row, policy=chosen,
-        classes=_groups("labels", labels, n, row, _asked(class_floor), "class_floor"),
-        clusters=_groups("clusters", clusters, n, row, _asked(cluster_floor), "cluster_floor"),
+        classes=group_rows("labels", labels, n, row, as_floor(class_floor), "class_floor"),
+        clusters=group_rows("clusters", clusters, n, row, as_floor(cluster_floor), "cluster_floor"),
         class_floor=class_floor, cluster_floor=cluster_floor,
         suspicion=ordered(suspect) if suspicion is not None else np.empty(0),
         noise_guard=float(noise_guard), excluded=ordered(out),
@@ -184,7 +182,7 @@ def as_budget(budget: Any, n: int) -> int:
                 f"budget = {budget!r}: a share must be above 0 and at most 1; write a whole "
                 "number for a number of rows"
             )
-        count = int(np.floor(float(budget) * n + 0.5 + _GUARD))
+        count = int(np.floor(float(budget) * n + 0.5 + GUARD))
     else:
         count = int(budget)
     if not 1 <= count <= n:
@@ -227,15 +225,15 @@ def _select(problem: _Problem, budget: Any) -> Selection:
     return Selection(
         ids=problem.ids, score=problem.values, reason=reason, row=problem.row,
         neighbour=problem.neighbour, policy=problem.policy.name, metric=problem.metric,
-        seed=problem.seed, cut=cut, classes=_tally(problem.classes, reason),
-        clusters=_tally(problem.clusters, reason),
+        seed=problem.seed, cut=cut, classes=tally(problem.classes, reason),
+        clusters=tally(problem.clusters, reason),
         again=partial(_select, problem),
     )  # fmt: skip
 
 
 def _drop_suspects(problem: _Problem, reason: npt.NDArray[np.uint8]) -> None:
     rows = np.flatnonzero(reason == BUDGET)
-    count = int(np.floor(problem.noise_guard * rows.size + _GUARD))
+    count = int(np.floor(problem.noise_guard * rows.size + GUARD))
     if count:
         key = problem.suspicion if problem.suspicion.size else problem.values
         reason[rows[first(key[rows], problem.ids[rows], problem.seed, count)]] = SUSPECT
@@ -254,12 +252,12 @@ def _key(problem: _Problem, values: npt.NDArray[Any], ids: Ids) -> Key:
 
 
 def _take_floor(
-    problem: _Problem, name: str, groups: _Groups, codes: npt.NDArray[np.int64], floor: Floor,
+    problem: _Problem, name: str, groups: Groups, codes: npt.NDArray[np.int64], floor: Floor,
     count: int, key: Key, ids: Ids, inner: npt.NDArray[np.uint8],
 ) -> Rows:  # fmt: skip
     """Places of the rows that bring each group up to its floor."""
     available = np.bincount(codes, minlength=len(groups.names))
-    wanted = _wanted(name, groups, floor, count, available)
+    wanted = wanted_of(name, groups, floor, count, available)
     taken = inner != BUDGET
     have = np.bincount(codes[taken], minlength=len(groups.names))
     short = np.maximum(wanted - have, 0)
@@ -272,22 +270,6 @@ def _take_floor(
         return np.empty(0, dtype=np.int64)
     rest = np.flatnonzero(~taken)
     return rest[first_of_groups(key[rest], ids[rest], problem.seed, codes[rest], short)]
-
-
-def _wanted(
-    name: str, groups: _Groups, floor: Floor, count: int, available: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    if not isinstance(floor, Mapping):
-        each = int(np.floor(float(floor) * count / len(groups.names) + _GUARD))
-        return np.minimum(available, each)
-    wanted = np.array([int(floor.get(g, 0)) for g in groups.names], dtype=np.int64)
-    bad = np.flatnonzero(wanted > available)
-    if bad.size:
-        raise InputError(
-            f"{name}: {groups.names[bad[0]]!r} is to keep {wanted[bad[0]]} and has "
-            f"{available[bad[0]]} rows to choose from; lower its floor"
-        )
-    return wanted
 
 
 def _fill(
@@ -361,43 +343,3 @@ def _strata(
     # Halves, so that a range of more than the largest float does not overflow.
     place = (values.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2) * policy.strata
     return np.minimum(place.astype(np.int64), policy.strata - 1)
-
-
-def _asked(floor: Any) -> Floor:
-    if isinstance(floor, Mapping):
-        for name, count in floor.items():
-            whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
-            if not whole or count < 0:
-                raise InputError(f"floor of {name!r} = {count!r}: must be a whole number")
-        return floor
-    if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor <= 1:
-        raise InputError(
-            f"floor = {floor!r}: must be a share from 0 to 1, or whole numbers by name"
-        )
-    return floor
-
-
-def _groups(
-    name: str, groups: Any, n: int, row: Rows, floor: Floor, floor_name: str
-) -> _Groups | None:
-    asked = bool(floor)
-    if groups is None:
-        if asked:
-            raise InputError(f"{floor_name}: needs {name}, one for each row")
-        return None
-    names, codes = np.unique(as_groups(name, groups, n), return_inverse=True)
-    found = [v.decode("utf8", "replace") if isinstance(v, bytes) else v for v in names.tolist()]
-    if isinstance(floor, Mapping):
-        unknown = [k for k in floor if k not in set(found)]
-        if unknown:
-            raise InputError(f"{floor_name}: no row has {name[:-1]} {unknown[0]!r}")
-    return _Groups(names=found, codes=codes.ravel().astype(np.int64)[row])
-
-
-def _tally(groups: _Groups | None, reason: npt.NDArray[np.uint8]) -> dict[Any, tuple[int, int]]:
-    if groups is None:
-        return {}
-    size = len(groups.names)
-    rows = np.bincount(groups.codes, minlength=size).tolist()
-    kept = np.bincount(groups.codes[reason < BUDGET], minlength=size).tolist()
-    return dict(zip(groups.names, zip(rows, kept, strict=True), strict=True))
