@@ -108,6 +108,23 @@ def test_several_writers_and_tensors(tmp_path):
     np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-6)
 
 
+def test_torch_tensors_and_subsets(tmp_path):
+    torch = pytest.importorskip("torch")
+    ids, y, z = training()
+    logits = torch.tensor(z, dtype=torch.bfloat16, requires_grad=True)
+    with Recorder(tmp_path) as recorder:
+        for epoch in range(TIMES):
+            recorder.record(epoch, torch.from_numpy(ids), torch.from_numpy(y), logits=logits[epoch])
+    rounded = logits.detach().float().numpy()
+    values = score_aum(margin(rounded, y), of="logits").values[np.argsort(ids)]
+    found = read_dynamics(tmp_path).scores["aum"]
+    np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-6)
+    # The order of scores here is that of sorted ids, and so are the rows.
+    kept = select(found, 0.3)
+    subset = torch.utils.data.Subset(np.sort(ids), kept.rows)
+    assert [int(subset[i]) for i in range(len(subset))] == kept.kept
+
+
 def test_correct_alone_gives_forgetting_alone_and_probabilities_no_logits(tmp_path):
     ids, y, z = training()
     with Recorder(tmp_path / "a") as recorder:
