@@ -15,7 +15,7 @@ _COMMANDS = {
     "forecast": "Forecast the loss at a target or a budget.",
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",
-    "prune": "Score examples, find near-duplicates, beyond memory.",
+    "prune": "Score examples, find near-duplicates, choose those to keep.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
     "study": "Everything at once, with a report.",
     "sweep": "Train the runs that ship with the package again.",

@@ -19,11 +19,15 @@ from isoloss.cli.common import (
     progress,
     say,
 )
+from isoloss.cli.prune_select import command as select
 
 
 @click.group("prune")
 def command() -> None:
-    """Score examples, find near-duplicates, and foretell what that takes."""
+    """Score examples, find near-duplicates, choose those to keep, and foretell what that takes."""
+
+
+command.add_command(select)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # plain in older releases
