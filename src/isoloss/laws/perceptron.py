@@ -75,7 +75,8 @@ def pruned_perceptron_easy() -> Law:
 
     As `pruned_perceptron`, with those kept whose margin to the score is largest. They help where
     examples are few; later the student learns the score, and its error waits at
-    :math:`\theta/\pi`. Past 100 examples a dimension, D over M, the law has no value.
+    :math:`\theta/\pi`. Past 100 examples a dimension, D over M, the law has no value; its slope
+    along the share is without end where all are kept.
 
     Examples
     --------
