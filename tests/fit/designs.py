@@ -55,6 +55,10 @@ JOINT: dict[str, dict[str, float]] = {
         "beta": 0.33,
         "rho": 3e4,
     },
+    "scale_time": {"E": 0.1, "S2": 1.5, "noise": 0.4, "M": 3e9, "rate": 1e-11},
+    "perceptron": {"E": 0.05, "A": 0.9, "M": 2e9},
+    "pruned_perceptron": {"E": 0.05, "A": 0.9, "M": 2e9, "theta": 0.35},
+    "pruned_perceptron_easy": {"E": 0.05, "A": 0.9, "M": 1e10, "theta": 0.35},
     "information": {"E": 1.5, "A": 1.2e7, "B": 2e8, "M": 1e8, "w": 60.0},
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
@@ -117,6 +121,13 @@ def design(name: str, *, per_axis: int = 7) -> dict[str, np.ndarray]:
         shares = np.array([1.5, 1.0, 0.3, 0.1, 0.03, 0.01])
         x = {a: np.tile(v, len(shares)) for a, v in x.items()}
         x["U"] = x["D"] * np.repeat(shares, per_axis**2)
+    if "fraction" in law_of(name).axes:
+        x = {"D": np.tile(d, 5), "fraction": np.repeat([0.12, 0.2, 0.4, 0.7, 0.95], per_axis)}
+    if name == "scale_time":
+        every = np.geomspace(1e7, 1e9, 3), np.geomspace(1e2, 1e5, 6), np.geomspace(5e8, 2e10, 7)
+        return dict(zip("NSD", (v.ravel() for v in np.meshgrid(*every)), strict=True))
+    if name == "perceptron":
+        x = {"D": np.geomspace(3e8, 3e11, 30)}
     if name == "kaplan_steps":
         x["S"] = np.tile(np.geomspace(3e3, 1e6, per_axis), per_axis)
         del x["D"]

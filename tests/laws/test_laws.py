@@ -78,7 +78,10 @@ def test_slope_against_complex_steps_and_differences(name: str) -> None:
         assert np.max(np.abs(slope - exact) * part[a]) < 1e-12
         assert np.max(np.abs(slope - central(law, theta, part, a)) * part[a]) < 1e-7
         # Many passes over the same examples, or many parameters for few, may hurt.
-        free = ("farseer", "information", "broken_power_2", "broken_power_3")
+        free = ("farseer", "information", "broken_power_2", "broken_power_3", "scale_time")
+        if a == "fraction":
+            # More of a pool, the same number kept: worse examples, or better.
+            continue
         if a == "e_np" or name == "growth":
             assert (slope > 0).all(), f"more {a} must raise it"
         elif name not in free and not name.startswith("gradient_flow_unique"):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from isoloss.errors import LawError
-from isoloss.laws import flow, flow_unique, ridge
+from isoloss.laws import flow, flow_unique, linear, margin, margin_pruned, ridge
 from isoloss.laws.expression import (
     MINUS_ONE,
     ONE,
@@ -22,7 +22,8 @@ from isoloss.laws.expression import (
     topological,
 )
 
-_TABLES = flow.OPERATIONS | flow_unique.OPERATIONS
+_TABLES = flow.OPERATIONS | flow_unique.OPERATIONS | linear.OPERATIONS
+_TABLES |= margin.OPERATIONS | margin_pruned.OPERATIONS
 
 
 def derivative(node: Node, variable: Node, memo: dict[Node, Node] | None = None) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isoloss.errors import LawError
-from isoloss.laws import information, joint, repetition, solvable
+from isoloss.laws import information, joint, perceptron, repetition, solvable
 from isoloss.laws.broken import broken_power
 from isoloss.laws.kaplan import kaplan_steps
 from isoloss.laws.law import Law
@@ -26,6 +26,10 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "gradient_flow_any": solvable.gradient_flow_any,
     "gradient_flow_unique": solvable.gradient_flow_unique,
     "gradient_flow_unique_width": solvable.gradient_flow_unique_width,
+    "scale_time": solvable.scale_time,
+    "perceptron": perceptron.perceptron,
+    "pruned_perceptron": perceptron.pruned_perceptron,
+    "pruned_perceptron_easy": perceptron.pruned_perceptron_easy,
     "information": information.information,
     "repetition": repetition.repetition,
     "repetition_joint": repetition.repetition_joint,

@@ -21,6 +21,7 @@ FUNCTIONS = (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "abs", "erf"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
     *("min", "max", "saturate", "best_ridge", "flow", "flow_unique"),
+    *("margin", "margin_hard", "margin_easy", "signal_left", "noise_learned"),
 )
 ALIASES = {"ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan"}
 
@@ -34,8 +35,10 @@ class Node:
     what ``saturate`` means), ``rank0`` to ``rank3``, ``best_kappa`` and ``stationary`` (of which
     `isoloss.laws.ridge` makes ``best_ridge``), ``flow000`` to ``flow300`` and
     ``overfit0000`` to ``overfit3000`` (of which `isoloss.laws.flow` and `flow_unique` make
-    ``flow`` and ``flow_unique``) or one of `FUNCTIONS` but ``saturate``, ``best_ridge``, ``flow``,
-    ``flow_unique``, ``sqrt``, ``abs``, ``log2`` and ``log10``, which are made of the others.
+    ``flow`` and ``flow_unique``), the tables of `isoloss.laws.margin`, `margin_pruned` and
+    `linear`, or one of `FUNCTIONS` but ``saturate``, ``best_ridge``, ``flow``, ``flow_unique``,
+    ``signal_left``, ``noise_learned``, those that begin with ``margin``, ``sqrt``, ``abs``,
+    ``log2`` and ``log10``, which are made of the others.
     """
 
     op: str
@@ -217,6 +220,18 @@ def call(name: str, *args: Node) -> Node:
         from isoloss.laws import flow_unique
 
         return flow_unique.excess(*args)
+    if name == "margin":
+        from isoloss.laws import margin
+
+        return margin.excess(*args)
+    if name in ("margin_hard", "margin_easy"):
+        from isoloss.laws.margin_pruned import KEPT
+
+        return KEPT[name.removeprefix("margin_")].excess(*args)
+    if name in ("signal_left", "noise_learned"):
+        from isoloss.laws import linear
+
+        return linear.signal_left(*args) if name == "signal_left" else linear.noise_learned(*args)
     if name == "abs":
         return _node("max", args[0], mul(MINUS_ONE, args[0]))
     if name in ("log2", "log10"):
@@ -273,6 +288,7 @@ _TOKEN = re.compile(
 )
 _ARITY = dict.fromkeys((*FUNCTIONS, *ALIASES), 1)
 _ARITY |= {"min": 2, "max": 2, "saturate": 2, "best_ridge": 4, "flow": 4, "flow_unique": 5}
+_ARITY |= {"margin_hard": 3, "margin_easy": 3, "signal_left": 2, "noise_learned": 2}
 
 
 class _Parser:

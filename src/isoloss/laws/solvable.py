@@ -281,3 +281,42 @@ def _flow(name: str, alpha: str, *more: Parameter, **about: Any) -> Law:
         ),
         **about,
     )
+
+
+def scale_time() -> Law:
+    r"""Linear regression with noisy labels: size N after time S on D examples.
+
+    .. math:: L = E + S_2\,K(c, \tau) + \sigma^2\,V(c, \tau), \qquad c = M/D, \quad
+        \tau = \mathrm{rate}\, N S
+
+    with K the share of the target that is not learned and V the noise that is, as in
+    `isoloss.laws.linear`. Size and time count by their product alone. Where D is near M, the number
+    of features, the loss first falls and then rises with time, to the peak of double descent. M is
+    that of the task, not of the model, and measured in examples. Time is held at `linear.LATEST`,
+    which matters within a percent of D = M alone.
+
+    Examples
+    --------
+    >>> law = scale_time()
+    >>> theta = {"E": 0.0, "S2": 1.0, "noise": 0.25, "M": 100.0, "rate": 0.01}
+    >>> law(theta, {"N": 10.0, "S": [10.0, 100.0], "D": [200.0, 100.0]}).round(6)
+    array([0.307932, 0.530556])
+    """
+    return Law(
+        name="scale_time",
+        formula="E + S2*signal_left(M/D, rate*N*S) + noise*noise_learned(M/D, rate*N*S)",
+        axes=("N", "S", "D"),
+        parameters=(
+            Parameter(name="E", start=(0.01, 1.0), unit="L", meaning="irreducible loss"),
+            Parameter(name="S2", unit="L", start=(0.2, 5.0), meaning="power of the target"),
+            Parameter(name="noise", unit="L", start=(0.05, 5.0), meaning="power of label noise"),
+            Parameter(name="M", unit="D", start=(0.05, 20.0), meaning="features, in examples"),
+            Parameter(name="rate", unit="1/(N*S)", start=(1e-2, 1e2), meaning="rate of learning"),
+        ),
+        scaled_axes=("N", "S", "D", "L"),
+        source=(
+            "scale-time equivalence, arXiv:2409.05782, for linear regression; exact risk from the "
+            "law of Marchenko and Pastur"
+        ),
+        description="size and time as one: double descent in each of them and in data",
+    )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from isoloss.laws import flow, flow_unique
+from isoloss.laws import flow, flow_unique, linear, margin, margin_pruned
 from isoloss.laws.expression import Node, topological
 from isoloss.laws.ridge import ORDERS, best_kappa, rank
 
@@ -146,10 +146,14 @@ _SPECIAL = {
     "log_odds": _filled(log_odds),
     "best_kappa": _filled(best_kappa),
 } | {f"rank{m}": _filled(partial(rank, order=m)) for m in range(ORDERS)}
-for _table, _operations in (
+_HELD: tuple[tuple[Callable[..., Any], Mapping[str, tuple[int, ...]]], ...] = (
     (flow.flow, flow.OPERATIONS),
     (flow_unique.overfit, flow_unique.OPERATIONS),
-):
+    (margin.margin, margin.OPERATIONS),
+    *margin_pruned.TABLES,
+    *linear.TABLES,
+)
+for _table, _operations in _HELD:
     _SPECIAL |= {name: _filled(partial(_table, orders=o)) for name, o in _operations.items()}
 _POWERS: dict[float, np.ufunc] = {-1.0: np.reciprocal, 2.0: np.square, 0.5: np.sqrt}
 
