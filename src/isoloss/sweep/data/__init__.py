@@ -1,0 +1,1 @@
+"""What networks learn from: real sets, texts, folders, and generators of known truth."""
