@@ -40,7 +40,7 @@ class Mlp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cnn:
-    """Convolutions of 3 by 3, each halving the image, ``width`` channels, mean over places, a readout."""
+    """``depth`` convolutions of 3 by 3 and ``width`` channels, each halving the image; then a mean."""
 
     kind: ClassVar[str] = "cnn"
     width: int

@@ -36,7 +36,7 @@ class RunSpec:
         Peak learning rate; under ``mup`` the rate of a model of ``base_width``.
     schedule
         After ``warmup`` linear steps: ``linear`` or ``cosine`` to zero at the last step,
-        ``constant``, or ``wsd``: constant, then linear to zero over the last ``decay`` of the steps.
+        ``constant``, or ``wsd``: constant, then linear to zero over the last share ``decay``.
     width_rule
         ``standard``, or ``mup``: maximal-update scaling of initial weights and rates with width.
     loss
