@@ -44,7 +44,7 @@ class Order:
         self._pass: tuple[int, npt.NDArray[np.int64]] = (0, self.members)
 
     def at(self, step: int) -> npt.NDArray[np.int64]:
-        """Indices of the examples of one step."""
+        """Return the indices of the examples of one step."""
         start, stop = step * self.batch, (step + 1) * self.batch
         parts = []
         while start < stop:

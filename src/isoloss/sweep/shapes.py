@@ -40,7 +40,7 @@ class Mlp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cnn:
-    """``depth`` convolutions of 3 by 3 and ``width`` channels, each halving the image; then a mean."""
+    """``depth`` convolutions, 3 by 3 with ``width`` channels, each halving the image; a mean."""
 
     kind: ClassVar[str] = "cnn"
     width: int
