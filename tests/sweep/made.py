@@ -23,7 +23,7 @@ def loss_of(run: RunSpec) -> float:
     return 1 + int(hashlib.sha256(run.name.encode()).hexdigest()[:8], 16) / 2**32
 
 
-def row(run: RunSpec, **changes: Any) -> dict[str, Any]:
+def row(run: RunSpec, /, **changes: Any) -> dict[str, Any]:
     flops = 6.0 * run.model.width * run.seen
     return {
         "run": run.name, "status": "done", "spec": run.to_dict(), "N": 10 * run.model.width,

@@ -43,9 +43,7 @@ def kill_and_go_on(ledger: Path, kills: int, runs: int, seconds: float, seed: in
             while driver.poll() is None and killed.total() < kills:
                 # Mostly while runs end, at times while the driver or its workers start.
                 seen = rows(ledger)
-                while (
-                    driver.poll() is None and rows(ledger) == seen and dice.random() < 0.98
-                ):
+                while driver.poll() is None and rows(ledger) == seen and dice.random() < 0.98:
                     time.sleep(0.01)
                 time.sleep(dice.uniform(0, 2 * seconds))
                 assert_whole(ledger, torn_end=True)

@@ -91,6 +91,8 @@ def only_writer(path: Path) -> Iterator[None]:
     """
     if path.is_dir():
         raise InputError(f"ledger = {path}: is a folder; give a file, such as {path}/ledger.jsonl")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"ledger = {path}: {path.parent} is a file; give another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     # A file of its own: locks of some network disks end when any handle of the file is closed.
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
