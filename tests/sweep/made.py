@@ -71,7 +71,7 @@ def install(patch: Any = setattr) -> None:
     patch(pool, "attempt", attempt_made)
     patch(tasks, "data_form", data_form)
     patch(tasks, "spec_cost", lambda run: 6.0 * run.model.width * run.seen)
-    patch(tasks, "batch_key", lambda run: None)
+    patch(tasks, "batch_of", lambda run: None)
 
 
 def data_form(data: DataSpec) -> tuple[tuple[int, ...], int]:

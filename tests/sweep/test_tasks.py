@@ -9,7 +9,7 @@ from sweep import made
 def alike(monkeypatch):
     """Perceptrons of width 4 and 5 train side by side, each width apart."""
     monkeypatch.setattr(
-        tasks, "batch_key", lambda s: str(s.model.width) if s.model.width in (4, 5) else None
+        tasks, "batch_of", lambda s: (str(s.model.width), 64) if s.model.width in (4, 5) else None
     )
 
 
@@ -31,7 +31,7 @@ def test_what_differs_in_d_alone_shares_a_trunk():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"passes": 2.0}, {"steps": 20}, {"choose": "best"}, {"schedule": "linear"},
+    "changes", [{"passes": 2.0}, {"steps": 20}, {"schedule": "linear"},
                 {"warmup": 45}]
 )  # fmt: skip
 def test_what_sees_other_examples_or_rates_has_no_trunk(changes):
@@ -47,7 +47,7 @@ def test_small_networks_go_side_by_side_in_groups_for_every_worker():
     apart = make_tasks(specs, costs(specs), batched=False)
     assert kinds(apart) == [("single", 1)] * 30
     many = [made.spec(seed, width=4) for seed in range(200)]
-    assert max(len(t.specs) for t in make_tasks(many, costs(many))) == tasks.TOGETHER
+    assert max(len(t.specs) for t in make_tasks(many, costs(many))) == 64
 
 
 def test_every_run_is_in_one_task_and_the_longest_task_is_first():

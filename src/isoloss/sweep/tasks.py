@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +14,6 @@ from typing import Any
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.spec import RunSpec
-
-TOGETHER = 64
-"""Most runs in one batched task: beyond it the gain is small and a death costs more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +67,14 @@ def spec_cost(spec: RunSpec) -> float:
     InputError
         When the data cannot be loaded.
     """
+    features, outputs = data_form(spec.data)
+    if spec.solved:
+        width, n = spec.model.width, spec.D
+        # Features of every example, then a system of the smaller side.
+        return 2.0 * n * width * math.prod(features) + 2.0 * n * width * min(n, width)
     from isoloss.sweep.counts import counts
 
-    features, outputs = data_form(spec.data)
-    return float(counts(spec, features, outputs).flops)
+    return float(counts(spec, features, outputs).flops) * spec.seen
 
 
 def single(spec: RunSpec, cost: float) -> Task:
@@ -111,7 +113,9 @@ def make_tasks(
             tasks.append(Task(kind=kind, specs=tuple(members), cost=cost))
         else:
             members.sort(key=lambda s: (-costs[s.name], s.name))
-            size = min(TOGETHER, -(-len(members) // max(1, parts)))
+            batch = batch_of(members[0])
+            most = batch[1] if batch else 1
+            size = min(most, -(-len(members) // max(1, parts)))
             for start in range(0, len(members), size):
                 some = members[start : start + size]
                 cost = sum(costs[spec.name] for spec in some)
@@ -130,16 +134,17 @@ def _key(spec: RunSpec, batched: bool) -> tuple[str, str]:
         plain = spec.to_dict()
         del plain["D"]
         return "trunk", json.dumps(plain, sort_keys=True)
-    key = batch_key(spec) if batched else None
-    return ("single", spec.name) if key is None else ("batched", key)
+    batch = batch_of(spec) if batched else None
+    return ("single", spec.name) if batch is None else ("batched", batch[0])
 
 
-def batch_key(spec: RunSpec) -> str | None:
-    """Return what runs that train side by side have in common; None where a run cannot."""
-    from isoloss.sweep.batched import batchable
+def batch_of(spec: RunSpec) -> tuple[str, int] | None:
+    """Return what runs that train side by side have in common, and how many of them should."""
+    from isoloss.sweep.batched import batchable, together
 
-    key = batchable(spec)
-    return None if key is None else repr(key)
+    features, outputs = data_form(spec.data)
+    key = batchable(spec, features, outputs)
+    return None if key is None else (repr(key), together(spec, features, outputs))
 
 
 def _has_trunk(spec: RunSpec) -> bool:
@@ -147,8 +152,7 @@ def _has_trunk(spec: RunSpec) -> bool:
     return (
         spec.schedule == "wsd"
         and not spec.steps
-        and spec.passes <= 1
-        and spec.choose == "last"
+        and spec.seen <= spec.D
         and spec.warmup <= (1 - spec.decay) * spec.updates
     )
 
