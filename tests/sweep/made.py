@@ -15,7 +15,7 @@ from isoloss.sweep import DataSpec, Mlp, RunSpec, Task, attempt, pool, tasks
 
 
 def spec(seed: int = 0, width: int = 8, **changes: Any) -> RunSpec:
-    given = {"D": 64, "batch": 8, "lr": 0.01, "data": DataSpec(name="made")} | changes
+    given = {"D": 64, "batch": 8, "lr": 0.01, "data": DataSpec(name="mnist-5k")} | changes
     return RunSpec(model=Mlp(width=width), seed=seed, **given)
 
 
@@ -75,7 +75,7 @@ def install(patch: Any = setattr) -> None:
 
 
 def data_form(data: DataSpec) -> tuple[tuple[int, ...], int]:
-    if data.name != "made":
+    if data.name != "mnist-5k":
         raise InputError(f"data name = {data.name!r}: no such data")
     return (4,), 2
 

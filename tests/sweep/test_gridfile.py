@@ -14,7 +14,7 @@ BASE = {
     "lr": 0.01,
     "D": 1000,
     "model": {"kind": "mlp", "width": 8},
-    "data": {"name": "teacher"},
+    "data": {"name": "mnist-5k"},
 }
 
 
@@ -85,7 +85,12 @@ def test_expressions_read_other_fields_and_each_other():
             lr="0.256 / width",
             D="20 * width**2",
             warmup="D / 200",
-            data={"dimension": "width / 4"},
+            data={
+                "name": "teacher",
+                "dimension": "width / 4",
+                "teacher_width": 8,
+                "teacher_depth": 1,
+            },
         )
     )
     assert [(s.lr, s.D, s.warmup, s.data.dimension) for s in specs] == [
@@ -125,7 +130,7 @@ def test_whole_numbers_may_be_written_as_floats():
         ({"lr": math.nan}, "lr = nan"),
         ({"lr": "0.1 / wdth"}, "'wdth' is no field given in this grid; there are .*width"),
         ({"lr": "0.1 / "}, "lr = '0.1 / ': formula"),
-        ({"lr": "name"}, "name = 'teacher' is no number"),
+        ({"lr": "name"}, "name = 'mnist-5k' is no number"),
         ({"lr": "exp(D)"}, "gives inf"),
         ({"lr": "__import__('os')"}, "unexpected character"),
         ({"lr": "D", "D": "lr"}, "each waits for another"),
@@ -159,7 +164,7 @@ def test_a_grid_of_too_many_runs_is_refused_before_it_is_made():
 def test_a_file_is_read_and_names_itself_in_errors(tmp_path: Path):
     path = tmp_path / "mine.toml"
     text = 'batch = 8\nlr = "0.1 / width"\nD = 1e3\nseed = [0, 1]\n'
-    text += '[model]\nkind = "mlp"\nwidth = 8\n[data]\nname = "teacher"\n'
+    text += '[model]\nkind = "mlp"\nwidth = 8\n[data]\nname = "mnist-5k"\n'
     path.write_text(text)
     assert [s.seed for s in read_grid(path)] == [0, 1]
     for wrong, piece in (

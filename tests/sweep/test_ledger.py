@@ -131,7 +131,7 @@ def test_the_table_holds_the_runs_by_compute_with_the_fields_of_their_specs(tmp_
 
 
 def test_seeds_of_runs_and_of_data_are_told_apart(tmp_path):
-    other = made.spec().data.from_dict({"name": "made", "seed": 7})
+    other = made.spec().data.from_dict({"name": "mnist-5k", "seed": 7})
     path = sweep(tmp_path, [made.spec(), made.spec(1, data=other)])
     runs = ledger_runs(path)
     assert sorted(runs["seed"].tolist()) == [0.0, 1.0]

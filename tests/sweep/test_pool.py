@@ -123,12 +123,12 @@ def test_a_run_that_diverged_is_over(ledger, monkeypatch):
 
 def test_what_cannot_be_trained_is_recorded_and_the_others_finish(ledger, monkeypatch):
     monkeypatch.setenv("MADE_IMPOSSIBLE", SPECS[0].name)
-    lost = made.spec(data=DataSpec(name="folder", path="/nowhere"))
+    lost = made.spec(data=DataSpec(name="arrays", path="/nowhere"))
     state = here([lost, *SPECS], ledger)
     assert (state.done, state.failed) == (3, 2)
     reasons = {r["run"]: r.get("reason", "") for r in read_ledger(ledger)}
     assert reasons[SPECS[0].name] == "D = 64: the data hold 3 training examples; lower D"
-    assert reasons[lost.name] == "data name = 'folder': no such data"
+    assert reasons[lost.name] == "data name = 'arrays': no such data"
     assert attempts(ledger, lost.name) == 0
 
 

@@ -22,7 +22,7 @@ seed = [0, 1]
 kind = "mlp"
 width = [4, 8]
 [data]
-name = "made"
+name = "mnist-5k"
 """
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _AXES = {"C": "flops", "D": "D", "N": "N"}
 _NAMES = {
     "C": "training compute $C$ (FLOPs)",
-    "D": "training examples $D$",
+    "D": "training examples, or bytes, $D$",
     "N": "parameters $N$",
 }
 _MOST = 12

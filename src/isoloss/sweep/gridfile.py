@@ -55,7 +55,7 @@ def grid(
     Examples
     --------
     >>> specs = grid({"batch": 32, "lr": "0.1 / width", "D": [1000, 2000], "seed": [0, 1],
-    ...               "model": {"kind": "mlp", "width": [8, 16]}, "data": {"name": "teacher"}})
+    ...               "model": {"kind": "mlp", "width": [8, 16]}, "data": {"name": "mnist1d"}})
     >>> len(specs), specs[-1].D, specs[-1].model.width, specs[-1].lr
     (8, 2000, 16, 0.00625)
     """
@@ -88,7 +88,7 @@ def read_grid(config: str | Path, *, max_runs: int = MAX_RUNS) -> list[RunSpec]:
     Examples
     --------
     >>> len(read_grid("stdlib"))
-    127
+    128
     """
     name = str(config)
     built_in = built_in_grids()
