@@ -3,11 +3,15 @@
 from isoloss.sweep.corpus import Corpus, read_corpus
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
+from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
 from isoloss.sweep.ledger import append_row, read_ledger
+from isoloss.sweep.pool import Sweep, run_sweep
 from isoloss.sweep.shapes import Cnn, Mlp, RandomFeatures, Transformer
 from isoloss.sweep.spec import RunSpec, spec_from
 from isoloss.sweep.student_optima import StudentOptima, student_optima, student_table
 from isoloss.sweep.students import StudentSpec, run_students, student_grid
+from isoloss.sweep.table import ledger_runs, ledger_table
+from isoloss.sweep.tasks import Task, make_tasks, spec_cost
 
 __all__ = [
     "Cnn",
@@ -19,11 +23,21 @@ __all__ = [
     "RunSpec",
     "StudentOptima",
     "StudentSpec",
+    "Sweep",
+    "Task",
     "Transformer",
     "append_row",
+    "built_in_grids",
+    "grid",
+    "ledger_runs",
+    "ledger_table",
+    "make_tasks",
     "read_corpus",
+    "read_grid",
     "read_ledger",
     "run_students",
+    "run_sweep",
+    "spec_cost",
     "spec_from",
     "student_grid",
     "student_optima",
