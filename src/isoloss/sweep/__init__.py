@@ -1,6 +1,7 @@
 """Grids of small real networks, trained and kept in a ledger."""
 
 from isoloss.sweep.corpus import Corpus, read_corpus
+from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.ledger import append_row, read_ledger
@@ -21,6 +22,7 @@ __all__ = [
     "StudentSpec",
     "Transformer",
     "append_row",
+    "load_data",
     "read_corpus",
     "read_ledger",
     "run_students",
