@@ -143,7 +143,7 @@ def _noisy_labels(spec: DataSpec, data: Data) -> Data:
     if data.kind == "classes" and spec.label_noise > 1:
         raise InputError(f"label_noise = {spec.label_noise:g}: a chance is at most 1")
     # Generators bring their targets to variance one; that of arrays is what it is.
-    unit = y.std(axis=0) if spec.name in ("arrays", "given") else 1.0
+    unit = y.std(axis=0, dtype=np.float64) if spec.name in ("arrays", "given") else 1.0
     for chunk, start in enumerate(range(0, len(y), ROWS)):
         rows = y[start : start + ROWS]
         source = np.random.default_rng([spec.seed, _LABEL, chunk])

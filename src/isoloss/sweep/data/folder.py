@@ -25,6 +25,10 @@ _MOST_FILE = 256 << 20
 _HELD = 10
 """Images in a hundred for test, and as many for validation."""
 
+_PARTS = {"train", "test", "val", "valid", "validation"}
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+"""Pixels of eight bits or fewer: Pillow cuts wider ones off at 255."""
+
 Found = dict[str, tuple[Path, int]]
 
 
@@ -92,6 +96,11 @@ def _classes(trees: list[Path]) -> list[str]:
         raise InputError(
             f"{shown(trees[0])}: {len(names)} folders; put the images of each class in one"
         )
+    if parts := sorted(names & _PARTS):
+        raise InputError(
+            f"{shown(trees[0])}: holds {', '.join(parts)}, which is no class; give a folder of "
+            "classes, or one that holds train and test"
+        )
     return sorted(names)
 
 
@@ -134,6 +143,10 @@ def _pixels(module: Any, path: Path, size: int, channels: int) -> Any:
                     raise InputError(
                         f"{shown(path)}: {image.width} x {image.height} pixels, more than "
                         f"{MOST_PIXELS}; make it smaller"
+                    )
+                if image.mode not in _MODES:
+                    raise InputError(
+                        f"{shown(path)}: pixels of mode {image.mode}; save it with 8 bits a channel"
                     )
                 grey = image.convert("RGB" if channels == 3 else "L")
                 small = grey.resize((size, size), module.Resampling.BILINEAR)

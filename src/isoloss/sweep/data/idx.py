@@ -30,7 +30,7 @@ FOLDERS = {
 }
 """Debian's folder, and that of torchvision."""
 FASHION = "6c7a0f02127e0cdc"
-"""Start of the digest of Fashion-MNIST as published."""
+"""Start of the digest of Fashion-MNIST as Debian ships it."""
 CLASSES, SIDE = 10, 28
 _RATIO = 1100
 """No deflate stream grows more than this on unpacking."""
@@ -102,7 +102,7 @@ def read_idx_set(spec: DataSpec) -> Data:
     if fashion and spec.name == "mnist":
         raise InputError(f"{shown(paths[0])}: is Fashion-MNIST; give the path of MNIST")
     if not fashion and spec.name == "fashion-mnist":
-        notes = ("the files are not Fashion-MNIST as published",)
+        notes = ("the files are not Fashion-MNIST as Debian ships it",)
     train = arrays[0][:, None], arrays[1]
     train, valid = split_off(train, min(5000, max(1, len(arrays[1]) // 10)))
     test = arrays[2][:, None], arrays[3]

@@ -19,7 +19,7 @@ def roots(path: str | None) -> list[Path]:
     """Folders to look in: the one that is named and no other, or those that a machine may have."""
     if path:
         return [Path(path).expanduser()]
-    found = [Path(named)] if (named := os.environ.get(VARIABLE)) else []
+    found = [Path(named).expanduser()] if (named := os.environ.get(VARIABLE)) else []
     return [*found, DEBIAN, cache()]
 
 

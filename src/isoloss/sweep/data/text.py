@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
-from isoloss.sweep.data.place import files_below, read_file, shown, size_of
+from isoloss.sweep.data.place import files_below, read_file, shown
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 
@@ -117,7 +117,7 @@ def _distinct(root: Path, paths: Iterable[Path]) -> Files:
     for path in paths:
         if path.stat().st_size == 0:
             continue
-        content = read_file(path, min(MOST_TEXT, size_of(path)))
+        content = read_file(path, MOST_TEXT)
         key = hashlib.sha256(content).hexdigest()
         found.setdefault(key, (path.relative_to(root).as_posix(), content))
     return found
