@@ -1,6 +1,7 @@
 """Grids of small real networks, trained and kept in a ledger."""
 
 from isoloss.sweep.corpus import Corpus, read_corpus
+from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
@@ -31,6 +32,7 @@ __all__ = [
     "grid",
     "ledger_runs",
     "ledger_table",
+    "load_data",
     "make_tasks",
     "read_corpus",
     "read_grid",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
-
-_SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+from isoloss.sweep.data.text import digest_of, hundredth, stdlib_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,24 +40,11 @@ def read_corpus(root: Path | None = None, *, held_out_percent: int = 7) -> Corpu
     distributions package them separately. The training files are shuffled by the same hash:
     neighbouring packages do not arrive together.
     """
-    root = root or Path(sysconfig.get_path("stdlib"))
-    files: dict[str, tuple[str, bytes]] = {}
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if _SKIPPED & set(relative.parts) or not path.is_file():
-            continue
-        content = path.read_bytes()
-        if content:
-            files.setdefault(hashlib.sha256(content).hexdigest(), (relative.as_posix(), content))
-    if not files:
-        raise InputError(f"{root}: no .py files found; give a folder that holds some")
-    digest = hashlib.sha256()
+    files = stdlib_files(root)
     sides: dict[bool, list[bytes]] = {True: [], False: []}
     for key in sorted(files):
-        name, content = files[key]
-        digest.update(f"{name}\0{key}\n".encode())
-        sides[int(key[:8], 16) % 100 < held_out_percent].append(content)
+        sides[hundredth(key) < held_out_percent].append(files[key][1])
     if not all(sides.values()):
         raise InputError(f"{root}: {len(files)} files are too few to hold any out; give more text")
     train, held_out = (np.frombuffer(b"\n".join(sides[s]), dtype=np.uint8) for s in (False, True))
-    return Corpus(train=train, held_out=held_out, digest=digest.hexdigest(), n_files=len(files))
+    return Corpus(train=train, held_out=held_out, digest=digest_of(files), n_files=len(files))

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from isoloss.errors import InputError
+
+KINDS = ("classes", "numbers", "text")
+PARTS = ("train", "valid", "test")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Data:
     """Examples for training, validation and test.
+
+    Arrays can be written to, so that torch takes them without a copy; nobody does.
 
     Attributes
     ----------
@@ -24,7 +31,7 @@ class Data:
     outputs
         Classes, or columns of the target, or symbols of the text.
     digest
-        SHA-256 of what was read and of what was done to it.
+        SHA-256 of what was read and of what was done to it; of generators, of the recipe.
     notes
         What a reader should know: source, what was left out and why.
     """
@@ -39,6 +46,21 @@ class Data:
     outputs: int
     digest: str
     notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"kind = {self.kind!r}: must be one of {', '.join(KINDS)}")
+        for part in PARTS:
+            x, y = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
+            if self.kind != "text" and len(x) != len(y):
+                raise InputError(f"{part}: {len(x)} inputs and {len(y)} targets; give one a row")
+
+    def __repr__(self) -> str:
+        sizes = " + ".join(f"{len(getattr(self, f'{part}_x')):,}" for part in PARTS)
+        if self.kind == "text":
+            return f"Data(text, {sizes} bytes, {self.digest[:8]})"
+        shape = " x ".join(str(n) for n in self.features)
+        return f"Data({self.kind}, {sizes} of {shape}, {self.outputs} outputs, {self.digest[:8]})"
 
     @property
     def examples(self) -> int:
