@@ -22,6 +22,7 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def network(spec: RunSpec, data: Data) -> nn.Module:
     """Build the network of a run with its initial weights."""
     sizes = [data.features[0], *[spec.model.width] * spec.model.depth, data.outputs]
     layers: list[nn.Module] = []
-    for i, o in zip(sizes, sizes[1:], strict=False):
+    for i, o in pairwise(sizes):
         layers += [nn.Linear(i, o), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     with torch.no_grad():
@@ -159,8 +160,8 @@ def compare(shape: tuple[int, int, int, int], steps: int, clip: float, repeats: 
     rows = train_batched(all_specs[64], data)
     off = max(abs(r["loss"] / a - 1) for r, a in zip(rows, apart, strict=False))
     chunk = together(all_specs[64][0], (features,), outputs)
-    print(f"in {features}, width {width}, batch {batch}: {rows[0]['N']:,} parameters, {steps} steps; "
-          f"by default at most {chunk} at a time")  # fmt: skip
+    print(f"in {features}, width {width}, batch {batch}: {rows[0]['N']:,} parameters, "
+          f"{steps} steps, by default at most {chunk} at a time")  # fmt: skip
     for name, cost in best.items():
         print(f"  {name:16} {1 / cost:9,.0f} network-steps a core-second, "
               f"{best['plain loop'] / cost:6.1f} x")  # fmt: skip

@@ -13,7 +13,7 @@ from isoloss.sweep.data.table import Data
 from isoloss.sweep.shapes import Mlp
 from isoloss.sweep.spec import RunSpec
 
-MOST_PARAMETERS = 100_000
+MOST_PARAMETERS = 150_000
 """Larger networks keep a core busy one at a time: batching them gains little."""
 
 MOST_TOGETHER = 256
@@ -104,8 +104,8 @@ def train_batched(
     device
         ``"cpu"`` (one thread) or ``"cuda"``.
     checkpoint
-        File (npz, nothing pickled) to which the state is written every half minute, and from
-        which a second call goes on. The caller deletes it when the rows are safe.
+        File to which the state is written every half minute, and from which a second call goes
+        on. The caller deletes it when the rows are safe.
     at_once
         Members of one stack; by default as many as `together` says.
     dtype

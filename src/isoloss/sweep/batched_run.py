@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import platform
 import time
-import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ import torch
 from torch import Tensor
 
 import isoloss
-from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
+from isoloss.sweep.batched_state import Record, Saver
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.order import Order
 from isoloss.sweep.shapes import Mlp
@@ -35,29 +33,8 @@ BOUND = 1e6
 WATTS_A_CORE = 10.0
 """Power taken for a busy core: an assumption, so that energies are proxies."""
 
-SAVE_EVERY = 30.0
-"""Seconds between checkpoints."""
-
 _CHECK = 50
 _INDICES = 2**18
-
-
-@dataclass(slots=True, kw_only=True)
-class _Record:
-    """What the members have shown so far; with the flat buffers, all that a resume needs."""
-
-    runs: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """Finished rows of the members trained before these."""
-    step: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    started: str = ""
-    train_loss: list[float] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    best: list[float] = field(default_factory=list)
-    chosen: list[int] = field(default_factory=list)
-    curves: list[list[list[float]]] = field(default_factory=list)
 
 
 class _Held:
@@ -73,52 +50,14 @@ class _Held:
 
     def _pair(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
         # Torch shares the memory of arrays, and warns of those that are read-only.
-        inputs = torch.from_numpy(np.require(x.reshape(len(x), -1), requirements="CW"))
-        targets = torch.from_numpy(np.require(y, requirements="CW"))
+        inputs = torch.from_numpy(np.require(x.reshape(len(x), -1), requirements=("C", "W")))
+        targets = torch.from_numpy(np.require(y, requirements=("C", "W")))
         if not self.squared:
             return inputs.to(self.device, self.dtype), targets.to(self.device, torch.int64)
         if self.classes:
             targets = torch.nn.functional.one_hot(targets.long(), self.data.outputs)
         targets = targets.reshape(len(targets), -1)
         return inputs.to(self.device, self.dtype), targets.to(self.device, self.dtype)
-
-
-class _Saver:
-    """The checkpoint file: when it is due, what it says, whose it is."""
-
-    def __init__(self, path: Path | None, runs: str) -> None:
-        self.path, self.runs, self._last = path, runs, time.monotonic()
-
-    def due(self) -> bool:
-        return self.path is not None and time.monotonic() - self._last >= SAVE_EVERY
-
-    def save(self, record: _Record, buffers: dict[str, Tensor]) -> None:
-        assert self.path is not None
-        text = json.dumps(asdict(record)).encode()
-        whole = io.BytesIO()
-        arrays: dict[str, Any] = {name: b.cpu().numpy() for name, b in buffers.items()}
-        np.savez(whole, record=np.frombuffer(text, np.uint8), **arrays)
-        write_atomic(self.path, whole.getvalue())
-        self._last = time.monotonic()
-
-    def read(self) -> tuple[_Record, dict[str, npt.NDArray[Any]]] | None:
-        """Read what was saved; None where there is nothing."""
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            with np.load(self.path, allow_pickle=False) as file:
-                record = _Record(**json.loads(file["record"].tobytes()))
-                if record.runs != self.runs:
-                    raise InputError(
-                        f"{self.path}: a checkpoint of other runs; delete it or name another"
-                    )
-                arrays = {name: file[name] for name in file.files if name != "record"}
-        except _BROKEN as error:
-            raise InputError(f"{self.path}: not a checkpoint ({error}); delete it") from None
-        return record, arrays
-
-
-_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile)
 
 
 def run_stack(
@@ -135,7 +74,7 @@ def run_stack(
         raise InputError(f"device = {device!r}: write 'cpu', or 'cuda' where there is one")
     orders = [Order(spec, data.examples) for spec in specs]
     names = json.dumps([[s.name for s in specs], data.digest, dtype, at_once])
-    saver = _Saver(checkpoint, hashlib.sha256(names.encode()).hexdigest())
+    saver = Saver(checkpoint, hashlib.sha256(names.encode()).hexdigest())
     saved = saver.read()
     rows = saved[0].rows if saved else []
     threads = torch.get_num_threads()
@@ -165,7 +104,7 @@ class _Run:
         specs: Sequence[RunSpec],
         orders: Sequence[Order],
         held: _Held,
-        saver: _Saver,
+        saver: Saver,
         rows: list[dict[str, Any]],
     ) -> None:
         self.specs, self.orders, self.held, self.saver = specs, orders, held, saver
@@ -191,7 +130,7 @@ class _Run:
         else:
             self.optimiser = Sgd(self.stack, rates, momentum=first.beta1, decay=decay)
         self.best = self.stack.values.clone() if first.choose == "best" else None
-        self.record = _Record(
+        self.record = Record(
             runs=saver.runs,
             rows=rows,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -202,21 +141,25 @@ class _Run:
             curves=[[] for _ in specs],
         )
 
-    def buffers(self) -> dict[str, Tensor]:
+    def buffers(self) -> list[Tensor]:
         """All numbers that training changes."""
-        named = {"values": self.stack.values}
-        named |= {f"state{i}": s for i, s in enumerate(self.optimiser.state)}
-        return named if self.best is None else named | {"best": self.best}
+        best = [] if self.best is None else [self.best]
+        return [self.stack.values, *self.optimiser.state, *best]
 
-    def resume(self, record: _Record, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    def resume(self, record: Record, numbers: bytes) -> None:
         """Go on from what was saved."""
         buffers = self.buffers()
-        kinds = {name: (tuple(b.shape), str(b.dtype)[6:]) for name, b in buffers.items()}
-        if kinds != {name: (a.shape, str(a.dtype)) for name, a in arrays.items()}:
+        sizes = [buffer.nbytes for buffer in buffers]
+        fits = record.fits(len(self.specs), self.first.updates) and sum(sizes) == len(numbers)
+        if not fits:
             raise InputError(f"{self.saver.path}: not a checkpoint of these runs; delete it")
         self.record = record
-        for name, buffer in buffers.items():
-            buffer.copy_(torch.from_numpy(arrays[name]))
+        start = 0
+        for buffer, size in zip(buffers, sizes, strict=True):
+            saved = np.frombuffer(numbers[start : start + size], str(buffer.dtype)[6:])
+            # A copy: torch warns of arrays that are read-only.
+            buffer.copy_(torch.from_numpy(saved.copy()))
+            start += size
 
     def train(self) -> None:
         """Take the remaining steps."""
@@ -249,8 +192,10 @@ class _Run:
                     self._look(done)
                 record.seconds = before[0] + time.perf_counter() - clock
                 record.cpu_seconds = before[1] + time.process_time() - cpu
+                if all(record.reasons):
+                    return
                 if done < updates and self.saver.due():
-                    self.saver.save(record, self.buffers())
+                    self.saver.save(record, [b.cpu().numpy().tobytes() for b in self.buffers()])
 
     def _look(self, step: int) -> None:
         """Evaluate on the validation part; keep the weights of those that improved."""
@@ -272,15 +217,10 @@ class _Run:
                 kept[which] = now[which]
 
     def _drop(self, losses: Sequence[float], what: str, step: int) -> None:
-        """Note who diverged. Their weights become zero, so that no bad numbers go on."""
-        gone = []
+        """Note who diverged. They run on beside the others, out of whose numbers theirs stay."""
         for k, loss in enumerate(losses):
             if not self.record.reasons[k] and not loss <= BOUND:
                 self.record.reasons[k] = f"{what} {loss:.3g} at step {step}"
-                gone.append(k)
-        if gone:
-            which = torch.tensor(gone, device=self.held.device)
-            self.stack.forget(which, *self.optimiser.state)
 
     def rows(self) -> list[dict[str, Any]]:
         """Look at the test part and return the rows."""
@@ -359,7 +299,7 @@ def schedule(spec: RunSpec) -> list[float]:
 
 
 def looks_at(spec: RunSpec) -> frozenset[int]:
-    """Steps after which the validation part is looked at, evenly spaced, the last included."""
+    """Return the steps after which validation is looked at, evenly spaced, the last included."""
     n, looks = spec.updates, spec.evaluations
     return frozenset(max(1, round(n * (i + 1) / looks)) for i in range(looks))
 
@@ -370,7 +310,7 @@ def _initial(spec: RunSpec, features: int, outputs: int) -> list[Tensor]:
     source = torch.Generator().manual_seed(spec.seed)
     sizes = [features, *[spec.model.width] * spec.model.depth, outputs]
     drawn: list[Tensor] = []
-    for layer, (i, o) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (i, o) in enumerate(pairwise(sizes)):
         rectified = layer < spec.model.depth and spec.model.activation in ("relu", "gelu")
         std = math.sqrt((2.0 if rectified else 1.0) / i)
         drawn += [torch.randn(o, i, generator=source) * std, torch.zeros(o)]

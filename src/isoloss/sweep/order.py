@@ -46,7 +46,7 @@ class Order:
 
     def at(self, step: int) -> npt.NDArray[np.int64]:
         """Return the indices of the examples of one step."""
-        return self.span(step, step + 1)[0]
+        return self.span(step, step + 1).reshape(-1)
 
     def span(self, first: int, last: int) -> npt.NDArray[np.int64]:
         """Return the indices of the steps from ``first`` to before ``last``, a row a step."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ class Stack:
         self.batch, self.squared = batch, squared
         make: dict[str, Any] = {"device": device, "dtype": dtype}
         sizes = [features, *[shape.width] * shape.depth, outputs]
-        shapes = [s for i, o in zip(sizes, sizes[1:], strict=False) for s in ((K, o, i), (K, o))]
+        shapes = [s for i, o in pairwise(sizes) for s in ((K, o, i), (K, o))]
         self.values = torch.empty(sum(math.prod(s) for s in shapes), **make)
         self.gradients = torch.zeros_like(self.values)
         self.tensors = _views(self.values, shapes)
@@ -155,12 +156,6 @@ class Stack:
             return (out - y).square_().sum(1)
         return torch.logsumexp(out, 1) - out.gather(1, y)[:, 0]
 
-    def forget(self, members: Tensor, *state: Tensor) -> None:
-        """Set the parameters of some members, and their part of each flat state, to zero."""
-        for flat in (self.values, *state):
-            for tensor in self.split(flat):
-                tensor[members] = 0
-
     def split(self, flat: Tensor) -> list[Tensor]:
         """View a flat buffer as the parameters' tensors."""
         return _views(flat, [tuple(t.shape) for t in self.tensors])
@@ -176,7 +171,8 @@ class AdamW:
         self.state = [torch.zeros_like(stack.values) for _ in range(2)]
         self._count = torch.zeros((), dtype=torch.float32, device=stack.values.device)
         self._rates = _rates(stack, rates)
-        self._fixed = dict(beta1=betas[0], beta2=betas[1], eps=1e-8, amsgrad=False, maximize=False)
+        self._fixed = {"beta1": betas[0], "beta2": betas[1], "eps": 1e-8}
+        self._fixed |= {"amsgrad": False, "maximize": False}
         # The kernel knows one rate. Where members differ it moves zeros at rate 1, and what they
         # became is the direction of every member.
         alike = isinstance(self._rates, float)
