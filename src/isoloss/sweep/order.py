@@ -38,21 +38,26 @@ class Order:
                 f"D = {spec.D}: the data hold {available * spec.unit} training examples; lower D"
             )
         subset = spec.seed if spec.subset is None else spec.subset
-        self.members = subset_order(available, subset)[: self.distinct]
+        # A copy, so that a small subset does not hold the order of all the data in memory.
+        self.members = subset_order(available, subset)[: self.distinct].copy()
         self.batch = spec.batch
         self.seed = spec.seed
         self._pass: tuple[int, npt.NDArray[np.int64]] = (0, self.members)
 
     def at(self, step: int) -> npt.NDArray[np.int64]:
         """Return the indices of the examples of one step."""
-        start, stop = step * self.batch, (step + 1) * self.batch
+        return self.span(step, step + 1).reshape(-1)
+
+    def span(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """Return the indices of the steps from ``first`` to before ``last``, a row a step."""
+        start, stop = first * self.batch, last * self.batch
         parts = []
         while start < stop:
             number, offset = divmod(start, self.distinct)
             length = min(stop - start, self.distinct - offset)
             parts.append(self._of(number)[offset : offset + length])
             start += length
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(-1, self.batch)
 
     def _of(self, number: int) -> npt.NDArray[np.int64]:
         """Order of a pass; the latest is kept."""

@@ -1,0 +1,317 @@
+"""Train a stack of perceptrons, look at held-out data on the way, save, resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+import isoloss
+from isoloss.errors import InputError
+from isoloss.sweep.batched_state import Record, Saver
+from isoloss.sweep.data.table import Data
+from isoloss.sweep.order import Order
+from isoloss.sweep.shapes import Mlp
+from isoloss.sweep.spec import RunSpec
+from isoloss.sweep.stack import AdamW, Sgd, Stack
+
+BOUND = 1e6
+"""Loss above which a run counts as diverged."""
+
+WATTS_A_CORE = 10.0
+"""Power taken for a busy core: an assumption, so that energies are proxies."""
+
+_CHECK = 50
+_INDICES = 2**18
+
+
+class _Held:
+    """The data as tensors, and the loss that the runs take on them."""
+
+    def __init__(self, spec: RunSpec, data: Data, device: str, dtype: str) -> None:
+        self.data, self.device, self.dtype = data, device, getattr(torch, dtype)
+        self.classes = data.kind == "classes"
+        self.squared = spec.loss == "squared" or (spec.loss == "auto" and not self.classes)
+        self.train = self._pair(data.train_x, data.train_y)
+        self.valid = self._pair(data.valid_x, data.valid_y)
+        self.test = self._pair(data.test_x, data.test_y)
+
+    def _pair(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
+        # Torch shares the memory of arrays, and warns of those that are read-only.
+        inputs = torch.from_numpy(np.require(x.reshape(len(x), -1), requirements=("C", "W")))
+        targets = torch.from_numpy(np.require(y, requirements=("C", "W")))
+        if not self.squared:
+            return inputs.to(self.device, self.dtype), targets.to(self.device, torch.int64)
+        if self.classes:
+            targets = torch.nn.functional.one_hot(targets.long(), self.data.outputs)
+        targets = targets.reshape(len(targets), -1)
+        return inputs.to(self.device, self.dtype), targets.to(self.device, self.dtype)
+
+
+def run_stack(
+    specs: Sequence[RunSpec],
+    data: Data,
+    *,
+    at_once: int,
+    device: str,
+    checkpoint: Path | None,
+    dtype: str,
+) -> list[dict[str, Any]]:
+    """Train runs that share a key; see `isoloss.sweep.batched.train_batched`."""
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise InputError(f"device = {device!r}: write 'cpu', or 'cuda' where there is one")
+    orders = [Order(spec, data.examples) for spec in specs]
+    names = json.dumps([[s.name for s in specs], data.digest, dtype, at_once])
+    saver = Saver(checkpoint, hashlib.sha256(names.encode()).hexdigest())
+    saved = saver.read()
+    rows = saved[0].rows if saved else []
+    threads = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            held = _Held(specs[0], data, device, dtype)
+            for start in range(len(rows), len(specs), at_once):
+                part = slice(start, start + at_once)
+                run = _Run(specs[part], orders[part], held, saver, rows)
+                if saved:
+                    run.resume(*saved)
+                    saved = None
+                run.train()
+                rows = rows + run.rows()
+    finally:
+        torch.set_num_threads(threads)
+    return rows
+
+
+class _Run:
+    """Members that train together, and their state."""
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        orders: Sequence[Order],
+        held: _Held,
+        saver: Saver,
+        rows: list[dict[str, Any]],
+    ) -> None:
+        self.specs, self.orders, self.held, self.saver = specs, orders, held, saver
+        first, K, data = specs[0], len(specs), held.data
+        self.first = first
+        features = math.prod(data.features)
+        assert isinstance(first.model, Mlp)
+        self.stack = Stack(
+            first.model,
+            features,
+            data.outputs,
+            [_initial(spec, features, data.outputs) for spec in specs],
+            batch=first.batch,
+            squared=held.squared,
+            device=held.device,
+            dtype=held.dtype,
+        )
+        rates, decay = [spec.lr for spec in specs], first.weight_decay
+        self.optimiser: AdamW | Sgd
+        if first.optimiser == "adamw":
+            betas = (first.beta1, first.beta2)
+            self.optimiser = AdamW(self.stack, rates, betas=betas, decay=decay)
+        else:
+            self.optimiser = Sgd(self.stack, rates, momentum=first.beta1, decay=decay)
+        self.best = self.stack.values.clone() if first.choose == "best" else None
+        self.record = Record(
+            runs=saver.runs,
+            rows=rows,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            train_loss=[math.nan] * K,
+            reasons=[""] * K,
+            best=[math.inf] * K,
+            chosen=[0] * K,
+            curves=[[] for _ in specs],
+        )
+
+    def buffers(self) -> list[Tensor]:
+        """All numbers that training changes."""
+        best = [] if self.best is None else [self.best]
+        return [self.stack.values, *self.optimiser.state, *best]
+
+    def resume(self, record: Record, numbers: bytes) -> None:
+        """Go on from what was saved."""
+        buffers = self.buffers()
+        sizes = [buffer.nbytes for buffer in buffers]
+        fits = record.fits(len(self.specs), self.first.updates) and sum(sizes) == len(numbers)
+        if not fits:
+            raise InputError(f"{self.saver.path}: not a checkpoint of these runs; delete it")
+        self.record = record
+        start = 0
+        for buffer, size in zip(buffers, sizes, strict=True):
+            saved = np.frombuffer(numbers[start : start + size], str(buffer.dtype)[6:])
+            # A copy: torch warns of arrays that are read-only.
+            buffer.copy_(torch.from_numpy(saved.copy()))
+            start += size
+
+    def train(self) -> None:
+        """Take the remaining steps."""
+        first, stack, record, K = self.first, self.stack, self.record, len(self.specs)
+        x, labels = self.held.train
+        updates, factors = first.updates, schedule(first)
+        looks = looks_at(first)
+        flat = stack.x.view(K * first.batch, -1)
+        ahead = max(1, _INDICES // (K * first.batch))
+        clock, cpu = time.perf_counter(), time.process_time()
+        before = record.seconds, record.cpu_seconds
+        for start in range(record.step, updates, ahead):
+            stop = min(start + ahead, updates)
+            indices = np.stack([order.span(start, stop) for order in self.orders], 1)
+            chosen = torch.from_numpy(indices).to(self.held.device)
+            targets = labels[chosen]
+            for step in range(start, stop):
+                torch.index_select(x, 0, chosen[step - start].view(-1), out=flat)
+                y = targets[step - start]
+                stack.gradient(y)
+                stack.clip(first.clip)
+                self.optimiser.step(step, factors[step])
+                done = step + 1
+                if done % _CHECK and done != updates and done not in looks:
+                    continue
+                record.step = done
+                record.train_loss = stack.batch_losses(y).tolist()
+                self._drop(record.train_loss, "training loss", done)
+                if done in looks:
+                    self._look(done)
+                record.seconds = before[0] + time.perf_counter() - clock
+                record.cpu_seconds = before[1] + time.process_time() - cpu
+                if all(record.reasons):
+                    return
+                if done < updates and self.saver.due():
+                    self.saver.save(record, [b.cpu().numpy().tobytes() for b in self.buffers()])
+
+    def _look(self, step: int) -> None:
+        """Evaluate on the validation part; keep the weights of those that improved."""
+        record = self.record
+        losses = self.stack.evaluate(*self.held.valid)[0].tolist()
+        self._drop(losses, "validation loss", step)
+        better = []
+        for k, loss in enumerate(losses):
+            if record.reasons[k]:
+                continue
+            record.curves[k].append([step, step * self.first.batch, loss])
+            if loss < record.best[k]:
+                record.best[k] = loss
+                record.chosen[k] = step
+                better.append(k)
+        if self.best is not None and better:
+            which = torch.tensor(better, device=self.held.device)
+            for kept, now in zip(self.stack.split(self.best), self.stack.tensors, strict=True):
+                kept[which] = now[which]
+
+    def _drop(self, losses: Sequence[float], what: str, step: int) -> None:
+        """Note who diverged. They run on beside the others, out of whose numbers theirs stay."""
+        for k, loss in enumerate(losses):
+            if not self.record.reasons[k] and not loss <= BOUND:
+                self.record.reasons[k] = f"{what} {loss:.3g} at step {step}"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Look at the test part and return the rows."""
+        record, best = self.record, self.best
+        clock, cpu = time.perf_counter(), time.process_time()
+        last, error = (v.tolist() for v in self.stack.evaluate(*self.held.test))
+        self._drop(last, "test loss", record.step)
+        loss = last
+        if best is not None:
+            kept = self.stack.evaluate(*self.held.test, self.stack.split(best))
+            loss, error = (v.tolist() for v in kept)
+        record.seconds += time.perf_counter() - clock
+        record.cpu_seconds += time.process_time() - cpu
+        return [self._row(k, loss[k], last[k], error[k]) for k in range(len(self.specs))]
+
+    def _row(self, k: int, loss: float, last: float, error: float) -> dict[str, Any]:
+        spec, record, K = self.specs[k], self.record, len(self.specs)
+        reason = record.reasons[k]
+        width, depth = spec.model.width, getattr(spec.model, "depth", 1)
+        dense = math.prod(self.held.data.features) * width + (depth - 1) * width**2
+        head = width * self.held.data.outputs
+        row: dict[str, Any] = {
+            "run": spec.name,
+            "status": "diverged" if reason else "done",
+            **({"reason": reason} if reason else {}),
+            "spec": spec.to_dict(),
+            "N": self.stack.values.numel() // K,
+            "N_non_embedding": self.stack.values.numel() // K,
+            "D": spec.D,
+            "seen": spec.seen,
+            "steps": spec.updates,
+            "flops_dense": 6 * dense * spec.seen,
+            "flops_head": 6 * head * spec.seen,
+            "flops_attention": 0,
+            "flops": 6 * (dense + head) * spec.seen,
+            "loss": math.nan if reason else loss,
+        }
+        if self.held.classes and not self.held.squared:
+            row["error"] = math.nan if reason else error
+        if self.best is not None:
+            row["loss_last"] = math.nan if reason else last
+        cpu_seconds = record.cpu_seconds / K
+        return row | {
+            "chosen_step": record.chosen[k] if self.best is not None else spec.updates,
+            "train_loss": math.nan if reason else record.train_loss[k],
+            "curve": record.curves[k],
+            "seconds": record.seconds / K,
+            "cpu_seconds": cpu_seconds,
+            "joules": cpu_seconds * WATTS_A_CORE,
+            "device": self.held.device,
+            "together": K,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "isoloss": isoloss.__version__,
+            "data": self.held.data.digest[:16],
+            "started": record.started,
+        }
+
+
+def schedule(spec: RunSpec) -> list[float]:
+    """Share of the peak learning rate at each step."""
+    n, warm = spec.updates, spec.warmup
+    step = np.arange(n)
+    match spec.schedule:
+        case "linear":
+            factor = (n - step) / (n - warm)
+        case "cosine":
+            factor = 0.5 * (1 + np.cos(np.pi * (step - warm) / (n - warm)))
+        case "wsd":
+            factor = np.minimum(1.0, (n - step) / max(1, round(spec.decay * n)))
+        case _:
+            factor = np.ones(n)
+    listed: list[float] = np.where(step < warm, (step + 1) / max(1, warm), factor).tolist()
+    return listed
+
+
+def looks_at(spec: RunSpec) -> frozenset[int]:
+    """Return the steps after which validation is looked at, evenly spaced, the last included."""
+    n, looks = spec.updates, spec.evaluations
+    return frozenset(max(1, round(n * (i + 1) / looks)) for i in range(looks))
+
+
+def _initial(spec: RunSpec, features: int, outputs: int) -> list[Tensor]:
+    """Draw weights and biases, layer by layer, from the seed of the run."""
+    assert isinstance(spec.model, Mlp)
+    source = torch.Generator().manual_seed(spec.seed)
+    sizes = [features, *[spec.model.width] * spec.model.depth, outputs]
+    drawn: list[Tensor] = []
+    for layer, (i, o) in enumerate(pairwise(sizes)):
+        rectified = layer < spec.model.depth and spec.model.activation in ("relu", "gelu")
+        std = math.sqrt((2.0 if rectified else 1.0) / i)
+        drawn += [torch.randn(o, i, generator=source) * std, torch.zeros(o)]
+    return drawn
