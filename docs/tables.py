@@ -16,6 +16,7 @@ from isoloss.coverage.page import render_markdown
 from isoloss.coverage.truths import TRUTHS
 from isoloss.laws import PUBLISHED, get_law, law_names
 from isoloss.runs.columns import ALIASES
+from isoloss.sweep.data import names
 
 ROOMS = (
     ("isoloss.runs", "Runs"),
@@ -32,6 +33,7 @@ ROOMS = (
     ("isoloss.plot", "Pictures"),
     ("isoloss.plot.gallery", "Pictures of theory"),
     ("isoloss.sweep", "Sweeps"),
+    ("isoloss.sweep.data", "Data to train on"),
 )
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 
@@ -132,6 +134,21 @@ def _own(kind: type) -> str:
     return ", ".join(sorted({*fields, "__init__", "__new__"}))
 
 
+def data_sets() -> str:
+    """List the data sets that networks can learn from."""
+    head = ["Name", "What", "Training + validation + test", "Licence", "Where from", "Fields"]
+    return table(
+        head,
+        [
+            [
+                f"`{s.name}`", s.what, s.split, s.licence or "-", s.source,
+                ", ".join([*(f"**`{n}`**" for n in s.needs), *(f"`{n}`" for n in s.takes)]) or "-",
+            ]
+            for s in names()
+        ],
+    )  # fmt: skip
+
+
 _TABLES: dict[str, Callable[[], str]] = {
     "laws": laws,
     "published": published,
@@ -139,6 +156,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "reference": reference,
     "coverage": coverage,
     "simulated": simulated,
+    "data_sets": data_sets,
 }
 
 
