@@ -136,17 +136,17 @@ def _own(kind: type) -> str:
 
 def data_sets() -> str:
     """List the data sets that networks can learn from."""
-    head = ["Name", "What", "Training + validation + test", "Licence", "Where from", "Fields"]
-    return table(
-        head,
-        [
-            [
-                f"`{s.name}`", s.what, s.split, s.licence or "-", s.source,
-                ", ".join([*(f"**`{n}`**" for n in s.needs), *(f"`{n}`" for n in s.takes)]) or "-",
-            ]
-            for s in names()
-        ],
-    )  # fmt: skip
+    parts = []
+    for s in names():
+        needs, takes = (", ".join(f"`{n}`" for n in given) for given in (s.needs, s.takes))
+        parts.append(
+            f"`{s.name}`\n: {s.what[:1].upper()}{s.what[1:]}.\n"
+            f": *Training + validation + test* {s.split}. *From* {s.source}."
+            + f" *Licence* {s.licence}." * bool(s.licence)
+            + f" *Needs* {needs}." * bool(needs)
+            + f" *Takes* {takes}." * bool(takes)
+        )
+    return "\n\n".join(parts)
 
 
 _TABLES: dict[str, Callable[[], str]] = {

@@ -6,6 +6,7 @@ import pytest
 
 from isoloss.errors import InputError
 from isoloss.sweep import Data, DataSpec, load_data
+from isoloss.sweep.data import names
 from isoloss.sweep.data.place import size_of
 from isoloss.sweep.data.standard import digest_arrays, set_apart
 
@@ -75,3 +76,28 @@ def test_a_grid_is_planned_without_what_only_loading_needs():
         check=True,
     )
     assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "piece"),
+    [
+        *(
+            ({"name": name, "path": "a" * 5000}, "cannot be read|File name too long")
+            for name in ("text", "images", "arrays", "mnist", "mnist-5k", "cifar10")
+        ),
+        ({"name": "mnist", "path": "~nobody-of-this-name/x"}, "not found in ~nobody"),
+        ({"name": "text", "path": "/dev/zero"}, "is no folder"),
+        ({"name": "mnist1d", "selection": "/dev/zero"}, "is no plain file"),
+        ({"name": "mnist1d", "selection": "/"}, "cannot be read"),
+        ({"name": "mnist1d", "selection": "b" * 5000}, "cannot be read"),
+    ],
+)
+def test_places_that_cannot_be_are_named_and_raise_nothing_else(fields, piece):
+    drawn = {"examples": 100} if fields["name"] == "mnist1d" else {}
+    with pytest.raises(InputError, match=piece):
+        load_data(DataSpec(**fields, **drawn))
+
+
+def test_the_list_is_made_where_a_place_cannot_be_looked_at(monkeypatch):
+    monkeypatch.setenv("ISOLOSS_DATA", "a" * 5000)
+    assert not {found.name for found in names() if not found.present} & {"stdlib", "mnist1d"}
