@@ -90,7 +90,9 @@ def test_grey_and_sizes(tmp_path):
 def test_a_file_that_is_no_image_is_named(tmp_path):
     write_images(tmp_path)
     bad = tmp_path / "dog" / "words.png"
-    for content in (b"just text", b"GIF89a" + bytes(50), b"\x89PNG\r\n\x1a\n" + bytes(30)):
+    gif = io.BytesIO()
+    image.new("L", (8, 8)).save(gif, "gif")
+    for content in (b"just text", gif.getvalue(), b"\x89PNG\r\n\x1a\n" + bytes(30)):
         bad.write_bytes(content)
         with pytest.raises(InputError, match=r"words\.png: cannot be read as PNG or JPEG"):
             images(tmp_path)
@@ -246,7 +248,7 @@ HUGE = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 78
 
 
 def test_pickles_and_headers_that_lie_are_refused(tmp_path, xy):
-    x, y = xy
+    _, y = xy
     pickled = np.array([{"a": 1}] * 50, dtype=object)
     folder = save(tmp_path / "a", train_y=y)
     np.save(folder / "train_x.npy", pickled, allow_pickle=True)
@@ -278,9 +280,10 @@ def test_archives_of_no_use_are_refused(tmp_path, xy):
         path.write_bytes(cut)
         with pytest.raises(InputError, match=r"no \.npz|claims"):
             arrays(path)
-    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("train_x.npy", b"")
-        archive.writestr("train_x.npy", b"")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("train_x.npy", b"")
     with pytest.raises(InputError, match="two of one name"):
         arrays(path)
     with zipfile.ZipFile(path, "w") as archive:

@@ -222,15 +222,10 @@ def test_what_does_not_fit_is_refused_before_it_is_drawn(fields, piece):
 
 
 def test_a_teacher_that_says_nothing_is_refused():
-    for seed in range(40):
-        spec = DataSpec(name="teacher", dimension=1, teacher_width=1, teacher_depth=30, seed=seed)
-        try:
-            y = load_data(spec).train_y
-        except InputError as error:
-            assert "the same for all inputs" in str(error)
-            return
-        assert y.std() > 0.5
-    pytest.fail("none of 40 teachers of one neuron a layer was dead")
+    # One neuron a layer: of thirty in a row one never wakes, but for one seed in very many.
+    spec = DataSpec(name="teacher", dimension=1, teacher_width=1, teacher_depth=30)
+    with pytest.raises(InputError, match="the same for all inputs"):
+        load_data(spec)
 
 
 def test_power_law_of_the_theory_is_the_one_used():

@@ -22,7 +22,7 @@ TEACHER = {"name": "teacher", "dimension": 4, "teacher_width": 8, "teacher_depth
         ({"name": "stdlib", "input_noise": 0.1}, "stdlib does not use it"),
         ({"name": "fashion-mnist", "dimension": 3}, "fashion-mnist does not use it"),
         ({"name": "text"}, "text needs path"),
-        ({"name": "text", "path": ""}, "text needs path"),
+        ({"name": "text", "path": ""}, "must be text, not empty"),
         ({"name": "text", "path": "a\0b"}, "must be text"),
         ({"name": "teacher", "dimension": 3}, "teacher needs teacher_width"),
         (TEACHER | {"exponent": 1.0}, "teacher does not use it"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from isoloss.errors import InputError
 from isoloss.spectra.npy import read_npy
-from isoloss.sweep.data.place import MOST_BYTES, shown, size_of
+from isoloss.sweep.data.place import MOST_BYTES, at, shown, size_of
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.standard import (
     Pair,
@@ -36,7 +36,7 @@ def read_arrays(spec: DataSpec) -> Data:
 
     Whole-number targets of one dimension are labels; other numbers are targets.
     """
-    path = Path(spec.path or "").expanduser()
+    path = at(spec.path or "")
     found = _folder(path) if path.is_dir() else _npz(path)
     for name in ("train_x", "train_y"):
         if name not in found:

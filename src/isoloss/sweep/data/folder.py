@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isoloss.errors import InputError
-from isoloss.sweep.data.place import MOST_BYTES, files_below, read_file, shown
+from isoloss.sweep.data.place import MOST_BYTES, at, files_below, read_file, shown
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.standard import Pair, classes_data
 from isoloss.sweep.data.table import Data
@@ -39,7 +39,7 @@ def read_images(spec: DataSpec) -> Data:
     is set apart from ``train`` alone.
     """
     module = _pillow()
-    root = Path(spec.path or "").expanduser()
+    root = at(spec.path or "")
     size, channels = spec.size or 28, spec.channels or 3
     split = (root / "train").is_dir() and (root / "test").is_dir()
     trees = [root / "train", root / "test"] if split else [root]

@@ -11,6 +11,7 @@ from pathlib import Path
 from isoloss.errors import InputError
 from isoloss.sweep.data.catalogue import CATALOGUE
 from isoloss.sweep.data.changes import changed
+from isoloss.sweep.data.place import shown
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 
@@ -90,7 +91,11 @@ def load_data(spec: DataSpec) -> Data:
     read: Callable[[DataSpec], Data] = getattr(
         import_module(f"isoloss.sweep.data.{module}"), function
     )
-    return changed(spec, read(spec))
+    try:
+        return changed(spec, read(spec))
+    except OSError as error:
+        place = "" if error.filename is None else f"{shown(error.filename)[:200]}: "
+        raise InputError(f"{spec.name}: {place}cannot be read ({error.strerror})") from None
 
 
 def names() -> list[Named]:
@@ -131,4 +136,7 @@ def _present(name: str) -> bool:
     look: Callable[[DataSpec], list[Path] | Path | None] = getattr(
         import_module(f"isoloss.sweep.data.{finder[0]}"), finder[1]
     )
-    return look(DataSpec(name=name)) is not None
+    try:
+        return look(DataSpec(name=name)) is not None
+    except OSError:
+        return False

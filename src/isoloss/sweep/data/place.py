@@ -18,15 +18,19 @@ MOST_BYTES = 8 << 30
 def roots(path: str | None) -> list[Path]:
     """Folders to look in: the one that is named and no other, or those that a machine may have."""
     if path:
-        return [Path(path).expanduser()]
-    found = [Path(named).expanduser()] if (named := os.environ.get(VARIABLE)) else []
+        return [at(path)]
+    found = [at(named)] if (named := os.environ.get(VARIABLE)) else []
     return [*found, DEBIAN, cache()]
+
+
+def at(path: str) -> Path:
+    """Make a path of text; a home that is not known leaves its ``~``, where pathlib raises."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def cache() -> Path:
     """Folder of the user's caches; it is read and never written."""
-    named = os.environ.get("XDG_CACHE_HOME")
-    return (Path(named) if named else Path(os.path.expanduser("~")) / ".cache") / "isoloss"  # noqa: PTH111
+    return at(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "isoloss"
 
 
 def find(
@@ -50,7 +54,7 @@ def where(path: str | None) -> str:
     return ", ".join(shown(root) for root in roots(path))
 
 
-def shown(path: Path | str) -> str:
+def shown(path: object) -> str:
     """Write a path for a message; what a terminal would obey or cannot print is escaped."""
     text = str(path)
     return text if text.isprintable() else ascii(text)

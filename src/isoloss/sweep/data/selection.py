@@ -64,7 +64,7 @@ def read_selection(path: Path, n: int) -> tuple[Rows, str]:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    side = path.with_name(path.name + ".json")
+    side = path.parent / (path.name + ".json")
     if not side.is_file():
         return {}
     found = _json(read_file(side, 1 << 26), side)

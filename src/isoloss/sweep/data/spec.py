@@ -142,8 +142,9 @@ class DataSpec:
             value = getattr(self, name)
             if value is None and name in ("path", "selection"):
                 continue
-            if not isinstance(value, str) or "\0" in value or (name == "selection" and not value):
-                raise InputError(f"data: {name} = {value!r}: must be text")
+            empty = value == "" and name in ("path", "selection")
+            if not isinstance(value, str) or "\0" in value or empty:
+                raise InputError(f"data: {name} = {value!r}: must be text{', not empty' * empty}")
 
     def _check_values(self, kind: str) -> None:
         for name, allowed in (("grouping", GROUPINGS), ("inputs", INPUTS)):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
-from isoloss.sweep.data.place import files_below, read_file, shown
+from isoloss.sweep.data.place import at, files_below, read_file, shown
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 
@@ -68,7 +68,7 @@ def read_stdlib(spec: DataSpec) -> Data:
 
 def read_text(spec: DataSpec) -> Data:
     """Read a folder of texts, or one file."""
-    path = Path(spec.path or "").expanduser()
+    path = at(spec.path or "")
     return _one_file(path) if path.is_file() else _folder(path, spec.endings)
 
 
