@@ -251,6 +251,16 @@ def test_a_member_that_diverges_leaves_the_others_alone(optimiser):
     json.dumps(rows)
 
 
+def test_a_finite_loss_far_above_the_first_is_divergence():
+    group = members(optimiser="sgd", schedule="constant")
+    group[1] = replace(group[1], lr=1e4)
+    rows = train_batched(group, made("numbers"))
+    assert [r["status"] for r in rows] == ["done", "diverged", "done", "done"]
+    found = float(rows[1]["reason"].split()[2])
+    assert math.isfinite(found)
+    assert rows[1]["steps"] == 50
+
+
 def test_a_group_of_the_diverged_stops(monkeypatch):
     steps = []
     honest = Stack.gradient
@@ -337,6 +347,9 @@ def test_checkpoints_that_are_not_of_these_runs_count_as_absent(tmp_path, monkey
     assert trained_afresh(whole, data=replace(data, digest="cd" * 32))
     for text in (b"", b"[1, 2]\n", b"{}\n", b"[" * 100_000, line, whole[:-1], b"\x80\x04N."):
         assert trained_afresh(text) == expected
+    flipped = bytearray(whole)
+    flipped[-1000] ^= 64
+    assert trained_afresh(bytes(flipped)) == expected
     # A forger knows the digest of the runs.
     record = head["record"]
     for changes in ({"step": 201}, {"step": "x"}, {"curves": []}, {"best": 3}, {"rows": 7}):
