@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import isoloss
 from isoloss.errors import InputError
 from isoloss.sweep.batched_state import Record, Saver
 from isoloss.sweep.data.table import Data
@@ -294,10 +294,17 @@ class _Run:
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),
-            "isoloss": isoloss.__version__,
+            "isoloss": _version(),
             "data": self.held.data.digest[:16],
             "started": record.started,
         }
+
+
+def _version() -> str:
+    try:
+        return version("isoloss")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def schedule(spec: RunSpec) -> list[float]:
