@@ -1,6 +1,7 @@
 """Small networks trained as one program, beside plain loops that train the same networks alone.
 
-    python benchmarks/batched.py [--quick] [--clip 1] [--only 0 1 2]
+    python benchmarks/batched.py [--quick] [--clip 1] [--only 0 1 2] [--steps 500]
+    python benchmarks/batched.py --shape 784 128 64 10
     python benchmarks/batched.py --workers [--quick]
 
 For each shape 64 networks are trained four ways: a plain PyTorch loop, one network after the other
@@ -202,16 +203,21 @@ def main() -> None:
     parser.add_argument("--clip", type=float, default=math.inf, help="limit of gradients' norms")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", type=int, nargs="*", default=[0, 1, 2], help="shapes")
+    parser.add_argument(
+        "--shape", type=int, nargs=4, help="one other shape: inputs, width, batch, outputs"
+    )
+    parser.add_argument("--steps", type=int, help="steps of each network")
     parser.add_argument("--workers", action="store_true", help="one process against two")
     given = parser.parse_args()
     torch.set_num_threads(1)
     share = 10 if given.quick else 1
     print(f"torch {torch.__version__}, one thread, clip {given.clip}")
     if given.workers:
-        workers(10_000 // share)
+        workers(given.steps or 5000 // share)
         return
-    for i in given.only:
-        compare(SHAPES[i], (2000, 1000, 300)[i] // share, given.clip, given.repeats)
+    chosen = [(SHAPES[i], (2000, 1000, 300)[i]) for i in given.only]
+    for shape, steps in [(tuple(given.shape), 300)] if given.shape else chosen:
+        compare(shape, given.steps or steps // share, given.clip, given.repeats)
 
 
 if __name__ == "__main__":

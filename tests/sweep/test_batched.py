@@ -84,11 +84,14 @@ def alone(s, data, dtype=torch.float64):
     values = [p for layer in layers for p in layer.parameters()]
     squared = s.loss == "squared" or data.kind == "numbers"
 
-    def loss(x, y):
+    def outputs(x):
         out = torch.tensor(x).to(dtype).flatten(1)
         for layer in layers[:-1]:
             out = act(layer(out))
-        out, y = layers[-1](out), torch.tensor(y)
+        return layers[-1](out)
+
+    def loss(x, y):
+        out, y = outputs(x), torch.tensor(y)
         if not squared:
             return torch.nn.functional.cross_entropy(out, y)
         y = torch.eye(data.outputs)[y] if data.kind == "classes" else y
@@ -100,18 +103,21 @@ def alone(s, data, dtype=torch.float64):
         )
     else:
         optimiser = torch.optim.SGD(values, momentum=s.beta1, weight_decay=s.weight_decay)
-    order, tests, valids = Order(s, data.examples), [], []
+    order, tests, valids, seen = Order(s, data.examples), [], [], []
     for step, share in enumerate(shares(s)):
         chosen = order.at(step)
         optimiser.param_groups[0]["lr"] = s.lr * share
         optimiser.zero_grad()
-        loss(data.train_x[chosen], data.train_y[chosen]).backward()
+        now = loss(data.train_x[chosen], data.train_y[chosen])
+        now.backward()
+        seen.append(now.item())
         torch.nn.utils.clip_grad_norm_(values, s.clip)
         optimiser.step()
         with torch.no_grad():
             tests.append(float(loss(data.test_x, data.test_y)))
             valids.append(float(loss(data.valid_x, data.valid_y)))
-    return tests, valids
+    wrong = (outputs(data.test_x).argmax(1).numpy() != data.test_y.T).mean()
+    return tests, valids, wrong, np.mean(seen[-50:])
 
 
 CASES = {
@@ -131,9 +137,11 @@ def test_members_get_what_they_get_alone(case):
     rows = train_batched(group, data, dtype="float64")
     assert [r["run"] for r in rows] == [s.name for s in group]
     for s, row in zip(group, rows, strict=True):
-        tests, valids = alone(s, data)
+        tests, valids, wrong, trained = alone(s, data)
         assert row["status"] == "done"
         assert row["loss"] == pytest.approx(tests[-1], rel=1e-10)
+        assert row["error"] == pytest.approx(wrong)
+        assert row["train_loss"] == pytest.approx(trained, rel=1e-10)
         steps = [step for step, _, _ in row["curve"]]
         assert steps == [25 * i for i in range(1, 9)]
         assert [v for _, _, v in row["curve"]] == pytest.approx(
@@ -183,8 +191,9 @@ def test_gradients_are_autograds(act, sizes, depth, squared, seed):
     )
     stack.x.copy_(draw(K, batch, features))
     y = draw(K, batch, outputs) if squared else draw(K, batch, outputs).argmax(2)
-    stack.gradient(y)
+    cheap = stack.gradient(y)
     losses = stack.batch_losses(y)
+    torch.testing.assert_close(cheap, losses)
     f = {"relu": torch.relu, "gelu": torch.nn.functional.gelu, "tanh": torch.tanh}
     for k in range(K):
         own = [t.clone().requires_grad_() for t in starts[k]]
@@ -217,7 +226,7 @@ def test_the_best_is_chosen_on_validation():
     group = members(choose="best", steps=400, evaluations=20)
     rows = train_batched(group, data, dtype="float64")
     for s, row in zip(group, rows, strict=True):
-        tests, _ = alone(s, data)
+        tests, *_ = alone(s, data)
         best = min(row["curve"], key=lambda at: at[2])
         assert row["chosen_step"] == best[0]
         assert row["loss"] == pytest.approx(tests[best[0] - 1], rel=1e-9)
@@ -242,13 +251,24 @@ def test_a_member_that_diverges_leaves_the_others_alone(optimiser):
     json.dumps(rows)
 
 
+def test_a_finite_loss_far_above_the_first_is_divergence():
+    group = members(optimiser="sgd", schedule="constant")
+    group[1] = replace(group[1], lr=1e4)
+    rows = train_batched(group, made("numbers"))
+    assert [r["status"] for r in rows] == ["done", "diverged", "done", "done"]
+    found = float(rows[1]["reason"].split()[2])
+    assert math.isfinite(found)
+    assert rows[1]["steps"] == 50
+
+
 def test_a_group_of_the_diverged_stops(monkeypatch):
     steps = []
     honest = Stack.gradient
-    monkeypatch.setattr(Stack, "gradient", lambda self, y: steps.append(1) or honest(self, y))
+    monkeypatch.setattr(Stack, "gradient", lambda self, y: [steps.append(1), honest(self, y)][1])
     rows = train_batched([replace(s, lr=1e30) for s in members(steps=1000)], made())
     assert {row["status"] for row in rows} == {"diverged"}
-    assert {row["reason"].split(" at ")[1] for row in rows} == {"step 50"}
+    assert {(row["steps"], row["seen"]) for row in rows} == {(50, 800)}
+    assert {row["reason"][-7:] for row in rows} == {"step 50"}
     assert len(steps) == 50
 
 
@@ -291,7 +311,7 @@ def test_a_killed_group_goes_on_where_it_was(optimiser, when, tmp_path, monkeypa
         calls.append(1)
         if len(calls) == when:
             raise KeyboardInterrupt
-        honest(self, y)
+        return honest(self, y)
 
     monkeypatch.setattr(Stack, "gradient", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -304,34 +324,40 @@ def test_a_killed_group_goes_on_where_it_was(optimiser, when, tmp_path, monkeypa
     assert 3 * 160 < len(calls) <= 3 * 160 + 51
 
 
-def test_checkpoints_that_are_not_of_these_runs(tmp_path, monkeypatch):
+def test_checkpoints_that_are_not_of_these_runs_count_as_absent(tmp_path, monkeypatch):
     monkeypatch.setattr("isoloss.sweep.batched_state.SAVE_EVERY", 0.0)
-    data, path = made(), tmp_path / "state"
-    train_batched(members(), data, checkpoint=path)
-    for other in (members(beta2=0.9), members()[:3]):
-        with pytest.raises(InputError, match="of other runs"):
-            train_batched(other, data, checkpoint=path)
-    with pytest.raises(InputError, match="of other runs"):
-        train_batched(members(), replace(data, digest="cd" * 32), checkpoint=path)
+    data, path, group = made(), tmp_path / "state", members(steps=60)
+    expected = plain(train_batched(group, data))
+    train_batched(group, data, checkpoint=path)
     whole = path.read_bytes()
     line, numbers = whole.split(b"\n", 1)
     head = json.loads(line)
+    steps, honest = [], Stack.gradient
+    monkeypatch.setattr(Stack, "gradient", lambda self, y: [steps.append(1), honest(self, y)][1])
+
+    def trained_afresh(content, group=group, data=data):
+        path.write_bytes(content)
+        steps.clear()
+        rows = train_batched(group, data, checkpoint=path)
+        return len(steps) == 60 and plain(rows)
+
+    assert not trained_afresh(whole)
+    assert trained_afresh(whole, members(steps=60, beta2=0.9))
+    assert trained_afresh(whole, group[:3])
+    assert trained_afresh(whole, data=replace(data, digest="cd" * 32))
     for text in (b"", b"[1, 2]\n", b"{}\n", b"[" * 100_000, line, whole[:-1], b"\x80\x04N."):
-        path.write_bytes(text)
-        with pytest.raises(InputError, match="not a checkpoint"):
-            train_batched(members(), data, checkpoint=path)
+        assert trained_afresh(text) == expected
+    flipped = bytearray(whole)
+    flipped[-1000] ^= 64
+    assert trained_afresh(bytes(flipped)) == expected
     # A forger knows the digest of the runs.
     record = head["record"]
     for changes in ({"step": 201}, {"step": "x"}, {"curves": []}, {"best": 3}, {"rows": 7}):
         forged = head | {"record": record | changes}
-        path.write_bytes(json.dumps(forged).encode() + b"\n" + numbers)
-        with pytest.raises(InputError, match="not a checkpoint"):
-            train_batched(members(), data, checkpoint=path)
+        assert trained_afresh(json.dumps(forged).encode() + b"\n" + numbers) == expected
     short = numbers[:-4]
     forged = head | {"digest": hashlib.sha256(short).hexdigest()}
-    path.write_bytes(json.dumps(forged).encode() + b"\n" + short)
-    with pytest.raises(InputError, match="not a checkpoint"):
-        train_batched(members(), data, checkpoint=path)
+    assert trained_afresh(json.dumps(forged).encode() + b"\n" + short) == expected
 
 
 def test_which_runs_share_a_key():

@@ -105,7 +105,8 @@ def train_batched(
         ``"cpu"`` (one thread) or ``"cuda"``.
     checkpoint
         File to which the state is written every half minute, and from which a second call goes
-        on. The caller deletes it when the rows are safe.
+        on; a damaged one, or one of other runs, counts as absent. The caller deletes it when the
+        rows are safe.
     at_once
         Members of one stack; by default as many as `together` says.
     dtype
@@ -114,8 +115,7 @@ def train_batched(
     Raises
     ------
     InputError
-        Where the runs cannot train together or on these data, the device is not there, or the
-        checkpoint is of other runs.
+        Where the runs cannot train together or on these data, or the device is not there.
     MissingExtra
         Without torch.
     """

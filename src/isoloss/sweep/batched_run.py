@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import isoloss
 from isoloss.errors import InputError
 from isoloss.sweep.batched_state import Record, Saver
 from isoloss.sweep.data.table import Data
@@ -27,13 +27,16 @@ from isoloss.sweep.shapes import Mlp
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.stack import AdamW, Sgd, Stack
 
-BOUND = 1e6
-"""Loss above which a run counts as diverged."""
+RECENT = 50
+"""Losses of steps that are kept: divergence is looked for this often, and ``train_loss`` is their
+mean."""
+
+BOUND = 1e3
+"""A loss of a step above this many times that of the first is divergence."""
 
 WATTS_A_CORE = 10.0
 """Power taken for a busy core: an assumption, so that energies are proxies."""
 
-_CHECK = 50
 _INDICES = 2**18
 
 
@@ -130,11 +133,13 @@ class _Run:
         else:
             self.optimiser = Sgd(self.stack, rates, momentum=first.beta1, decay=decay)
         self.best = self.stack.values.clone() if first.choose == "best" else None
+        self.recent = torch.full((RECENT, K), math.nan, device=held.device, dtype=held.dtype)
+        self.first_loss = torch.full_like(self.recent[0], math.nan)
         self.record = Record(
             runs=saver.runs,
             rows=rows,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            train_loss=[math.nan] * K,
+            stopped=[0] * K,
             reasons=[""] * K,
             best=[math.inf] * K,
             chosen=[0] * K,
@@ -144,21 +149,20 @@ class _Run:
     def buffers(self) -> list[Tensor]:
         """All numbers that training changes."""
         best = [] if self.best is None else [self.best]
-        return [self.stack.values, *self.optimiser.state, *best]
+        return [self.stack.values, *self.optimiser.state, self.recent, self.first_loss, *best]
 
     def resume(self, record: Record, numbers: bytes) -> None:
-        """Go on from what was saved."""
+        """Go on from what was saved, if it fits."""
         buffers = self.buffers()
         sizes = [buffer.nbytes for buffer in buffers]
-        fits = record.fits(len(self.specs), self.first.updates) and sum(sizes) == len(numbers)
-        if not fits:
-            raise InputError(f"{self.saver.path}: not a checkpoint of these runs; delete it")
+        if not record.fits(len(self.specs), self.first.updates) or sum(sizes) != len(numbers):
+            return
         self.record = record
         start = 0
         for buffer, size in zip(buffers, sizes, strict=True):
             saved = np.frombuffer(numbers[start : start + size], str(buffer.dtype)[6:])
             # A copy: torch warns of arrays that are read-only.
-            buffer.copy_(torch.from_numpy(saved.copy()))
+            buffer.copy_(torch.from_numpy(saved.copy()).view_as(buffer))
             start += size
 
     def train(self) -> None:
@@ -179,17 +183,20 @@ class _Run:
             for step in range(start, stop):
                 torch.index_select(x, 0, chosen[step - start].view(-1), out=flat)
                 y = targets[step - start]
-                stack.gradient(y)
+                self.recent[step % RECENT] = stack.gradient(y)
+                if step == 0:
+                    self.first_loss.copy_(self.recent[0])
                 stack.clip(first.clip)
                 self.optimiser.step(step, factors[step])
                 done = step + 1
-                if done % _CHECK and done != updates and done not in looks:
+                at_bound = done % RECENT == 0 or done == updates
+                if not at_bound and done not in looks:
                     continue
                 record.step = done
-                record.train_loss = stack.batch_losses(y).tolist()
-                self._drop(record.train_loss, "training loss", done)
+                if at_bound:
+                    self._drop(stack.batch_losses(y))
                 if done in looks:
-                    self._look(done)
+                    self._look()
                 record.seconds = before[0] + time.perf_counter() - clock
                 record.cpu_seconds = before[1] + time.process_time() - cpu
                 if all(record.reasons):
@@ -197,11 +204,11 @@ class _Run:
                 if done < updates and self.saver.due():
                     self.saver.save(record, [b.cpu().numpy().tobytes() for b in self.buffers()])
 
-    def _look(self, step: int) -> None:
+    def _look(self) -> None:
         """Evaluate on the validation part; keep the weights of those that improved."""
         record = self.record
         losses = self.stack.evaluate(*self.held.valid)[0].tolist()
-        self._drop(losses, "validation loss", step)
+        step = record.step
         better = []
         for k, loss in enumerate(losses):
             if record.reasons[k]:
@@ -216,22 +223,30 @@ class _Run:
             for kept, now in zip(self.stack.split(self.best), self.stack.tensors, strict=True):
                 kept[which] = now[which]
 
-    def _drop(self, losses: Sequence[float], what: str, step: int) -> None:
+    def _drop(self, now: Tensor) -> None:
         """Note who diverged. They run on beside the others, out of whose numbers theirs stay."""
-        for k, loss in enumerate(losses):
-            if not self.record.reasons[k] and not loss <= BOUND:
-                self.record.reasons[k] = f"{what} {loss:.3g} at step {step}"
+        steps = self.record.step
+        worst = torch.maximum(self.recent[:steps].amax(0), now).tolist()
+        for k, (loss, start) in enumerate(zip(worst, self.first_loss.tolist(), strict=True)):
+            if not loss <= (BOUND * start or math.inf):
+                self._end(k, f"training loss {loss:.3g} within {RECENT} steps before step {steps}")
+
+    def _end(self, k: int, reason: str) -> None:
+        if not self.record.reasons[k]:
+            self.record.reasons[k], self.record.stopped[k] = reason, self.record.step
 
     def rows(self) -> list[dict[str, Any]]:
         """Look at the test part and return the rows."""
         record, best = self.record, self.best
         clock, cpu = time.perf_counter(), time.process_time()
         last, error = (v.tolist() for v in self.stack.evaluate(*self.held.test))
-        self._drop(last, "test loss", record.step)
         loss = last
         if best is not None:
             kept = self.stack.evaluate(*self.held.test, self.stack.split(best))
             loss, error = (v.tolist() for v in kept)
+        for k, value in enumerate(loss):
+            if not math.isfinite(value):
+                self._end(k, f"test loss {value:.3g} after step {record.step}")
         record.seconds += time.perf_counter() - clock
         record.cpu_seconds += time.process_time() - cpu
         return [self._row(k, loss[k], last[k], error[k]) for k in range(len(self.specs))]
@@ -242,6 +257,8 @@ class _Run:
         width, depth = spec.model.width, getattr(spec.model, "depth", 1)
         dense = math.prod(self.held.data.features) * width + (depth - 1) * width**2
         head = width * self.held.data.outputs
+        steps = record.stopped[k] if reason else spec.updates
+        seen = steps * spec.batch
         row: dict[str, Any] = {
             "run": spec.name,
             "status": "diverged" if reason else "done",
@@ -250,35 +267,44 @@ class _Run:
             "N": self.stack.values.numel() // K,
             "N_non_embedding": self.stack.values.numel() // K,
             "D": spec.D,
-            "seen": spec.seen,
-            "steps": spec.updates,
-            "flops_dense": 6 * dense * spec.seen,
-            "flops_head": 6 * head * spec.seen,
+            "seen": seen,
+            "steps": steps,
+            "flops_dense": 6 * dense * seen,
+            "flops_head": 6 * head * seen,
             "flops_attention": 0,
-            "flops": 6 * (dense + head) * spec.seen,
+            "flops": 6 * (dense + head) * seen,
             "loss": math.nan if reason else loss,
         }
-        if self.held.classes and not self.held.squared:
+        if self.held.classes:
             row["error"] = math.nan if reason else error
         if self.best is not None:
             row["loss_last"] = math.nan if reason else last
         cpu_seconds = record.cpu_seconds / K
         return row | {
-            "chosen_step": record.chosen[k] if self.best is not None else spec.updates,
-            "train_loss": math.nan if reason else record.train_loss[k],
+            "chosen_step": record.chosen[k] if self.best is not None else 0 if reason else steps,
+            "train_loss": math.nan
+            if reason
+            else self.recent[: spec.updates, k].double().mean().item(),
             "curve": record.curves[k],
-            "seconds": record.seconds / K,
-            "cpu_seconds": cpu_seconds,
-            "joules": cpu_seconds * WATTS_A_CORE,
+            "seconds": round(record.seconds / K, 6),
+            "cpu_seconds": round(cpu_seconds, 6),
+            "joules": round(cpu_seconds * WATTS_A_CORE, 6),
             "device": self.held.device,
             "together": K,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),
-            "isoloss": isoloss.__version__,
+            "isoloss": _version(),
             "data": self.held.data.digest[:16],
             "started": record.started,
         }
+
+
+def _version() -> str:
+    try:
+        return version("isoloss")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def schedule(spec: RunSpec) -> list[float]:
@@ -300,7 +326,8 @@ def schedule(spec: RunSpec) -> list[float]:
 
 def looks_at(spec: RunSpec) -> frozenset[int]:
     """Return the steps after which validation is looked at, evenly spaced, the last included."""
-    n, looks = spec.updates, spec.evaluations
+    n = spec.updates
+    looks = min(spec.evaluations, n)
     return frozenset(max(1, round(n * (i + 1) / looks)) for i in range(looks))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from isoloss._core.serial import write_atomic
-from isoloss.errors import InputError
 
 SAVE_EVERY = 30.0
 """Seconds between checkpoints."""
@@ -24,7 +23,8 @@ class Record:
     """State of the members that train together, but for their weights.
 
     ``rows`` are those of the members of the same call that have finished before; lists have an
-    entry a member. ``best`` and ``chosen``: lowest validation loss and its step.
+    entry a member. ``reasons`` and ``stopped``: why and after which step a member diverged.
+    ``best`` and ``chosen``: lowest validation loss and its step.
     """
 
     runs: str
@@ -33,15 +33,15 @@ class Record:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     started: str = ""
-    train_loss: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
     best: list[float] = field(default_factory=list)
     chosen: list[int] = field(default_factory=list)
     curves: list[list[list[float]]] = field(default_factory=list)
 
     def fits(self, members: int, updates: int) -> bool:
         """Whether the entries are as many as the members, and the step one of theirs."""
-        lists = (self.train_loss, self.reasons, self.best, self.chosen, self.curves)
+        lists = (self.reasons, self.stopped, self.best, self.chosen, self.curves)
         if not all(isinstance(entries, list) and len(entries) == members for entries in lists):
             return False
         return isinstance(self.step, int) and 0 <= self.step <= updates
@@ -50,14 +50,15 @@ class Record:
 class Saver:
     """The checkpoint: a line of JSON, then the numbers of the buffers as they lie in memory.
 
-    The line holds a digest of the rest, so that a damaged file is refused.
+    The line holds a digest of the rest. A file that is damaged or of other runs counts as absent:
+    a sweep that runs unattended then loses time, not rows.
 
     Parameters
     ----------
     path
         The file; None saves nothing.
     runs
-        Digest of what is trained: a file of other runs is refused.
+        Digest of what is trained.
     """
 
     def __init__(self, path: Path | None, runs: str) -> None:
@@ -78,27 +79,16 @@ class Saver:
         self._last = time.monotonic()
 
     def read(self) -> tuple[Record, bytes] | None:
-        """Read what was saved; None where there is nothing.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged, no checkpoint, or one of other runs.
-        """
+        """Read what was saved; None where there is nothing of these runs."""
         if self.path is None or not self.path.exists():
             return None
         try:
             line, _, numbers = self.path.read_bytes().partition(b"\n")
             head = json.loads(line)
-            if head["format"] != _FORMAT:
-                raise ValueError("another format")
+            if head["format"] != _FORMAT or head["digest"] != hashlib.sha256(numbers).hexdigest():
+                return None
             record = Record(**head["record"])
-            if head["digest"] != hashlib.sha256(numbers).hexdigest():
-                raise ValueError("damaged")
-            if not isinstance(record.rows, list):
-                raise ValueError("no rows")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{self.path}: not a checkpoint ({error}); delete it") from None
-        if record.runs != self.runs:
-            raise InputError(f"{self.path}: a checkpoint of other runs; delete it or name another")
-        return record, numbers
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        ours = record.runs == self.runs and isinstance(record.rows, list)
+        return (record, numbers) if ours else None

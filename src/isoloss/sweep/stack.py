@@ -21,6 +21,9 @@ _AT_ONCE = 2**19
 """Numbers in one layer's outputs when all members look at held-out data: a few MB."""
 
 
+_TINY = torch.finfo(torch.float32).tiny
+
+
 class Stack:
     """K perceptrons: layer l holds weights (K, out, in) and biases (K, out).
 
@@ -76,10 +79,12 @@ class Stack:
         self._minus = torch.full((K, 1, batch), -1.0, **make)
         self._norms = torch.empty(len(shapes), K, **make)
 
-    def gradient(self, y: Tensor) -> None:
-        """Fill ``gradients`` with those of the mean loss of the batch in ``x``.
+    def gradient(self, y: Tensor) -> Tensor:
+        """Fill ``gradients`` with those of the mean loss of the batch in ``x``; return the losses.
 
-        ``y`` holds labels (K, batch), or for squared errors targets (K, batch, outputs).
+        ``y`` holds labels (K, batch), or for squared errors targets (K, batch, outputs). The
+        losses (K,) are by-products: cross-entropies of single examples saturate at 87 nats, where
+        probabilities vanish in float32. `batch_losses` are exact.
         """
         below = self.x
         for i, (z, h) in enumerate(zip(self._before, self._after, strict=True)):
@@ -91,9 +96,14 @@ class Stack:
         torch.baddbmm(b[:, :, None], W, below.mT, out=self._out)
         left = self._left
         if self.squared:
-            torch.sub(self._out, y.mT, out=left).mul_(2 / self.batch)
+            torch.sub(self._out, y.mT, out=left)
+            losses = torch.linalg.vector_norm(left.view(self.K, -1), dim=1).square_()
+            losses.mul_(1 / self.batch)
+            left.mul_(2 / self.batch)
         else:
             torch.softmax(self._out, 1, out=left)
+            losses = left.gather(1, y[:, None]).clamp_min_(_TINY).log_().sum((1, 2))
+            losses.mul_(-1 / self.batch)
             left.scatter_add_(1, y[:, None], self._minus).mul_(1 / self.batch)
         torch.bmm(left, below, out=self.slopes[-2])
         torch.sum(left, 2, out=self.slopes[-1])
@@ -105,6 +115,7 @@ class Stack:
             if i:
                 other = self._error[1 if delta is self._error[0] else 0]
                 delta = torch.bmm(delta, self.tensors[2 * i], out=other)
+        return losses
 
     def batch_losses(self, y: Tensor) -> Tensor:
         """Mean loss (K,) of the batch whose `gradient` was last computed."""
@@ -128,7 +139,7 @@ class Stack:
     def evaluate(
         self, x: Tensor, y: Tensor, tensors: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss (K,) and share of wrong classes (K,; no meaning for squared errors).
+        """Mean loss (K,) and share of wrong classes (K,; no meaning for numbers).
 
         ``x`` is (n, features), the same for all members; ``y`` labels (n,) or targets
         (n, outputs); ``tensors`` other parameters than the present ones.
@@ -146,8 +157,8 @@ class Stack:
             out = torch.baddbmm(tensors[-1][:, :, None], tensors[-2], h.mT)
             each = target.mT if self.squared else target[None]
             loss += self._losses(out, each.expand(self.K, *each.shape)).double().sum(1)
-            if not self.squared:
-                wrong += (out.argmax(1) != target).sum(1)
+            labels = target.argmax(1) if self.squared else target
+            wrong += (out.argmax(1) != labels).sum(1)
         return loss / len(x), wrong / len(x)
 
     def _losses(self, out: Tensor, y: Tensor) -> Tensor:
