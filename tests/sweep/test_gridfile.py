@@ -1,9 +1,11 @@
 import math
+import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoloss.errors import InputError
@@ -39,6 +41,7 @@ def test_lists_are_axes_of_a_product():
     assert len(specs) == 12
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.integers(1, 4))
 def test_the_number_of_runs_is_the_product_of_distinct_points(widths, seeds):
     specs = grid(with_(model={"width": widths}, seed=list(range(seeds))))
@@ -187,6 +190,12 @@ def test_every_built_in_grid_can_be_read_and_says_what_it_is():
     for name, text in built_in_grids().items():
         assert text.startswith("# "), name
         assert all(isinstance(spec, RunSpec) for spec in read_grid(name)), name
+
+
+def test_the_grids_on_the_page_are_what_it_says():
+    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text("utf8"), re.S)
+    assert [len(grid(tomllib.loads(block))) for block in blocks] == [36, 14]
 
 
 def test_the_grid_of_the_standard_library_is_the_one_described():
