@@ -87,7 +87,7 @@ def test_expressions_read_other_fields_and_each_other():
             model={"width": [8, 32]},
             lr="0.256 / width",
             D="20 * width**2",
-            warmup="D / 200",
+            warmup="D / 150",
             data={
                 "name": "teacher",
                 "dimension": "width / 4",
@@ -97,7 +97,7 @@ def test_expressions_read_other_fields_and_each_other():
         )
     )
     assert [(s.lr, s.D, s.warmup, s.data.dimension) for s in specs] == [
-        (0.032, 1280, 6, 2), (0.008, 20480, 102, 8),
+        (0.032, 1280, 9, 2), (0.008, 20480, 137, 8),
     ]  # fmt: skip
 
 
