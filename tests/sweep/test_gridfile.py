@@ -207,7 +207,7 @@ def test_the_grid_of_the_standard_library_is_the_one_described():
     }  # fmt: skip
     seeds = Counter((s.model.width, s.D) for s in specs)
     for width in shapes:
-        count = 3 if width <= 24 else 2 if width <= 64 else 1
+        count = 3 if width <= 24 else 2 if width <= 40 else 1
         assert {n for (w, _), n in seeds.items() if w == width} == {count}, width
     millions = sorted(s.D / 1e6 for s in specs if s.model.width == 40 and s.seed == 1)
     assert millions == [1, 1.5, 2, 3, 4, 6, 8]
