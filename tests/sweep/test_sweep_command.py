@@ -86,7 +86,7 @@ def test_built_in_grids_are_listed(place):
     assert [line.split()[0] for line in shown.stdout.splitlines()] == [
         "fashion-data", "quick", "stdlib",
     ]  # fmt: skip
-    assert "128 runs" in shown.stdout
+    assert "114 runs" in shown.stdout
 
 
 def test_runs_without_a_result_are_told_and_the_status_says_doubt(place, monkeypatch):

@@ -79,3 +79,9 @@ def test_without_measurements_time_goes_with_steps_and_flops():
     assert speed.of(0, 1000) == 0.5
     assert speed.of(8e10, 0) == pytest.approx(1, rel=1e-3)
     assert time_text(5400) == "90 min"
+
+
+def test_a_trunk_takes_the_steps_of_its_longest_run_and_the_decay_of_the_others():
+    specs = [made.spec(D=D, schedule="wsd") for D in (800, 1600)]
+    (trunk,) = make_tasks(specs, dict.fromkeys((s.name for s in specs), 0.0))
+    assert measured_speed([]).of_task(trunk) == pytest.approx(5e-4 * (200 + 0.2 * 100))

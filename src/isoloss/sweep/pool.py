@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -12,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from isoloss._core.executor import RETRIES, Executor, cores
+from isoloss._core.executor import RETRIES, Dask, Executor, cores
 from isoloss._core.local_pool import LocalPool
 from isoloss.errors import InputError, MissingExtra
 from isoloss.sweep import tasks as work
@@ -129,7 +130,7 @@ def run_sweep(
     MissingExtra
         Without torch, where a run needs it.
     InputError
-        When another sweep writes the ledger.
+        When another sweep writes the ledger, or the device is not there.
     OSError
         When the ledger cannot be written; what it holds stays good.
     """
@@ -139,6 +140,7 @@ def run_sweep(
         raise InputError(f"attempts = {attempts}: must be at least 1")
     if find_spec("torch") is None and not all(spec.solved for spec in specs):
         raise MissingExtra("torch", "train")
+    _check_device(device, executor)
     with only_writer(path), contextlib.ExitStack() as stack:
         driver = _Driver(path, room, specs, attempts, on_event)
         driver.collect()
@@ -154,6 +156,18 @@ def run_sweep(
         driver.run(driver.plan(todo, batched, workers or 1), executor, device)
         driver.clean()
         return driver.state
+
+
+def _check_device(device: str, executor: Executor | None) -> None:
+    """Refuse a device that is not there, rather than fail every run on it."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"device = {device!r}: write cpu, cuda or cuda:1")
+    # What workers of a cluster have is theirs to say.
+    if device != "cpu" and not isinstance(executor, Dask):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(f"device = {device!r}: torch finds no GPU here; write cpu")
 
 
 class _Driver:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array
+from isoloss.sweep.shapes import Transformer
 from isoloss.sweep.tasks import Task
 
-STEP, FLOPS = 5e-4, 8e10
-"""Seconds of a step beside its arithmetic, and FLOP/s of one core, where nothing was measured."""
+STEP, LAYER, FLOPS = 5e-4, 1.5e-3, 8e10
+"""Where nothing was measured: seconds of a step beside its arithmetic, the same for each layer of
+a transformer, and FLOP/s of one core."""
 
 _NEAREST = 7
 
@@ -34,20 +36,24 @@ class Speed:
         """Whether any run was measured."""
         return self.size.size > 0
 
-    def of(self, flops: float, steps: int) -> float:
-        """Core seconds that a run of some FLOPs in some steps will take."""
-        steps = max(steps, 1)
+    def of(self, flops: float, steps: float, step: float = STEP) -> float:
+        """Core seconds of some FLOPs in some steps; ``step`` counts where none was measured."""
+        steps = max(steps, 1.0)
         if not self.measured:
-            return steps * STEP + flops / FLOPS
+            return steps * step + flops / FLOPS
         size = math.log(max(flops / steps, 1.0))
         near = np.argsort(np.abs(self.size - size), kind="stable")[:_NEAREST]
         return flops * float(np.median(self.seconds[near]))
 
     def of_task(self, task: Task) -> float:
-        """Core seconds of a task: its steps are taken to be like those of its longest run."""
-        steps = max(spec.updates for spec in task.specs)
-        flops = task.cost / (len(task.specs) if task.kind == "batched" else 1)
-        return self.of(flops, steps) * (task.cost / flops if flops else 1.0)
+        """Core seconds of a task."""
+        updates = sorted(spec.updates for spec in task.specs)
+        steps = float(sum(updates))
+        if task.kind == "trunk":
+            steps = updates[-1] + task.specs[0].decay * sum(updates[:-1])
+        model = task.specs[0].model
+        deep = model.depth if isinstance(model, Transformer) else 0
+        return self.of(task.cost, steps, STEP + LAYER * deep)
 
 
 def measured_speed(rows: Iterable[Mapping[str, Any]]) -> Speed:
