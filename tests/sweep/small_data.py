@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -64,3 +66,20 @@ def unclocked(row: dict[str, Any]) -> str:
     from isoloss.sweep.row import CLOCKED
 
     return repr({name: value for name, value in row.items() if name not in CLOCKED})
+
+
+@contextmanager
+def quickly(blocks: int = 16) -> Iterator[None]:
+    """One thread, and losses of text on few blocks."""
+    import torch
+
+    from isoloss.sweep import source
+
+    threads, kept = torch.get_num_threads(), dict(source.BLOCKS)
+    torch.set_num_threads(1)
+    source.BLOCKS.update(valid=blocks // 2, test=blocks)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        source.BLOCKS.update(kept)

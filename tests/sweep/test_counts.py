@@ -21,7 +21,8 @@ def test_parameters_are_those_that_torch_holds(model, features, outputs):
     from isoloss.sweep.models.build import build
 
     built = build(spec(model), features, outputs)
-    assert counts(spec(model), features, outputs).N == sum(p.numel() for p in built.parameters())
+    held = sum(p.numel() for p in built.parameters())
+    assert held == counts(spec(model), features, outputs).N
 
 
 @pytest.mark.parametrize(("model", "features", "outputs"), CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -47,7 +48,10 @@ class Checkpoint:
         return self.path is not None and time.monotonic() - self._last >= EVERY
 
     def write(self, notes: Mapping[str, Any], arrays: Arrays) -> None:
-        """Keep notes, which JSON must be able to hold, and arrays."""
+        """Keep notes, which JSON must be able to hold, and arrays.
+
+        A full disk does not end the run: it goes on, with an older checkpoint or none.
+        """
         if self.path is None:
             return
         shapes = [[name, list(a.shape)] for name, a in arrays.items()]
@@ -55,7 +59,8 @@ class Checkpoint:
         raw = [np.ascontiguousarray(a, dtype="<f4").tobytes() for a in arrays.values()]
         body = b"".join([header, *raw])
         digest = hashlib.sha256(body).hexdigest().encode() + b"\n"
-        write_atomic(self.path, b"".join([_MAGIC, digest, body]))
+        with contextlib.suppress(OSError):
+            write_atomic(self.path, b"".join([_MAGIC, digest, body]))
         self._last = time.monotonic()
 
     def read(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]] | None:

@@ -16,7 +16,7 @@ from isoloss.sweep.data.table import Data
 from isoloss.sweep.shapes import Transformer
 from isoloss.sweep.spec import RunSpec
 
-BLOCKS = {"valid": 256, "test": 1024}
+BLOCKS: dict[str, int] = {"valid": 256, "test": 1024}
 """Blocks of text on which a loss is measured, evenly spaced over the part."""
 
 _AT_ONCE = {"text": 64, "classes": 512, "numbers": 512}
