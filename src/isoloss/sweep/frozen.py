@@ -98,8 +98,8 @@ def teacher_targets(
 
     Examples
     --------
-    >>> teacher_targets(np.eye(3), teachers=2).shape
-    (3, 2)
+    >>> teacher_targets(np.eye(40), teachers=2).shape
+    (40, 2)
     """
     if isinstance(teachers, bool) or not isinstance(teachers, (int, np.integer)) or teachers < 1:
         raise InputError(f"teachers = {teachers!r}: must be a whole number of 1 or more")
@@ -177,8 +177,12 @@ def frozen_losses(
     for draw in range(int(draws)):
         order = np.random.default_rng([seed, draw, 0]).permutation(given.n)
         mix = _projection(given.p, P, np.random.default_rng([seed, draw, 1]))
+        seen = rows
+        if 4 * mix.shape[1] <= given.p and np.isfinite(P).all():
+            # Few projections: everything happens among them.
+            seen, mix = rows @ mix, np.eye(mix.shape[1])
         loss[draw], train[draw] = _one(
-            rows, given.targets, order[held:], order[:held], mix, D, P, ridge
+            seen, given.targets, order[held:], order[:held], mix, D, P, ridge
         )
         if on_step:
             on_step(f"draw {draw + 1} of {draws}")

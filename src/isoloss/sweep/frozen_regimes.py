@@ -217,8 +217,8 @@ def frozen_regimes(
     noiseless
         Whether the features express the target exactly: floors are then zero and not fitted.
     draws, spread
-        Draws a point; and along the variance-limited P, whose fluctuations are far larger than
-        the mean effect.
+        Draws a point; and where curves are variance-limited, whose fluctuations are far larger
+        than the mean effect.
     share
         Of rows for the spectrum.
     level, rng
@@ -237,9 +237,9 @@ def frozen_regimes(
     --------
     >>> from isoloss.sweep.frozen import teacher_targets
     >>> source = np.random.default_rng(0)
-    >>> x = source.standard_normal((3000, 150)) * np.arange(1, 151.0) ** -0.75
+    >>> x = source.standard_normal((1200, 100)) * np.arange(1, 101.0) ** -0.75
     >>> found = frozen_regimes(x, teacher_targets(x), small=6, middle=30, ridge="ridgeless",
-    ...                        noiseless=True, draws=4, spread=40)
+    ...                        noiseless=True, draws=3, spread=20)
     >>> [curve.axis for curve in found.curves]
     ['D', 'P', 'D', 'P', 'D', 'P']
     """
@@ -266,7 +266,7 @@ def frozen_regimes(
     gap = max(4, middle // 6)
     around = np.concatenate([_grid(8, middle - gap, 7), _grid(middle + gap, most, 8)])
     curves = [
-        measure("variance-limited", "D", _grid(16 * small, most, 7), small, plain, draws),
+        measure("variance-limited", "D", _grid(16 * small, most, 7), small, plain, spread),
         measure("variance-limited", "P", _grid(16 * small, 256 * small, 7), small, plain, spread),
         measure("resolution-limited", "D", grid, math.inf, ridge, draws, noiseless),
         measure("resolution-limited", "P", grid, most, ridge, draws, noiseless),

@@ -16,6 +16,7 @@ import isoloss
 from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 from isoloss.sweep.data.table import Data, subset_order
+from isoloss.sweep.row import joules
 from isoloss.sweep.shapes import RandomFeatures
 from isoloss.sweep.spec import RunSpec
 
@@ -24,8 +25,6 @@ _MOST = 2**28
 _RANK = 1e-10
 """Directions of the features weaker than this share of the strongest count as none."""
 _BLOCK = 4096
-_WATTS = 10.0
-"""Power that a busy core is taken to draw: an assumption, so that energy is a proxy."""
 
 
 def random_feature_map(x: Any, *, width: int, activation: str = "relu", seed: int = 0) -> Array:
@@ -320,7 +319,7 @@ def _row(
         "started": begun.isoformat(timespec="seconds"),
         "seconds": round(seconds, 4),
         "cpu_seconds": round(cpu_seconds, 4),
-        "joules": round(_WATTS * cpu_seconds, 4),
+        "joules": joules(seconds, cpu_seconds, "cpu"),
         "device": "cpu",
         "numpy": np.__version__,
         "python": platform.python_version(),
