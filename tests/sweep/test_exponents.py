@@ -173,7 +173,7 @@ def test_labels_average_seeds_and_follow_the_runs() -> None:
     ("call", "words"),
     [
         (lambda: decay_exponent([1, 2, 3], [1, 0.5, 0.3]), "3 distinct values in range for 3 free"),
-        (lambda: decay_exponent(X, X[:3]), "give equal numbers"),
+        (lambda: decay_exponent(X, X[:3]), "give one each a run"),
         (lambda: decay_exponent(X, np.append(X[:-1], np.nan)), r"loss\[7\]"),
         (lambda: decay_exponent(X, 1 / X, low=1e9), "no x lies between"),
         (lambda: decay_exponent(X, 1 / X, floor=-1.0), "floor = -1.0"),

@@ -351,7 +351,7 @@ def regime_labels(
 
     n, d, y = as_vector("N", N), as_vector("D", D), as_vector("loss", loss)
     if not len(n) == len(d) == len(y):
-        raise InputError(f"N, D, loss: {len(n)}, {len(d)} and {len(y)} values; give equal numbers")
+        raise InputError(f"N, D, loss: {len(n)}, {len(d)} and {len(y)} values; give one each a run")
     if not len(n):
         raise InputError("loss: no runs")
     if not (np.isfinite(floor) and (y >= floor).all()):
