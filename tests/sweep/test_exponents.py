@@ -4,6 +4,7 @@ import pytest
 from isoloss.errors import InputError
 from isoloss.sweep.exponents import (
     decay_exponent,
+    interpolated_up_to,
     local_slopes,
     regime_labels,
     variance_exponent,
@@ -188,6 +189,18 @@ def test_labels_average_seeds_and_follow_the_runs() -> None:
 def test_bad_input_is_said(call, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_the_fitted_range_ends_at_the_first_x_that_is_not_fitted() -> None:
+    x, loss = np.tile([10.0, 20, 40, 80], 2), np.ones(8)
+    train = np.tile([0.0, 0.05, 0.2, 0.05], 2)
+    assert interpolated_up_to(x, loss, train) == 20
+    assert interpolated_up_to(x, loss, train, share=0.3) == 80
+    assert interpolated_up_to(x, loss, train + 0.5) == 0
+    with pytest.raises(InputError, match="share = 1.5"):
+        interpolated_up_to(x, loss, train, share=1.5)
+    with pytest.raises(InputError, match="give one each"):
+        interpolated_up_to(x, loss, train[:3])
 
 
 TABLES = 200

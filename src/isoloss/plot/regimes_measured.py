@@ -172,6 +172,7 @@ def draw_regime(
             )  # fmt: skip
         ax.plot(line["fit_x"], line["fit_y"], "-", color=colour, linewidth=1.2, label=line["label"])
     log_axes(ax, x=True, y=True)
+    _number_ticks(ax)
     ax.set_xlabel(x)
     measured = any(line.limit is not None or line.exponent.floor > 0 for line in lines)
     ax.set_ylabel("loss above its limit" if measured else "loss")
@@ -179,6 +180,18 @@ def draw_regime(
     if lines:
         ax.legend(fontsize=6.5, frameon=False, loc="lower left")
     return ax
+
+
+def _number_ticks(ax: Axes) -> None:
+    """Label 1, 2 and 5 of each decade as plain numbers where the x axis spans few decades."""
+    low, high = ax.get_xlim()
+    # Matplotlib would label every minor tick of a short log axis, one over the other.
+    if ax.get_xscale() == "log" and high < 300 * low:
+        ticks = [m * 10.0**k for k in range(-12, 19) for m in (1, 2, 5)]
+        shown = [t for t in ticks if low <= t <= high]
+        ax.set_xticks(shown, labels=[f"{t:g}" for t in shown])
+        ax.set_xticks([], minor=True)
+        ax.set_xlim(low, high)
 
 
 def draw_regimes_measured(panels: Mapping[str, tuple[str, Sequence[RegimeLine]]]) -> Figure:

@@ -305,6 +305,41 @@ def local_slopes(
     return LocalSlopes(x=middle, slope=slope, error=error, seeds=shared)
 
 
+def interpolated_up_to(
+    x: npt.ArrayLike, loss: npt.ArrayLike, train_loss: npt.ArrayLike, *, share: float = 0.1
+) -> float:
+    """Give the largest x up to which models fit their training examples; 0 if none does.
+
+    Beyond it the optimiser or the model's size, not the resolution of the data, sets the loss. Use
+    it as ``high`` of `decay_exponent` where the data's exponent is asked for.
+
+    Parameters
+    ----------
+    x, loss, train_loss
+        Examples, test loss and training loss of each run, (n,).
+    share
+        A model counts as fitting where its mean training loss is at most this share of its mean
+        test loss, at this x and all smaller ones.
+
+    Examples
+    --------
+    >>> interpolated_up_to([10, 20, 40], [1.0, 0.5, 0.3], [0.0, 0.01, 0.2])
+    20.0
+    """
+    at, test = as_vector("x", x, positive=True), as_vector("loss", loss, positive=True)
+    train = as_vector("train_loss", train_loss)
+    if not len(at) == len(test) == len(train):
+        raise InputError(
+            f"x, loss, train_loss: {len(at)}, {len(test)} and {len(train)}; give one each a run"
+        )
+    if not 0 < share < 1:
+        raise InputError(f"share = {share}: must lie between 0 and 1")
+    found, which = np.unique(at, return_inverse=True)
+    fits = np.bincount(which, train) <= share * np.bincount(which, test)
+    count = len(found) if fits.all() else int(np.argmin(fits))
+    return float(found[count - 1]) if count else 0.0
+
+
 def regime_labels(
     N: npt.ArrayLike,
     D: npt.ArrayLike,
