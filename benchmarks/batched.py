@@ -33,8 +33,9 @@ from torch.nn import functional as F
 
 from isoloss.sweep import Data, DataSpec, Mlp, RunSpec
 from isoloss.sweep.batched import together, train_batched
-from isoloss.sweep.batched_run import _initial, schedule
+from isoloss.sweep.models.build import build
 from isoloss.sweep.order import Order
+from isoloss.sweep.schedule import rate
 
 SHAPES = ((16, 16, 32, 1), (16, 64, 64, 1), (784, 64, 64, 10))
 NETWORKS, ALONE = 64, 4
@@ -75,7 +76,7 @@ def network(spec: RunSpec, data: Data) -> nn.Module:
         layers += [nn.Linear(i, o), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     with torch.no_grad():
-        starts = _initial(spec, sizes[0], data.outputs)
+        starts = [p.detach() for p in build(spec, data.features, data.outputs).parameters()]
         for own, given in zip(model.parameters(), starts, strict=True):
             own.copy_(given)
     return model
@@ -92,7 +93,8 @@ def plain(specs: Sequence[RunSpec], data: Data) -> list[float]:
     x, y = torch.from_numpy(data.train_x), torch.from_numpy(data.train_y)
     losses = []
     for spec in specs:
-        model, order, factors = network(spec, data), Order(spec, data.examples), schedule(spec)
+        model, order = network(spec, data), Order(spec, data.examples)
+        factors = [rate(spec, step) / spec.lr for step in range(spec.updates)]
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=spec.lr, betas=(spec.beta1, spec.beta2), weight_decay=0,
             fused=True,

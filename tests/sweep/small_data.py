@@ -52,7 +52,7 @@ def text(n: int = 20_000) -> Data:
 def spec(model: Any = MLP, **changes: Any) -> RunSpec:
     """A short run."""
     given: dict[str, Any] = {"D": 100, "steps": 60, "batch": 8, "lr": 0.01, "evaluations": 3}
-    return RunSpec(model=model, data=DataSpec(name="teacher"), **(given | changes))
+    return RunSpec(model=model, data=DataSpec(name="given"), **(given | changes))
 
 
 def text_spec(**changes: Any) -> RunSpec:

@@ -36,7 +36,7 @@ def made(kind="classes", features=(6,), outputs=3, noise=0.7, seed=0):
 
 
 def spec(**changes):
-    common = {"model": Mlp(width=8), "data": DataSpec(name="made"), "D": 200, "batch": 16}
+    common = {"model": Mlp(width=8), "data": DataSpec(name="given"), "D": 200, "batch": 16}
     return RunSpec(**(common | {"lr": 0.004, "steps": 200, "evaluations": 8} | changes))
 
 
@@ -393,7 +393,7 @@ def test_bad_inputs(tmp_path):
     with pytest.raises(InputError, match="text"):
         train_batched([spec()], replace(data, kind="text", train_x=np.zeros(9, np.uint8)))
     with pytest.raises(InputError, match="validation"):
-        train_batched([spec()], replace(data, valid_x=data.valid_x[:0]))
+        train_batched([spec()], replace(data, valid_x=data.valid_x[:0], valid_y=data.valid_y[:0]))
     for changes in ({"device": "abacus"}, {"dtype": "float16"}, {"at_once": 0}):
         with pytest.raises(InputError, match=next(iter(changes))):
             train_batched([spec()], data, **changes)

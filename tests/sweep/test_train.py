@@ -185,5 +185,5 @@ def test_a_spec_is_trained_alike_twice_and_data_stay_as_they_were():
     before = data.train_x.copy()
     assert small.unclocked(train(run, data)) == small.unclocked(train(run, data))
     np.testing.assert_array_equal(data.train_x, before)
-    other = replace(run, data=DataSpec(name="teacher", seed=1), model=Mlp(width=4))
+    other = replace(run, data=DataSpec(name="given", seed=1), model=Mlp(width=4))
     assert train(other, data)["loss"] != train(run, data)["loss"]

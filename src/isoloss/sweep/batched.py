@@ -49,9 +49,9 @@ def batchable(
     Examples
     --------
     >>> from isoloss.sweep import DataSpec, Mlp, RunSpec
-    >>> a = RunSpec(model=Mlp(width=16), data=DataSpec(name="teacher"), D=500, steps=100,
+    >>> a = RunSpec(model=Mlp(width=16), data=DataSpec(name="given"), D=500, steps=100,
     ...             batch=32, lr=0.003)
-    >>> b = RunSpec(model=Mlp(width=16), data=DataSpec(name="teacher"), D=900, steps=100,
+    >>> b = RunSpec(model=Mlp(width=16), data=DataSpec(name="given"), D=900, steps=100,
     ...             batch=32, lr=0.01, seed=3)
     >>> batchable(a) == batchable(b)
     True

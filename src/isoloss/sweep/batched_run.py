@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +18,16 @@ from torch import Tensor
 
 from isoloss.errors import InputError
 from isoloss.sweep.batched_state import Record, Saver
+from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
+from isoloss.sweep.models.build import build
 from isoloss.sweep.order import Order
+from isoloss.sweep.row import row
+from isoloss.sweep.schedule import looks, rate
 from isoloss.sweep.shapes import Mlp
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.stack import AdamW, Sgd, Stack
-
-RECENT = 50
-"""Losses of steps that are kept: divergence is looked for this often, and ``train_loss`` is their
-mean."""
-
-BOUND = 1e3
-"""A loss of a step above this many times that of the first is divergence."""
-
-WATTS_A_CORE = 10.0
-"""Power taken for a busy core: an assumption, so that energies are proxies."""
+from isoloss.sweep.walker import BOUND, RECENT
 
 _INDICES = 2**18
 
@@ -119,7 +111,7 @@ class _Run:
             first.model,
             features,
             data.outputs,
-            [_initial(spec, features, data.outputs) for spec in specs],
+            [_initial(spec, data) for spec in specs],
             batch=first.batch,
             squared=held.squared,
             device=held.device,
@@ -169,8 +161,8 @@ class _Run:
         """Take the remaining steps."""
         first, stack, record, K = self.first, self.stack, self.record, len(self.specs)
         x, labels = self.held.train
-        updates, factors = first.updates, schedule(first)
-        looks = looks_at(first)
+        updates, looks_at = first.updates, looks(first)
+        factors = [rate(first, step) / first.lr for step in range(updates)]
         flat = stack.x.view(K * first.batch, -1)
         ahead = max(1, _INDICES // (K * first.batch))
         clock, cpu = time.perf_counter(), time.process_time()
@@ -190,12 +182,12 @@ class _Run:
                 self.optimiser.step(step, factors[step])
                 done = step + 1
                 at_bound = done % RECENT == 0 or done == updates
-                if not at_bound and done not in looks:
+                if not at_bound and done not in looks_at:
                     continue
                 record.step = done
                 if at_bound:
                     self._drop(stack.batch_losses(y))
-                if done in looks:
+                if done in looks_at:
                     self._look()
                 record.seconds = before[0] + time.perf_counter() - clock
                 record.cpu_seconds = before[1] + time.process_time() - cpu
@@ -253,92 +245,32 @@ class _Run:
 
     def _row(self, k: int, loss: float, last: float, error: float) -> dict[str, Any]:
         spec, record, K = self.specs[k], self.record, len(self.specs)
-        reason = record.reasons[k]
-        width, depth = spec.model.width, getattr(spec.model, "depth", 1)
-        dense = math.prod(self.held.data.features) * width + (depth - 1) * width**2
-        head = width * self.held.data.outputs
+        data, reason = self.held.data, record.reasons[k]
         steps = record.stopped[k] if reason else spec.updates
-        seen = steps * spec.batch
-        row: dict[str, Any] = {
-            "run": spec.name,
-            "status": "diverged" if reason else "done",
-            **({"reason": reason} if reason else {}),
-            "spec": spec.to_dict(),
-            "N": self.stack.values.numel() // K,
-            "N_non_embedding": self.stack.values.numel() // K,
-            "D": spec.D,
-            "seen": seen,
-            "steps": steps,
-            "flops_dense": 6 * dense * seen,
-            "flops_head": 6 * head * seen,
-            "flops_attention": 0,
-            "flops": 6 * (dense + head) * seen,
-            "loss": math.nan if reason else loss,
-        }
-        if self.held.classes:
-            row["error"] = math.nan if reason else error
-        if self.best is not None:
-            row["loss_last"] = math.nan if reason else last
-        cpu_seconds = record.cpu_seconds / K
-        return row | {
-            "chosen_step": record.chosen[k] if self.best is not None else 0 if reason else steps,
-            "train_loss": math.nan
-            if reason
-            else self.recent[: spec.updates, k].double().mean().item(),
-            "curve": record.curves[k],
-            "seconds": round(record.seconds / K, 6),
-            "cpu_seconds": round(cpu_seconds, 6),
-            "joules": round(cpu_seconds * WATTS_A_CORE, 6),
-            "device": self.held.device,
-            "together": K,
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "isoloss": _version(),
-            "data": self.held.data.digest[:16],
-            "started": record.started,
-        }
+        choosing = self.best is not None
+        train_loss = self.recent[: spec.updates, k].double().mean().item()
+        return row(
+            spec,
+            counts(spec, data.features, data.outputs),
+            steps=steps,
+            status="diverged" if reason else "done",
+            reason=reason,
+            seconds=record.seconds / K,
+            cpu_seconds=record.cpu_seconds / K,
+            device=self.held.device,
+            digest=data.digest,
+            loss=math.nan if reason else loss,
+            error=(math.nan if reason else error) if self.held.classes else None,
+            loss_last=(math.nan if reason else last) if choosing else None,
+            chosen_step=record.chosen[k] if choosing else 0 if reason else steps,
+            train_loss=math.nan if reason else train_loss,
+            curve=record.curves[k],
+            together=K,
+            torch=str(torch.__version__),
+            started=record.started,
+        )
 
 
-def _version() -> str:
-    try:
-        return version("isoloss")
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def schedule(spec: RunSpec) -> list[float]:
-    """Share of the peak learning rate at each step."""
-    n, warm = spec.updates, spec.warmup
-    step = np.arange(n)
-    match spec.schedule:
-        case "linear":
-            factor = (n - step) / (n - warm)
-        case "cosine":
-            factor = 0.5 * (1 + np.cos(np.pi * (step - warm) / (n - warm)))
-        case "wsd":
-            factor = np.minimum(1.0, (n - step) / max(1, round(spec.decay * n)))
-        case _:
-            factor = np.ones(n)
-    listed: list[float] = np.where(step < warm, (step + 1) / max(1, warm), factor).tolist()
-    return listed
-
-
-def looks_at(spec: RunSpec) -> frozenset[int]:
-    """Return the steps after which validation is looked at, evenly spaced, the last included."""
-    n = spec.updates
-    looks = min(spec.evaluations, n)
-    return frozenset(max(1, round(n * (i + 1) / looks)) for i in range(looks))
-
-
-def _initial(spec: RunSpec, features: int, outputs: int) -> list[Tensor]:
-    """Draw weights and biases, layer by layer, from the seed of the run."""
-    assert isinstance(spec.model, Mlp)
-    source = torch.Generator().manual_seed(spec.seed)
-    sizes = [features, *[spec.model.width] * spec.model.depth, outputs]
-    drawn: list[Tensor] = []
-    for layer, (i, o) in enumerate(pairwise(sizes)):
-        rectified = layer < spec.model.depth and spec.model.activation in ("relu", "gelu")
-        std = math.sqrt((2.0 if rectified else 1.0) / i)
-        drawn += [torch.randn(o, i, generator=source) * std, torch.zeros(o)]
-    return drawn
+def _initial(spec: RunSpec, data: Data) -> list[Tensor]:
+    """Draw the weights that the run would start from on its own."""
+    return [p.detach() for p in build(spec, data.features, data.outputs).parameters()]

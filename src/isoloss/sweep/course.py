@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import isoloss
+from isoloss._core.version import package_version
 from isoloss.sweep.checkpoint import Checkpoint
 from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
@@ -27,7 +27,7 @@ from isoloss.sweep.source import Source, check_device
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.walker import RECENT, Walker, order_of
 
-_VERSIONS = (isoloss.__version__, str(torch.__version__), np.__version__)
+_VERSIONS = (package_version(), str(torch.__version__), np.__version__)
 
 OnRow = Callable[[dict[str, Any]], None]
 

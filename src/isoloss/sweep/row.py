@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-import isoloss
+from isoloss._core.version import package_version
 from isoloss.sweep.counts import Counts
 from isoloss.sweep.spec import RunSpec
 
@@ -77,7 +77,7 @@ def row(
         "device": device,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "isoloss": isoloss.__version__,
+        "isoloss": package_version(),
         "data": digest[:16],
     }
 

@@ -13,7 +13,7 @@ def rate(spec: RunSpec, step: int) -> float:
     Examples
     --------
     >>> from isoloss.sweep import DataSpec, Mlp, RunSpec
-    >>> spec = RunSpec(model=Mlp(width=8), data=DataSpec(name="teacher"), D=64, steps=10, batch=8,
+    >>> spec = RunSpec(model=Mlp(width=8), data=DataSpec(name="given"), D=64, steps=10, batch=8,
     ...                lr=1.0, schedule="wsd", warmup=2, decay=0.4)
     >>> [rate(spec, step) for step in range(10)]
     [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
@@ -44,7 +44,7 @@ def looks(spec: RunSpec) -> frozenset[int]:
     Examples
     --------
     >>> from isoloss.sweep import DataSpec, Mlp, RunSpec
-    >>> spec = RunSpec(model=Mlp(width=8), data=DataSpec(name="teacher"), D=64, steps=10, batch=8,
+    >>> spec = RunSpec(model=Mlp(width=8), data=DataSpec(name="given"), D=64, steps=10, batch=8,
     ...                lr=0.01, evaluations=4)
     >>> sorted(looks(spec))
     [2, 5, 8, 10]

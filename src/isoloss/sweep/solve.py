@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-import isoloss
 from isoloss._core.arrays import Array
+from isoloss._core.version import package_version
 from isoloss.errors import InputError
 from isoloss.sweep.data.table import Data, subset_order
 from isoloss.sweep.row import joules
@@ -323,6 +323,6 @@ def _row(
         "device": "cpu",
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "isoloss": isoloss.__version__,
+        "isoloss": package_version(),
         "data": data.digest[:16],
     }
