@@ -67,8 +67,9 @@ def test_equals_a_loop_written_out(kind, optimiser):
                 up = m[0] / (1 - 0.8 ** (step + 1))
                 p -= lr * up / ((m[1] / (1 - 0.95 ** (step + 1))).sqrt() + 1e-8)
     with torch.no_grad():
-        expected = float(loss_of(data.test_x, data.test_y))
-    assert row["loss"] == pytest.approx(expected, rel=2e-5)
+        expected = [float(loss_of(data.test_x, data.test_y))]
+        expected += [float(loss_of(data.valid_x, data.valid_y))]
+    assert [row["loss"], row["curve"][-1][2]] == pytest.approx(expected, rel=2e-5)
     assert row["curve"][-1][:2] == [40, 320]
 
 
@@ -187,3 +188,14 @@ def test_a_spec_is_trained_alike_twice_and_data_stay_as_they_were():
     np.testing.assert_array_equal(data.train_x, before)
     other = replace(run, data=DataSpec(name="given", seed=1), model=Mlp(width=4))
     assert train(other, data)["loss"] != train(run, data)["loss"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("kind", ["text", "classes"])
+def test_a_gpu_trains_to_the_same_losses_but_for_rounding(kind):
+    data = getattr(small, kind)()
+    run = small.text_spec() if kind == "text" else small.spec(choose="best")
+    here, there = train(run, data), train(run, data, device="cuda")
+    assert there["loss"] == pytest.approx(here["loss"], rel=1e-3)
+    assert there["device"] == "cuda"
