@@ -42,9 +42,15 @@ def test_panels_show_what_was_measured_and_predicted():
     assert points[:, 1] == pytest.approx(1 / points[:, 0])
     line = ax.get_lines()[1].get_xydata()
     assert line[:, 1] == pytest.approx(1.1 / line[:, 0])
-    # Lines end on both sides of the peak.
-    spans = [x.get_xdata() for x in axes[2].get_lines() if len(x.get_xdata()) in (1, 2)]
-    assert [list(s) for s in spans if len(s) == 2 and s[0] == 32] == [[32, 64]] * 2
+    # Lines are broken at the peak, x = 16, and nothing stands there.
+    solid = [
+        x for x in axes[2].get_lines() if x.get_linestyle() == "-" and x.get_marker() == "None"
+    ]
+    assert [x.get_xdata().tolist() for x in solid] == [[8], [32, 64]] * 2
+    whole = [
+        x for x in axes[1].get_lines() if x.get_linestyle() == "-" and x.get_marker() == "None"
+    ]
+    assert [x.get_xdata().tolist() for x in whole] == [[8, 16, 32, 64]] * 2
 
 
 def test_mistakes_are_named():

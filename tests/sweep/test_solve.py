@@ -132,7 +132,9 @@ def test_mistakes_are_named():
         "more than its width": lambda: solve_widths([run(), run(seed=4)], data),
         "in more than": lambda: solve_widths([run(), run(ridge=1.0)], data),
         "lower one": lambda: solve(run(D=120, width=10_000_000), data),
-        "no test": lambda: solve(run(), replace(data, test_x=data.test_x[:0], test_y=data.test_x[:0])),
+        "no test": lambda: solve(
+            run(), replace(data, test_x=data.test_x[:0], test_y=data.test_y[:0])
+        ),
         "activation": lambda: random_feature_map(data.train_x, width=3, activation="no"),
         "rows of numbers": lambda: random_feature_map(["a"], width=3),
     }.items():

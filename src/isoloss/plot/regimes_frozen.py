@@ -154,4 +154,4 @@ def _guide(ax: Axes, x: Any, y: Any) -> None:
     ends = np.array([x.min(), x.max()])
     height = np.exp(np.log(y).mean() + np.log(x).mean()) / 2
     ax.plot(ends, height / ends, color="0.6", linewidth=0.7, linestyle=":")
-    ax.text(ends[0], height / ends[0], "slope $-1$", fontsize=SMALL, color="0.5", va="top")
+    ax.text(ends[0], 0.7 * height / ends[0], "slope $-1$", fontsize=SMALL, color="0.5", va="top")

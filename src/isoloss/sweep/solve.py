@@ -110,7 +110,7 @@ def solve(spec: RunSpec, data: Data) -> dict[str, Any]:
     >>> data = Data(kind="numbers", train_x=x[:200], train_y=y[:200], valid_x=x[:0],
     ...             valid_y=y[:0], test_x=x[200:], test_y=y[200:], outputs=1, digest="0" * 64)
     >>> spec = RunSpec(model=RandomFeatures(width=50, activation="linear"), D=100, batch=1, lr=1,
-    ...                data=DataSpec(name="numbers"))
+    ...                data=DataSpec(name="given"))
     >>> row = solve(spec, data)
     >>> row["N"], row["rank"], row["loss"] < 1e-12
     (51, 5, True)
