@@ -197,7 +197,7 @@ def test_the_fitted_range_ends_at_the_first_x_that_is_not_fitted() -> None:
     assert interpolated_up_to(x, loss, train) == 20
     assert interpolated_up_to(x, loss, train, share=0.3) == 80
     assert interpolated_up_to(x, loss, train + 0.5) == 0
-    with pytest.raises(InputError, match="share = 1.5"):
+    with pytest.raises(InputError, match=r"share = 1\.5"):
         interpolated_up_to(x, loss, train, share=1.5)
     with pytest.raises(InputError, match="give one each"):
         interpolated_up_to(x, loss, train[:3])
