@@ -17,6 +17,7 @@ from isoloss.cli.common import (
     print_json,
     say,
 )
+from isoloss.cli.sweep_panels import panels
 from isoloss.cli.sweep_teacher import teacher
 
 
@@ -56,6 +57,7 @@ def _list() -> int:
 
 
 command.add_command(teacher)
+command.add_command(panels)
 
 
 @command.command("run")

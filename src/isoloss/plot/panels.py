@@ -121,16 +121,19 @@ def _teachers(ax: Axes, found: Sequence[Mapping[str, Any]]) -> None:
     for i, one in enumerate(found):
         x, y, error = (np.array([p[k] for p in one["points"]]) for k in ("x", "loss", "error"))
         colour = CYCLE[i % len(CYCLE)]
-        a = one["fit"]["intervals"]["alpha"]
+        a = one["interval"]
         ax.errorbar(
             x, y, yerr=np.nan_to_num(error), fmt="o", ms=4, lw=1, color=colour,
-            label=f"d = {one['dimension']}: {one['fit']['parameters']['alpha']:.2f} "
+            label=f"d = {one['dimension']}: {one['exponent']:.2f} "
             f"[{a['low']:.2f}, {a['high']:.2f}], 4/d = {one['four_over_d']:.2g}",
         )  # fmt: skip
-        grid = np.geomspace(x.min(), x.max(), 50)
-        ax.plot(grid, _power(one["fit"]["parameters"], grid), color=colour, lw=1)
-    ax.set_title("Teachers: exponent of N by dimension of the inputs", fontsize=9)
-    ax.set_xlabel("parameters N")
+        grid = np.geomspace(x.min(), one["fitted_up_to"], 50)
+        ax.plot(grid, one["amplitude"] * grid ** -one["exponent"], color=colour, lw=1)
+    ax.set_title(
+        "Teachers: exponent of D by dimension of the inputs,\nwhere students fit their examples",
+        fontsize=9,
+    )
+    ax.set_xlabel("training examples D")
     ax.set_ylabel("test loss")
     ax.legend(fontsize=7.5, frameon=False)
 

@@ -13,15 +13,21 @@ from isoloss.errors import InputError
 from isoloss.fit import Fit, fit
 from isoloss.plan import fit_envelope
 from isoloss.runs import Runs
+from isoloss.sweep.exponents import decay_exponent, interpolated_up_to
 
 Row = Mapping[str, Any]
 
 WIDE = 1.5
-"""A parameter whose interval spans more than this factor is called not identified."""
+"""A parameter whose intervals together span more than this factor is called not pinned down."""
 
 
-def panels(images: Sequence[Row], text: Sequence[Row], teachers: Sequence[Row]) -> dict[str, Any]:
-    """Fit what three ledgers show, each tested on larger runs that the fit did not see.
+def panels_of(
+    *,
+    images: Sequence[Row] = (),
+    text: Sequence[Row] = (),
+    teachers: Sequence[Row] = (),
+) -> dict[str, Any]:
+    """Fit what up to three ledgers show, each tested on larger runs that the fit did not see.
 
     Parameters
     ----------
@@ -30,24 +36,33 @@ def panels(images: Sequence[Row], text: Sequence[Row], teachers: Sequence[Row]) 
     text
         Rows over N and D.
     teachers
-        Rows over N at several dimensions of the inputs, with examples that are all new.
+        Rows over D, of students of random teachers at several dimensions of the inputs.
 
     Returns
     -------
     dict
-        ``images``, ``text``, ``teachers``, each with its points, fits, held-out errors and a
-        sentence.
+        ``images``, ``text``, ``teachers``, as far as they were given, each with its points, fits
+        and held-out errors; ``text`` with a sentence on what of the joint law is not identified.
 
     Raises
     ------
     InputError
         When a ledger has too few finished runs.
+
+    Examples
+    --------
+    >>> rows = [{"D": 2.0**k, "loss": 0.2 + 5 * 2.0 ** (-0.3 * k)} for k in range(8, 17)]
+    >>> panels_of(images=rows)["images"]["sentence"][:34]
+    'Loss falls as D^-0.30 [0.30, 0.30]'
     """
-    return {
-        "images": images_panel(images),
-        "text": text_panel(text),
-        "teachers": teachers_panel(teachers),
-    }
+    found: dict[str, Any] = {}
+    if images:
+        found["images"] = images_panel(images)
+    if text:
+        found["text"] = text_panel(text)
+    if teachers:
+        found["teachers"] = teachers_panel(teachers)
+    return found
 
 
 def images_panel(rows: Sequence[Row]) -> dict[str, Any]:
@@ -73,10 +88,14 @@ def images_panel(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def text_panel(rows: Sequence[Row]) -> dict[str, Any]:
-    """Loss over N and D: the law of N, the frontier, and whether a joint law is identified."""
+    """Loss over N and D: the law of N, the frontier, and whether a joint law is identified.
+
+    N leaves the embedding out, which is most of the smallest models.
+    """
     rows = _finished(rows, "text")
     N, D, C, y = (
-        np.array([float(r[k]) for r in rows], dtype=np.float64) for k in ("N", "D", "flops", "loss")
+        np.array([float(r[k]) for r in rows], dtype=np.float64)
+        for k in ("N_non_embedding", "D", "flops", "loss")
     )
     longest = _full_column(N, D)
     at = longest == D
@@ -84,7 +103,7 @@ def text_panel(rows: Sequence[Row]) -> dict[str, Any]:
     not_largest = at & (N.max(where=at, initial=0) > N)
     hidden_n = at & ~not_largest
     n_held = _held_out(_power(N[not_largest], y[not_largest], "N"), N[hidden_n], y[hidden_n], "N")
-    joint, doubts = _joint_scan(N, D, C, y)
+    joint = _joint_scan(N, D, C, y)
     envelope = fit_envelope(N, C, y)
     return {
         "sizes": [
@@ -96,23 +115,36 @@ def text_panel(rows: Sequence[Row]) -> dict[str, Any]:
         "D_held_out": _longest_held_out(N, D, C, y),
         "frontier": envelope.to_dict(),
         "joint": joint,
-        "sentence": _joint_sentence(joint, doubts),
+        "sentence": _joint_sentence(joint),
     }
 
 
 def teachers_panel(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Loss against N at each dimension, with its exponent beside 4 over the dimension."""
+    """Loss against D at each dimension, with its exponent beside 4 over the dimension.
+
+    Fitted up to the last D whose examples the students still fit: beyond, the optimiser decides.
+    """
     rows = _finished(rows, "teachers")
     found = []
     for d in sorted({int(r["spec"]["data"]["dimension"]) for r in rows}):
         mine = [r for r in rows if int(r["spec"]["data"]["dimension"]) == d]
-        x, y = _columns(mine, "N", f"teachers of dimension {d}")
-        law = fit(_table("N", x, y), "power", objective="lsq", rng=0, axis="N")
+        x, y = _columns(mine, "D", f"teachers of dimension {d}")
+        teacher = [int(r["spec"]["data"]["seed"]) for r in mine]
+        fitted_up_to = interpolated_up_to(x, y, [float(r["train_loss"]) for r in mine])
+        if len(np.unique(x[x <= fitted_up_to])) < 3:
+            raise InputError(
+                f"teachers of dimension {d}: the students fit their examples at fewer than 3 D; "
+                "train longer"
+            )
+        law = decay_exponent(x, y, seed=teacher, floor=0.0, high=fitted_up_to)
         found.append(
             {
                 "dimension": d,
                 "points": _points(x, y),
-                "fit": _told(law),
+                "fitted_up_to": fitted_up_to,
+                "exponent": law.value,
+                "interval": law.interval.to_dict(),
+                "amplitude": law.amplitude,
                 "four_over_d": 4 / d,
             }
         )
@@ -197,31 +229,20 @@ def _chinchilla(N: Array, D: Array, C: Array, y: Array) -> Fit:
     return fit(runs, "chinchilla", objective="lsq", rng=0)
 
 
-def _joint_scan(
-    N: Array, D: Array, C: Array, y: Array
-) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
-    """Fit the joint law to the runs above each D in turn; say which parameters are not pinned."""
+def _joint_scan(N: Array, D: Array, C: Array, y: Array) -> list[dict[str, Any]]:
+    """Fit the joint law to all runs, then without those of the smallest D, and so on."""
     out: list[dict[str, Any]] = []
-    doubts: dict[str, list[str]] = {}
     for low in np.unique(D)[:-2]:
         use = low <= D
         if len(np.unique(N[use])) < 3 or use.sum() < 8:
             break
         found = _chinchilla(N[use], D[use], C[use], y[use])
-        ranges = found.intervals
-        wide = [
-            name
-            for name in ("E", "alpha", "beta")
-            if not (ranges[name].low > 0 and ranges[name].high / ranges[name].low < WIDE)
-        ]
-        out.append(_told(found) | {"D_min": float(low), "runs": int(use.sum()), "wide": wide})
-        for name in wide:
-            doubts.setdefault(name, []).append(f"{low:.3g}")
-    return out, doubts
+        out.append(_told(found) | {"D_min": float(low), "runs": int(use.sum())})
+    return out
 
 
-def _joint_sentence(joint: Sequence[Mapping[str, Any]], doubts: Mapping[str, list[str]]) -> str:
-    """Say where the joint law is not identified, from its intervals and from the scan."""
+def _joint_sentence(joint: Sequence[Mapping[str, Any]]) -> str:
+    """Say what of the joint law is not identified: what a cut or the noise moves far."""
     if not joint:
         return "Too few runs for a joint law of N and D."
     names = {"E": "the floor E", "alpha": "alpha", "beta": "beta"}
@@ -233,7 +254,7 @@ def _joint_sentence(joint: Sequence[Mapping[str, Any]], doubts: Mapping[str, lis
         low, high = min(r["low"] for r in ranges), max(r["high"] for r in ranges)
         said = f"{text} ({min(values):.2f} to {max(values):.2f}, "
         said += f"90 % intervals {low:.2f} to {high:.2f})"
-        (loose if name in doubts else pinned).append(said)
+        (pinned if 0 < high < WIDE * low else loose).append(said)
     parts = []
     if loose:
         parts.append("does not pin down " + ", ".join(loose))
@@ -241,8 +262,8 @@ def _joint_sentence(joint: Sequence[Mapping[str, Any]], doubts: Mapping[str, lis
         parts.append("pins down " + ", ".join(pinned))
     return (
         f"The joint law E + A/N^alpha + B/D^beta, fitted {len(joint)} times, each time without the "
-        f"runs below another D, {' and '.join(parts)}; pinned down means that every interval spans "
-        f"less than a factor {WIDE:g}."
+        f"runs below another D, {' and '.join(parts)}; pinned down means that all intervals "
+        f"together span less than a factor {WIDE:g}."
     )
 
 
