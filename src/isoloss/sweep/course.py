@@ -17,17 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import isoloss
 from isoloss.sweep.checkpoint import Checkpoint
 from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
-from isoloss.sweep.row import row
+from isoloss.sweep.row import VERSION, row
 from isoloss.sweep.schedule import decay_start, looks
 from isoloss.sweep.source import Source, check_device
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.walker import RECENT, Walker, order_of
 
-_VERSIONS = (isoloss.__version__, str(torch.__version__), np.__version__)
+_VERSIONS = (VERSION, str(torch.__version__), np.__version__)
 
 OnRow = Callable[[dict[str, Any]], None]
 

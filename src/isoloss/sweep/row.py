@@ -6,13 +6,19 @@ import math
 import platform
 import subprocess
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
-import isoloss
 from isoloss.sweep.counts import Counts
 from isoloss.sweep.spec import RunSpec
+
+try:
+    # Not from the package itself, which knows of rooms above this one.
+    VERSION = version("isoloss")
+except PackageNotFoundError:
+    VERSION = "not installed"
 
 WATTS_A_CORE = 10.0
 """Power that a busy core is taken to draw: an assumption, so that energy is a proxy."""
@@ -77,7 +83,7 @@ def row(
         "device": device,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "isoloss": isoloss.__version__,
+        "isoloss": VERSION,
         "data": digest[:16],
     }
 
