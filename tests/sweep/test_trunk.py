@@ -60,7 +60,10 @@ def test_rows_are_those_of_runs_alone(specs, data):
     rows = train_trunk(specs, data)
     alone = [train(spec, data) for spec in specs]
     for row in rows:
-        assert 0 <= row["trunk_seconds"] <= row["seconds"]
+        assert 0 < row["trunk_seconds"] < row["seconds"]
+    shares = [row["trunk_seconds"] for row in sorted(rows, key=lambda r: r["D"])]
+    assert shares == sorted(shares)
+    assert shares[-1] == shares[-2]
     assert [small.unclocked(r) for r in rows] == [small.unclocked(r) for r in alone]
 
 

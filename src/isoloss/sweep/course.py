@@ -185,7 +185,7 @@ class Course:
             share = (now[0] - self._since[0]) / len(who)
             record.seconds += share
             record.cpu_seconds += (now[1] - self._since[1]) / len(who)
-            if self.left is None and i < len(self.specs) - 1:
+            if len(who) > 1:
                 record.trunk_seconds += share
         self._since = now
 
