@@ -82,6 +82,7 @@ def test_the_command_takes_a_data_set_and_a_model():
         (["mnist1d", "--model", "rnn:width=8"], 1, "model kind"),
         (["mnist1d", "--model", "mlp:width=8,size=3"], 1, "unknown field"),
         (["mnist1d", "--model", "mlp:width=x"], 1, "width"),
+        (["mnist1d", "--model", "transformer:width=8,depth=1,heads=1"], 1, "reads text"),
         (["mnist1d", "--model", "random-features:width=9", "--labels", "y"], 1, "--labels"),
         (["mnist1d", "--model", "random-features:width=9", "--train", "9"], 1, "not trained"),
     ],

@@ -12,7 +12,7 @@ from isoloss._core.arrays import as_seed
 from isoloss.errors import InputError, MissingExtra
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
-from isoloss.sweep.shapes import Model, RandomFeatures
+from isoloss.sweep.shapes import Model, RandomFeatures, Transformer
 from isoloss.sweep.spec import RunSpec
 
 _BATCH, _RATE, _PASSES = 64, 0.001, 3.0
@@ -76,6 +76,8 @@ def network_features(
     for name, value, least in (("rows", rows, 1), ("train", train, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(f"{name} = {value!r}: must be a whole number of at least {least}")
+    if isinstance(model, Transformer):
+        raise InputError("model = transformer: reads text alone; give an mlp, cnn, random-features")
     if isinstance(model, RandomFeatures):
         if train or of != "last":
             raise InputError("model = random-features: are not trained and have one layer alone")
