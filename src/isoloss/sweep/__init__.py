@@ -1,6 +1,5 @@
 """Grids of small real networks, trained and kept in a ledger."""
 
-from isoloss.sweep.corpus import Corpus, read_corpus
 from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
@@ -19,7 +18,6 @@ from isoloss.sweep.tasks import Task, make_tasks, spec_cost
 
 __all__ = [
     "Cnn",
-    "Corpus",
     "Data",
     "DataSpec",
     "FrozenLosses",
@@ -43,7 +41,6 @@ __all__ = [
     "load_data",
     "make_tasks",
     "random_feature_map",
-    "read_corpus",
     "read_grid",
     "read_ledger",
     "run_students",

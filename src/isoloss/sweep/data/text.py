@@ -26,7 +26,7 @@ Files = dict[str, tuple[str, bytes]]
 
 
 def stdlib_files(root: Path | None = None) -> Files:
-    """Source of the standard library by hash: name and content; tests and copies left out.
+    """Read the standard library by hash: name and content; tests and copies left out.
 
     Test suites are left out because some distributions package them separately.
     """
