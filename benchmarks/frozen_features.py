@@ -169,13 +169,9 @@ def trained() -> Made:
 
 def text() -> Made:
     """Byte frequencies of windows of text, and the share of blanks that follow."""
-    from isoloss.sweep.corpus import read_corpus
-    from spectra import SYMBOLS, windows
+    from spectra import symbols, windows
 
-    corpus = read_corpus()
-    symbol = np.where((corpus.train >= 32) & (corpus.train < 127), corpus.train - 31, 0)
-    symbol[corpus.train == 10] = SYMBOLS - 1
-    x, y = windows(symbol, 12_000)
+    x, y = windows(symbols()[0], 12_000)
     return x, y, "numbers"
 
 

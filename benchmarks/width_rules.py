@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isoloss.sweep import Cnn, Data, DataSpec, Mlp, RunSpec, Transformer, read_corpus
+from isoloss.sweep import Cnn, Data, DataSpec, Mlp, RunSpec, Transformer, load_data
 from isoloss.sweep.train import train
 
 
@@ -71,7 +71,7 @@ def scan(rule, model, data, widths, exponents, seeds, common) -> None:  # type: 
         for e in exponents:
             specs = [
                 RunSpec(
-                    model=model(width), data=DataSpec(name="local"), lr=2.0**e, width_rule=rule,
+                    model=model(width), data=DataSpec(name="given"), lr=2.0**e, width_rule=rule,
                     base_width=widths[0], evaluations=1, seed=s, **common,
                 )
                 for s in range(seeds)
@@ -114,13 +114,7 @@ def fashion(folder: Path) -> Data:
 
 def text() -> Data:
     """Source of the standard library."""
-    corpus, none = read_corpus(), np.zeros(0)
-    half = len(corpus.held_out) // 2
-    return Data(
-        kind="text", train_x=corpus.train, train_y=none, valid_x=corpus.held_out[:half],
-        valid_y=none, test_x=corpus.held_out[half:], test_y=none, outputs=256,
-        digest=corpus.digest,
-    )  # fmt: skip
+    return load_data(DataSpec(name="stdlib"))
 
 
 if __name__ == "__main__":
