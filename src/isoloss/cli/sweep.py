@@ -50,9 +50,11 @@ def command(ctx: click.Context, show: bool) -> None:
 def _list() -> int:
     from isoloss.sweep.gridfile import built_in_grids, read_grid
 
-    for name, text in built_in_grids().items():
+    grids = built_in_grids()
+    room = max(map(len, grids))
+    for name, text in grids.items():
         about = text.splitlines()[0].removeprefix("# ")
-        click.echo(f"{name:<16}{len(read_grid(name)):>4} runs  {about}")
+        click.echo(f"{name:<{room}}{len(read_grid(name)):>5} runs  {about}")
     return OK
 
 

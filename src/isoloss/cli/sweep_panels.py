@@ -9,7 +9,7 @@ import click
 
 from isoloss.cli.common import DOUBT, ERROR, OK, guarded, json_option, print_json, say
 
-GRIDS = {"images": "panels-images", "text": "panels-text", "teachers": "panels-teacher"}
+GRIDS = {"images": "fashion-data", "text": "panels-text", "teachers": "panels-teacher"}
 
 
 @click.command("panels")
