@@ -17,6 +17,7 @@ from isoloss.cli.common import (
     print_json,
     say,
 )
+from isoloss.cli.sweep_confront import confront
 from isoloss.cli.sweep_teacher import teacher
 
 
@@ -55,6 +56,7 @@ def _list() -> int:
     return OK
 
 
+command.add_command(confront)
 command.add_command(teacher)
 
 
