@@ -20,7 +20,11 @@ _GRIDS = ("confront-images", "confront-teacher")
     help="Folder of ledgers and tables; runs and kernels in it are not computed again.",
 )
 @click.option(
-    "--grid", "grids", multiple=True, default=_GRIDS, show_default=True,
+    "--grid",
+    "grids",
+    multiple=True,
+    default=_GRIDS,
+    show_default=True,
     help="Grid of one data set and one wide perceptron; may be repeated.",
 )
 @click.option(
@@ -29,11 +33,15 @@ _GRIDS = ("confront-images", "confront-teacher")
     help="Folder with confront-runs.csv and confront-kernels.csv made before, for no training.",
 )
 @click.option(
-    "--csv", "table", type=click.Path(path_type=Path, dir_okay=False),
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Also write every forecast with its error as a table.",
 )
 @click.option(
-    "--plot", "picture", type=click.Path(path_type=Path, dir_okay=False),
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw forecasts and networks, as .svg or .png.",
 )
 @json_option
@@ -107,8 +115,9 @@ def _make(out: Path, grids: tuple[str, ...], quiet: bool) -> None:
         with Shown(ledger, quiet=quiet) as shown:
             run_sweep(specs, ledger, on_event=shown.event)
         points = run_points(ledger, name)
-        if len(points) < len(specs):
-            raise InputError(f"{ledger}: {len(specs) - len(points)} runs have no result")
+        wanted = {(spec.model.width, spec.D, spec.seed) for spec in specs}
+        if len(points) < len(wanted):
+            raise InputError(f"{ledger}: {len(wanted) - len(points)} runs have no result")
         runs += points
         if not curves.is_file():
             write_atomic(curves, table_text(_kernels(specs, name, quiet), KERNELS))

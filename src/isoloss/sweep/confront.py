@@ -23,7 +23,6 @@ _CONTINUED = ("power_floor", "shifted_power")
 _FACTOR = 8.0
 _LEVEL_RANGE = 4.0
 """The level of a curve is taken from small runs of D down to this factor below the largest."""
-_DRAWS = 400
 _CURVE = 33
 
 Row = Mapping[str, Any]
@@ -194,7 +193,7 @@ class Confrontation:
 
 def confront(
     runs: Sequence[Row], kernels: Sequence[Row] = (), *, small_D: float | None = None,
-    level: float = 0.9, rng: int = 0,
+    level: float = 0.9, draws: int = 400, rng: int = 0,
 ) -> Confrontation:  # fmt: skip
     """Forecast held-out runs of the widest network from small runs and from kernels, and score.
 
@@ -216,8 +215,8 @@ def confront(
         An eighth of the largest D unless given.
     level
         Of the intervals.
-    rng
-        Seed of the resampling in the fits.
+    draws, rng
+        Resamplings of the fits, and their seed.
 
     Raises
     ------
@@ -246,12 +245,10 @@ def confront(
             f"small_D = {edge:g}: the widest network has {len(set(D[wide & small].tolist()))} "
             "values of D up to it; laws need 5 at least"
         )
-    grid = np.unique(
-        np.concatenate([np.geomspace(D[wide].min(), D[wide].max(), _CURVE), D[wide]])
-    )
+    grid = np.unique(np.concatenate([np.geomspace(D[wide].min(), D[wide].max(), _CURVE), D[wide]]))
     curves: list[ForecastCurve] = []
     failed: list[tuple[str, str]] = []
-    options = {"level": level, "rng": rng}
+    options = {"level": level, "draws": draws, "rng": rng}
     own = wide & small
     curves += _laws(
         {"D": D[own], "loss": loss[own]}, {"D": grid}, _OVER_D, "law", "laws of D", failed, options
@@ -312,7 +309,7 @@ def _laws(
     from isoloss.fit.forecast import forecast_many
 
     try:
-        laws = fit_laws(dict(table), list(names), draws=_DRAWS, outliers="keep", **options)
+        laws = fit_laws(dict(table), list(names), outliers="keep", **options)
     except IsolossError as error:
         failed.append((title, str(error)))
         return []

@@ -13,7 +13,7 @@ from isoloss.errors import InputError
 from isoloss.sweep.confront import Confrontation, confront
 from isoloss.sweep.ledger import read_ledger
 
-RUNS = ("data", "width", "N", "D", "seed", "loss", "chosen_step", "cpu_seconds")
+RUNS = ("data", "width", "N", "D", "seed", "loss", "decay", "chosen_step", "cpu_seconds")
 KERNELS = ("data", "kernel", "kind", "D", "loss", "low", "high")
 SCORES = ("data", "forecaster", "family", "D", "forecast", "low", "high", "measured", "error",
           "inside", "runs", "improvement")  # fmt: skip
@@ -23,16 +23,27 @@ Row = Mapping[str, Any]
 
 
 def run_points(ledger: str | Path, name: str) -> list[dict[str, Any]]:
-    """Rows of a ledger as points of ``runs.csv``; runs that are not done are left out."""
-    found = []
+    """Rows of a ledger as points of ``runs.csv``; runs that are not done are left out.
+
+    Of several runs of one width, D and seed, trained by different recipes, the one that was best
+    on the validation part counts.
+    """
+    best: dict[tuple[int, int, int], tuple[float, dict[str, Any]]] = {}
     for row in read_ledger(Path(ledger)):
         if row.get("status", "done") != "done":
             continue
         spec = row["spec"]
+        key = spec["model"]["width"], spec["D"], spec["seed"]
+        valid = min(float(value) for _, _, value in row["curve"])
+        if key not in best or valid < best[key][0]:
+            best[key] = valid, row
+    found = []
+    for _, row in best.values():
+        spec = row["spec"]
         found.append(
             {
                 "data": name, "width": spec["model"]["width"], "N": row["N"], "D": row["D"],
-                "seed": spec["seed"], "loss": row["loss"], "chosen_step": row["chosen_step"],
+                "seed": spec["seed"], "loss": row["loss"], "decay": spec["weight_decay"], "chosen_step": row["chosen_step"],
                 "cpu_seconds": row["cpu_seconds"],
             }
         )  # fmt: skip

@@ -92,8 +92,7 @@ def _rows(name: str, values: Any, layers: Sequence[tuple[Array, Array]]) -> Arra
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] != layers[0][0].shape[1]:
         raise InputError(
-            f"{name}: {rows.shape[1]} numbers a row; the first layer takes "
-            f"{layers[0][0].shape[1]}"
+            f"{name}: {rows.shape[1]} numbers a row; the first layer takes {layers[0][0].shape[1]}"
         )
     return rows
 
