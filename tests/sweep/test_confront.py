@@ -72,12 +72,14 @@ def test_spectrum_wins_where_the_networks_are_its_regression():
     x, y = draw(384)
     curve = [{"kernel": "own"} | r for r in kernel_curve(linear, x, y, most=768)]
     found = confront(runs, curve, small_D=96, draws=50)
-    name, family, error = found.ranking()[0]
+    _, family, error = found.ranking()[0]
     assert family in ("spectrum", "level")
     own = next(s for s in found.scores if s.family == "spectrum")
-    assert abs(own.error) < 0.15 and own.inside == 4
+    assert abs(own.error) < 0.15
+    assert own.inside == 4
     best_law = found.best("law")
-    assert best_law is not None and best_law[1] > 3 * error
+    assert best_law is not None
+    assert best_law[1] > 3 * error
 
 
 @pytest.mark.parametrize("widths", [(40,), pytest.param((10, 20, 40), marks=pytest.mark.slow)])
@@ -104,7 +106,7 @@ def test_forecasts_do_not_see_what_is_held_out(widths):
 @pytest.mark.slow
 def test_right_laws_are_right_and_scores_say_so():
     found = confront(power_runs(), draws=50)
-    assert found.small_D == 1024 and found.N == 40 and not found.failed
+    assert (found.small_D, found.N, found.failed) == (1024, 40, ())
     chinchilla = [s for s in found.scores if s.name == "chinchilla"]
     assert [s.D for s in chinchilla] == [2048, 4096, 8192]
     for s in chinchilla:
@@ -126,7 +128,8 @@ def test_level_of_a_scaled_truth_is_found():
     levelled = [s for s in found.scores if s.family == "level"]
     assert [s.error for s in alone] == pytest.approx([2, 2, 2], abs=0.05)
     assert [s.error for s in levelled] == pytest.approx([0, 0, 0], abs=5e-3)
-    assert sum(s.inside for s in alone) == 0 and sum(s.inside for s in levelled) >= 4
+    assert sum(s.inside for s in alone) == 0
+    assert sum(s.inside for s in levelled) >= 4
 
 
 def test_a_curve_beyond_its_reach_is_continued_with_a_wider_interval():
@@ -134,7 +137,7 @@ def test_a_curve_beyond_its_reach_is_continued_with_a_wider_interval():
     D = np.geomspace(32, 500, 14)
     found = confront(runs, one_kernel(D, 0.2 + 2 * D**-0.5), draws=50)
     curve = next(c for c in found.curves if c.family == "spectrum")
-    assert curve.reach == 500 and curve.D[-1] == 8192
+    assert (curve.reach, curve.D[-1]) == (500, 8192)
     far = curve.at([8192.0])
     assert far[0][0] == pytest.approx(0.2 + 2 * 8192**-0.5, rel=0.02)
     wide = np.log(curve.high / curve.low)

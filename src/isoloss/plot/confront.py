@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,14 +78,14 @@ def draw_confront(found: Mapping[str, Confrontation]) -> Axes:
     axes = figure.subplots(len(found), 3, squeeze=False)
     for line, (name, one) in zip(axes, found.items(), strict=True):
         series = confront_series(one)
-        laws = [(c, _SETS[n], n, None) for n, c in series["laws"].items()]
+        laws: Any = [(c, _SETS[n], n, None) for n, c in series["laws"].items()]
         spectra = [
             (c, _KERNELS[i % len(_KERNELS)], n, series["measured"].get(n))
             for i, (n, c) in enumerate(series["spectra"].items())
         ]
         heights = np.concatenate([series["small"][1], series["held"][1]])
         if spectra:
-            inside = [c.loss[c.D >= one.D.min()] for c, *_ in spectra]
+            inside = [c.loss[one.D.min() <= c.D] for c, *_ in spectra]
             heights = np.concatenate([heights, *inside])
         ends = heights.min() / 1.3, heights.max() * 1.15
         _curves(line[0], series, laws, ends, f"{name}: laws fitted to small runs")
@@ -97,7 +97,7 @@ def draw_confront(found: Mapping[str, Confrontation]) -> Axes:
 
 def _curves(
     ax: Axes, series: Mapping[str, Any],
-    curves: list[tuple[ForecastCurve, str, str, ForecastCurve | None]],
+    curves: Sequence[tuple[ForecastCurve, str, str, ForecastCurve | None]],
     ends: tuple[float, float], title: str,
 ) -> None:  # fmt: skip
     least = min(series["small"][0].min(), series["held"][0].min())

@@ -141,7 +141,7 @@ class Confrontation:
 
         Regressions are measured at a few D alone and are no forecasts: they are left out.
         """
-        held = len(set(self.D[self.D > self.small_D].tolist()))
+        held = len(set(self.D[self.small_D < self.D].tolist()))
         errors: dict[tuple[str, str], list[float]] = {}
         for s in self.scores:
             if s.family != "regression" and math.isfinite(s.forecast):
@@ -169,7 +169,8 @@ class Confrontation:
         ]
         last = float(self.D.max())
         for name, family, error in self.ranking():
-            s = next(s for s in self.scores if s.name == name and s.D == last)
+            key = name, family, last
+            s = next(s for s in self.scores if (s.name, s.family, s.D) == key)
             lines.append(
                 f"{name:<34} {family:<10} {100 * error:>5.1f} % {s.D:>7g} {s.forecast:>9.4g} "
                 f"{s.low:>7.4g} {s.high:>7.4g} {s.measured:>9.4g} {s.inside:>4d}/{s.runs:d} "
@@ -264,7 +265,7 @@ def confront(
     points = _points(D[wide], loss[wide])
     for name, kind, table in _kernels(kernels):
         if kind == "regression":
-            curves.append(ForecastCurve(name=name, family=kind, **table))
+            curves.append(ForecastCurve(name=name, family=kind, reach=math.nan, **table))
             continue
         curve = _continued(name, table, grid, failed, options)
         curves.append(curve)

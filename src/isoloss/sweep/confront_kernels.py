@@ -101,8 +101,8 @@ def kernel_regressions(
     """Measure the learning curve: ridge regression with a kernel on the first D of some rows.
 
     The mean of the targets is taken out first; a constant beyond it is the kernel's to learn. The
-    ridge is the best on the validation part, of a few at the first D and of fewer near the one before
-    at the next; the loss is that on the test part.
+    ridge is the best on the validation part, of a few at the first D and of fewer near the one
+    before at the next; the loss is that on the test part.
 
     Returns
     -------

@@ -43,7 +43,8 @@ def run_points(ledger: str | Path, name: str) -> list[dict[str, Any]]:
         found.append(
             {
                 "data": name, "width": spec["model"]["width"], "N": row["N"], "D": row["D"],
-                "seed": spec["seed"], "loss": row["loss"], "decay": spec["weight_decay"], "chosen_step": row["chosen_step"],
+                "seed": spec["seed"], "loss": row["loss"], "decay": spec["weight_decay"],
+                "chosen_step": row["chosen_step"],
                 "cpu_seconds": row["cpu_seconds"],
             }
         )  # fmt: skip

@@ -98,7 +98,7 @@ def _rows(name: str, values: Any, layers: Sequence[tuple[Array, Array]]) -> Arra
 
 
 def _passes(layers: Sequence[tuple[Array, Array]], x: Array) -> list[tuple[Array, Array | None]]:
-    """What enters each layer, and gradients (n, C outputs) over the root of C; None: all ones."""
+    """Find what enters each layer and gradients over the root of C, (n, C outputs)."""
     entering = [x]
     for weight, bias in layers[:-1]:
         entering.append(np.maximum(entering[-1] @ weight.T + bias, 0.0))
