@@ -25,6 +25,10 @@ _ROUNDING = 1e-11
 _RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
 """First looked at, over the number of samples, in units of the mean of the diagonal."""
 _CURVE = 24
+_TRUSTED = 0.5
+"""Share of the sample's rows up to which D is predicted where modes are not known to the end: nearer
+to all rows the prediction rests on no ridge at all, and features of networks, heavy-tailed as they
+are, then look better than they prove to be."""
 _FIRST_D = 64.0
 _TEST, _VALID = 4000, 1000
 _LARGEST = 10_000
@@ -47,7 +51,8 @@ def kernel_curve(
     x, y
         The sample: inputs (n, ...) and targets (n, outputs), or classes (n,).
     most
-        Largest D asked for; what the sample does not reach is left out.
+        Largest D asked for; what the sample does not reach is left out, as what is more than half its
+        rows where the kernel has more features than that.
     groups, level
         Of the jackknife over rows.
 
@@ -82,6 +87,8 @@ def kernel_curve(
     measured = measure_spectrum(root, y, groups=groups)
     first = max(4.0, min(_FIRST_D, len(root) / 8))
     D = np.unique(np.round(np.geomspace(first, max(most, first), _CURVE)))
+    if 2 * root.shape[1] > len(root):
+        D = D[len(root) * _TRUSTED >= D]
     curve = predict_curve(measured, D, level=level)
     found = []
     for d, loss, low, high in zip(curve.D, curve.loss, curve.low, curve.high, strict=True):
