@@ -22,8 +22,8 @@ OnStep = Callable[[str], None]
 
 _ROUNDING = 1e-11
 """Eigenvalues of a kernel's matrix below this share of the first are rounding."""
-_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
-"""First looked at, over the number of samples, in units of the mean of the diagonal."""
+_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""First looked at, in units of the mean of the diagonal."""
 _CURVE = 24
 _TRUSTED = 0.5
 """Share of the sample's rows up to which D is predicted where modes are not known to the end: nearer
