@@ -18,6 +18,7 @@ from isoloss.cli.common import (
     say,
 )
 from isoloss.cli.sweep_panels import panels
+from isoloss.cli.sweep_confront import confront
 from isoloss.cli.sweep_teacher import teacher
 
 
@@ -58,6 +59,7 @@ def _list() -> int:
     return OK
 
 
+command.add_command(confront)
 command.add_command(teacher)
 command.add_command(panels)
 
