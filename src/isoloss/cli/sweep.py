@@ -17,8 +17,8 @@ from isoloss.cli.common import (
     print_json,
     say,
 )
-from isoloss.cli.sweep_panels import panels
 from isoloss.cli.sweep_confront import confront
+from isoloss.cli.sweep_panels import panels
 from isoloss.cli.sweep_teacher import teacher
 
 
