@@ -26,9 +26,10 @@ _RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """First looked at, in units of the mean of the diagonal."""
 _CURVE = 24
 _TRUSTED = 0.5
-"""Share of the sample's rows up to which D is predicted where modes are not known to the end: nearer
-to all rows the prediction rests on no ridge at all, and features of networks, heavy-tailed as they
-are, then look better than they prove to be."""
+"""Share of the sample's rows up to which D is predicted where modes are not known to the end.
+
+Nearer to all rows the prediction rests on no ridge at all, and features of networks, heavy-tailed as
+they are, then look better than they prove to be."""
 _FIRST_D = 64.0
 _TEST, _VALID = 4000, 1000
 _LARGEST = 10_000
@@ -51,8 +52,8 @@ def kernel_curve(
     x, y
         The sample: inputs (n, ...) and targets (n, outputs), or classes (n,).
     most
-        Largest D asked for; what the sample does not reach is left out, as what is more than half its
-        rows where the kernel has more features than that.
+        Largest D asked for; what the sample does not reach is left out, as is what is more than
+        half its rows where the kernel has more features than that.
     groups, level
         Of the jackknife over rows.
 
