@@ -17,6 +17,7 @@ from isoloss.cli.common import (
     print_json,
     say,
 )
+from isoloss.cli.sweep_regimes import regimes
 from isoloss.cli.sweep_teacher import teacher
 
 
@@ -55,6 +56,7 @@ def _list() -> int:
     return OK
 
 
+command.add_command(regimes)
 command.add_command(teacher)
 
 
