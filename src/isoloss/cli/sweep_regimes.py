@@ -65,9 +65,7 @@ def regimes(
     return OK
 
 
-def _train(
-    names: tuple[str, ...], out: Path, workers: int, device: str, quiet: bool
-) -> None:
+def _train(names: tuple[str, ...], out: Path, workers: int, device: str, quiet: bool) -> None:
     from isoloss._core.executor import open_executor
     from isoloss.cli.sweep_show import Shown
     from isoloss.sweep.regimes import train_regime

@@ -211,4 +211,5 @@ def _draw_widths(found: Regimes) -> Axes:
         ax.set_ylabel("validation loss")
         ax.set_title(f"{data}, mean over seeds", fontsize=9, loc="left")
         ax.legend(fontsize=6.5, frameon=False)
-    return axes[0]
+    top: Axes = axes[0]
+    return top

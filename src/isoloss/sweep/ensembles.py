@@ -22,7 +22,6 @@ from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.ledger import append_row, ended, read_ledger
-from isoloss.sweep.source import Source
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.tasks import data_of
 from isoloss.sweep.train import trained
@@ -88,8 +87,8 @@ def ensemble(
     seen = [out[:, :POINTS].reshape(len(out), -1) for _, out in found.values()]
     compared = width_consistency(seen, list(found)) if len(found) > 2 else None
     members, means = [], []
-    for place, (rows, outputs) in enumerate(found.values()):
-        given = outputs if squared else _shares(outputs)
+    for place, (rows, made) in enumerate(found.values()):
+        given = made if squared else _shares(made)
         loss, wrong = _losses(given.mean(0), data.test_y, squared=squared, kind=data.kind)
         for row in rows:
             known = {"ensemble_loss": loss} | ({} if wrong is None else {"ensemble_error": wrong})

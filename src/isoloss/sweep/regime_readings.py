@@ -71,7 +71,9 @@ class Reading:
         return f"Reading({self.experiment}, {self.group}, {self.law}: {self.line.exponent!r})"
 
 
-def readings(name: str, rows: Rows, *, dimensions: Mapping[str, float] | None = None) -> list[Reading]:
+def readings(
+    name: str, rows: Rows, *, dimensions: Mapping[str, float] | None = None
+) -> list[Reading]:
     """Exponents of one experiment.
 
     Parameters
@@ -109,7 +111,9 @@ def best_of_seeds(rows: Rows) -> list[Mapping[str, Any]]:
     return list(kept.values())
 
 
-def _split(rows: Rows, *of: Callable[[Mapping[str, Any]], Any]) -> dict[Any, list[Mapping[str, Any]]]:
+def _split(
+    rows: Rows, *of: Callable[[Mapping[str, Any]], Any]
+) -> dict[Any, list[Mapping[str, Any]]]:
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(f(row) for f in of), []).append(row)

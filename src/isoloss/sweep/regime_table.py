@@ -59,10 +59,10 @@ def mean_table(rows: Iterable[Mapping[str, Any]]) -> str:
         if row.get("kind") != "mean":
             continue
         spec = row["spec"]
-        told = {
-            "run": row["run"], "data": spec["data"]["name"], "model": spec["model"]["kind"],
+        told = {name: row[name] for name in MEAN_COLUMNS if name in row} | {
+            "data": spec["data"]["name"], "model": spec["model"]["kind"],
             "width": spec["model"]["width"],
-        } | {k: row.get(k) for k in MEAN_COLUMNS if k in row and k not in ("data", "run")}  # fmt: skip
+        }  # fmt: skip
         for name in ("scatter", "bias"):
             power = (row.get("widths") or {}).get(name) or {}
             told[name] = power.get("exponent")

@@ -76,7 +76,7 @@ class Regimes:
         }
 
     def cost(self) -> dict[str, dict[str, float]]:
-        """Runs and CPU seconds by experiment."""
+        """Count runs and CPU seconds by experiment."""
         return {
             name: {
                 "runs": len(rows),
@@ -219,7 +219,7 @@ def _curves_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _means_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each width: losses by number of members, variance over seeds and bias."""
+    """Lay out a line for each width: losses by number of members, variance over seeds and bias."""
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["data"], row["model"], row["width"]), []).append(row)
