@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from isoloss.sweep.regimes import Regimes
 
 
+_COLOURS = (*CYCLE, "0.25", "#8C6D31")
+"""As many as a panel has lines."""
+
+
 def regime_series(lines: Sequence[RegimeLine]) -> list[dict[str, Any]]:
     """Numbers of one panel.
 
@@ -72,7 +76,7 @@ def draw_regime(
     """
     ax = new_axes(ax)
     for i, line in enumerate(regime_series(lines)):
-        colour = CYCLE[i % len(CYCLE)]
+        colour = _COLOURS[i % len(_COLOURS)]
         error = np.minimum(2 * np.nan_to_num(line["error"]), 0.9 * line["y"])
         ax.errorbar(line["x"], line["y"], yerr=error, fmt="none", ecolor=colour, linewidth=0.8)
         for part, face in ((line["used"], colour), (~line["used"], "white")):
@@ -88,7 +92,11 @@ def draw_regime(
     ax.set_ylabel("loss above its limit" if measured else "loss")
     ax.set_title(title, fontsize=9, loc="left")
     if lines:
-        ax.legend(fontsize=6.5, frameon=False, loc="lower left")
+        # Below the panel: within, it would hide points of some line.
+        ax.legend(
+            fontsize=6.5, frameon=False, loc="upper left", bbox_to_anchor=(-0.12, -0.16),
+            ncols=1 if len(lines) < 4 else 2, columnspacing=1.0, handlelength=1.2,
+        )  # fmt: skip
     return ax
 
 
@@ -121,7 +129,7 @@ def draw_regimes_measured(panels: Mapping[str, tuple[str, Sequence[RegimeLine]]]
     assert figure is not None
     figure.clear()
     rows, columns = (1, len(panels)) if len(panels) < 3 else (2, 2)
-    figure.set_size_inches(4.6 * columns, 3.8 * rows)
+    figure.set_size_inches(4.6 * columns, 4.4 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (title, (x, lines)) in zip(axes, panels.items(), strict=False):
         draw_regime(lines, x=x, title=title, ax=ax)
@@ -205,7 +213,7 @@ def _draw_widths(found: Regimes) -> Axes:
             curves = [row["curve"] for row in mine if row["spec"]["model"]["width"] == width]
             steps = [point[0] for point in curves[0]]
             loss = np.mean([[point[2] for point in curve] for curve in curves], axis=0)
-            ax.plot(steps, loss, color=CYCLE[i % len(CYCLE)], linewidth=1.2, label=f"width {width}")
+            ax.plot(steps, loss, color=_COLOURS[i % len(_COLOURS)], linewidth=1.2, label=f"width {width}")
         log_axes(ax, x=True, y=True)
         ax.set_xlabel("step")
         ax.set_ylabel("validation loss")

@@ -25,13 +25,13 @@ from isoloss.sweep.shapes import Cnn, Mlp, Model
 
 COLUMNS = ("data", "model", "features", "route", "alpha_D", "low", "high", "dimension", "rows")
 
-_ROWS, _NEAR = 5000, 4000
+_ROWS, _NEAR = 4000, 4000
 _SIZES = 2.0 ** np.arange(8, 12)
 _CASES: tuple[tuple[str, Model, int], ...] = (
     ("fashion-mnist", Mlp(width=64), 16_384),
     ("mnist1d", Mlp(width=64), 16_384),
-    ("fashion-mnist", Cnn(width=32), 8_192),
-    ("mnist-5k", Cnn(width=32), 4_000),
+    ("fashion-mnist", Cnn(width=24), 8_192),
+    ("mnist-5k", Cnn(width=24), 4_000),
 )
 """Data, network, and examples that it is trained on before its last layer is read."""
 
@@ -39,15 +39,14 @@ _CASES: tuple[tuple[str, Model, int], ...] = (
 def spectral_routes(*, on_step: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
     """Exponents in data by every route, on three kinds of features of each set and network.
 
-    ``inputs`` themselves; ``last``, the last hidden layer after training; ``tangent``, the
-    projected gradient of the network at its start. Routes are those of
-    `isoloss.spectra.data_exponents`; the curve is predicted at D = 256 to 2,048 (at least five
-    sizes), with the ridge of least loss. Labels are one-hot, so losses are squared errors.
+    ``inputs`` themselves; ``last``, the last hidden layer after training; of perceptrons also
+    ``tangent``, the projected gradient of the network at its start. Routes are those of
+    `isoloss.spectra.data_exponents`; the curve is predicted at seven D, 256 to 2,000, with the ridge of least loss. Labels are one-hot, so losses are squared errors.
     """
     found: list[dict[str, Any]] = []
     for name, model, train in _CASES:
         data = DataSpec(name=name)
-        for of in ("inputs", "last", "tangent"):
+        for of in ("inputs", "last", "tangent")[: 3 if model.kind == "mlp" else 2]:
             if of == "inputs":
                 whole = load_data(data)
                 x = np.concatenate([whole.test_x, whole.valid_x])[:_ROWS]
