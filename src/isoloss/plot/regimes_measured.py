@@ -162,7 +162,9 @@ def regime_figures(found: Regimes) -> dict[str, Axes]:
         for title, (experiment, law, word) in panels.items():
             mine = [
                 r for r in found.readings
-                if r.experiment == experiment and r.law == law and word in r.group
+                if (r.experiment, r.law) == (experiment, law) and word in r.group
+                # A fit that does not close would be drawn as if it said something.
+                and r.line.exponent.closed
             ]  # fmt: skip
             if mine:
                 drawn[title] = (_AXES[mine[0].along], [r.line for r in mine])

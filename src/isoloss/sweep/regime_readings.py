@@ -176,13 +176,13 @@ def _teacher_size(rows: Rows, _: Mapping[str, float]) -> Iterator[Reading]:
 
 
 def _variance_data(rows: Rows, _: Mapping[str, float]) -> Iterator[Reading]:
-    for (data, model), mine in _split(rows, _data, _model).items():
+    for (data, model), mine in sorted(_split(rows, _data, _model).items()):
         yield from _read("variance-data", f"{data} {model}", mine, "D", "limit", seed="subset",
                          expected=1.0, weigh=True)  # fmt: skip
 
 
 def _variance_width(rows: Rows, _: Mapping[str, float]) -> Iterator[Reading]:
-    for (data, model), mine in _split(rows, _data, _model).items():
+    for (data, model), mine in sorted(_split(rows, _data, _model).items()):
         group = f"{data} {model}"
         far = [row["ensemble_loss"] for row in mine]
         yield from _read("variance-width", group, mine, "width", "mean", seed="seed",
@@ -200,7 +200,7 @@ def _images_squared(rows: Rows, dimensions: Mapping[str, float]) -> Iterator[Rea
 
 
 def _images(name: str, rows: Rows, dimensions: Mapping[str, float]) -> Iterator[Reading]:
-    for (data, model, change), mine in _split(rows, _data, _model, _change).items():
+    for (data, model, change), mine in sorted(_split(rows, _data, _model, _change).items()):
         d = dimensions.get(f"{data} {model}")
         yield from _both(
             name, " ".join(filter(None, (data, model, change))), mine, "D", seed="seed",
@@ -210,12 +210,12 @@ def _images(name: str, rows: Rows, dimensions: Mapping[str, float]) -> Iterator[
 
 
 def _images_size(rows: Rows, _: Mapping[str, float]) -> Iterator[Reading]:
-    for (data, model), mine in _split(rows, _data, _model).items():
+    for (data, model), mine in sorted(_split(rows, _data, _model).items()):
         yield from _both("images-size", f"{data} {model}", mine, "N", seed="seed")
 
 
 def _aspect(rows: Rows, _: Mapping[str, float]) -> Iterator[Reading]:
-    for (data, depth), mine in _split(rows, _data, _depth).items():
+    for (data, depth), mine in sorted(_split(rows, _data, _depth).items()):
         width = mine[0]["spec"]["model"]["width"]
         yield from _both("aspect", f"{data} {depth} x {width}", mine, "D", seed="seed")
 

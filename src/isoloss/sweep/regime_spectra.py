@@ -28,10 +28,10 @@ COLUMNS = ("data", "model", "features", "route", "alpha_D", "low", "high", "dime
 _ROWS, _NEAR = 4000, 4000
 _SIZES = 2.0 ** np.arange(8, 12)
 _CASES: tuple[tuple[str, Model, int], ...] = (
-    ("fashion-mnist", Mlp(width=64), 16_384),
-    ("mnist1d", Mlp(width=64), 16_384),
-    ("fashion-mnist", Cnn(width=24), 8_192),
-    ("mnist-5k", Cnn(width=24), 4_000),
+    ("fashion-mnist", Mlp(width=64), 8_192),
+    ("mnist1d", Mlp(width=64), 8_192),
+    ("fashion-mnist", Cnn(width=16), 4_096),
+    ("mnist-5k", Cnn(width=16), 4_000),
 )
 """Data, network, and examples that it is trained on before its last layer is read."""
 
