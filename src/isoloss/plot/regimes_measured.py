@@ -92,10 +92,11 @@ def draw_regime(
     ax.set_ylabel("loss above its limit" if measured else "loss")
     ax.set_title(title, fontsize=9, loc="left")
     if lines:
+        short = max(len(line.label) for line in lines) < 12
         # Below the panel: within, it would hide points of some line.
         ax.legend(
             fontsize=6.5, frameon=False, loc="upper left", bbox_to_anchor=(-0.12, -0.16),
-            ncols=1 if len(lines) < 4 else 2, columnspacing=1.0, handlelength=1.2,
+            ncols=2 if len(lines) > 3 and short else 1, columnspacing=1.0, handlelength=1.2,
         )  # fmt: skip
     return ax
 
@@ -199,7 +200,7 @@ _PANELS: dict[str, dict[str, tuple[str, str, str]]] = {
 
 
 def _draw_widths(found: Regimes) -> Axes:
-    """Draw learning curves by width, and under them the gap to the widest against width."""
+    """Draw learning curves by width, a panel for each data set."""
     rows = found.rows["width-curves"]
     sets = list(dict.fromkeys(row["spec"]["data"]["name"] for row in rows))
     first = new_axes(None)
@@ -215,8 +216,15 @@ def _draw_widths(found: Regimes) -> Axes:
             curves = [row["curve"] for row in mine if row["spec"]["model"]["width"] == width]
             steps = [point[0] for point in curves[0]]
             loss = np.mean([[point[2] for point in curve] for curve in curves], axis=0)
-            ax.plot(steps, loss, color=_COLOURS[i % len(_COLOURS)], linewidth=1.2, label=f"width {width}")
+            ax.plot(
+                steps,
+                loss,
+                color=_COLOURS[i % len(_COLOURS)],
+                linewidth=1.2,
+                label=f"width {width}",
+            )
         log_axes(ax, x=True, y=True)
+        _number_ticks(ax)
         ax.set_xlabel("step")
         ax.set_ylabel("validation loss")
         ax.set_title(f"{data}, mean over seeds", fontsize=9, loc="left")

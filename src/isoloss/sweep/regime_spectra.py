@@ -21,7 +21,7 @@ from isoloss.spectra import (
 from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.network_features import network_features
-from isoloss.sweep.shapes import Cnn, Mlp, Model
+from isoloss.sweep.shapes import Mlp, Model
 
 COLUMNS = ("data", "model", "features", "route", "alpha_D", "low", "high", "dimension", "rows")
 
@@ -30,23 +30,23 @@ _SIZES = 2.0 ** np.arange(8, 12)
 _CASES: tuple[tuple[str, Model, int], ...] = (
     ("fashion-mnist", Mlp(width=64), 8_192),
     ("mnist1d", Mlp(width=64), 8_192),
-    ("fashion-mnist", Cnn(width=16), 4_096),
-    ("mnist-5k", Cnn(width=16), 4_000),
 )
-"""Data, network, and examples that it is trained on before its last layer is read."""
+"""Data, network, and examples that it is trained on before its last layer is read. Narrow last
+layers, of 16 channels, have too few modes for an exponent."""
 
 
 def spectral_routes(*, on_step: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
     """Exponents in data by every route, on three kinds of features of each set and network.
 
-    ``inputs`` themselves; ``last``, the last hidden layer after training; of perceptrons also
-    ``tangent``, the projected gradient of the network at its start. Routes are those of
-    `isoloss.spectra.data_exponents`; the curve is predicted at seven D, 256 to 2,000, with the ridge of least loss. Labels are one-hot, so losses are squared errors.
+    ``inputs`` themselves; ``last``, the last hidden layer after training; ``tangent``, the
+    projected gradient of the network at its start. Routes are those of
+    `isoloss.spectra.data_exponents`; the curve is predicted at seven D, 256 to 2,000, with the
+    ridge of least loss. Labels are one-hot, so losses are squared errors.
     """
     found: list[dict[str, Any]] = []
     for name, model, train in _CASES:
         data = DataSpec(name=name)
-        for of in ("inputs", "last", "tangent")[: 3 if model.kind == "mlp" else 2]:
+        for of in ("inputs", "last", "tangent"):
             if of == "inputs":
                 whole = load_data(data)
                 x = np.concatenate([whole.test_x, whole.valid_x])[:_ROWS]
@@ -55,7 +55,7 @@ def spectral_routes(*, on_step: Callable[[str], None] | None = None) -> list[dic
             elif of == "last":
                 x, y, _ = network_features(data, model, train=train, rows=_ROWS)
             else:
-                x, y, _ = network_features(data, model, of="tangent", width=640, rows=_ROWS)
+                x, y, _ = network_features(data, model, of="tangent", width=320, rows=_ROWS)
             found += _routes(name, model.kind, of, x, y)
             if on_step:
                 on_step(f"{name} {model.kind}: {of}")
