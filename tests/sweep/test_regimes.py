@@ -255,3 +255,16 @@ def test_the_command_trains_what_is_missing(
     before = ledger.read_text()
     assert command("--out", tmp_path, "--only", CURVES).exit_code == 0
     assert ledger.read_text() == before
+
+
+TABLES = Path(__file__).parents[2] / "docs" / "data"
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n != SPECTRA])
+def test_shipped_tables_hold_the_runs_of_the_grids(name: str) -> None:
+    """A grid that changes without its table would leave numbers that no command makes."""
+    table = TABLES / f"regimes-{name}.csv"
+    if not table.exists():
+        pytest.skip("not run")
+    rows = read_run_table(table.read_text())
+    assert {r["run"] for r in rows} == {s.name for s in read_grid(f"regimes-{name}")}
