@@ -127,14 +127,14 @@ def read_routes(text: str, *, source: str = "table") -> list[dict[str, Any]]:
 def routes_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Table for people: a line for each set of features, a column for each route."""
     names = ("curve", "target", "spectrum", "4/d", "2/d")
-    heads = "".join(f"{n:<20}" for n in names)
+    heads = "".join(f"{n:<22}" for n in names)
     lines = [f"{'data':<15}{'model':<7}{'features':<10}{'d':>6}  {heads}".rstrip()]
     groups: dict[Any, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["data"], row["model"], row["features"]), {})[row["route"]] = row
     for (data, model, of), routes in groups.items():
         d = next(iter(routes.values()))["dimension"]
-        cells = "".join(f"{_cell(routes.get(n)):<20}" for n in names)
+        cells = "".join(f"{_cell(routes.get(n)):<22}" for n in names)
         lines.append(f"{data:<15}{model:<7}{of:<10}{d:>6.1f}  {cells}".rstrip())
     return "\n".join(lines)
 
