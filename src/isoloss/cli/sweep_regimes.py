@@ -43,7 +43,7 @@ def regimes(
 ) -> int:  # fmt: skip
     """Measure how losses fall with data, size and width, and set them beside theory.
 
-    All experiments take about an hour of one core; those of a folder of tables, seconds.
+    All experiments take some twenty minutes of one core; reading a folder of tables, half a minute.
     """
     from isoloss.sweep.regimes import EXPERIMENTS, read_regimes
 
