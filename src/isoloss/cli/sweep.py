@@ -19,6 +19,7 @@ from isoloss.cli.common import (
 )
 from isoloss.cli.sweep_confront import confront
 from isoloss.cli.sweep_panels import panels
+from isoloss.cli.sweep_regimes import regimes
 from isoloss.cli.sweep_teacher import teacher
 
 
@@ -60,6 +61,7 @@ def _list() -> int:
 
 
 command.add_command(confront)
+command.add_command(regimes)
 command.add_command(teacher)
 command.add_command(panels)
 

@@ -3,114 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from isoloss._core.arrays import Array, as_vector
 from isoloss.errors import InputError
 from isoloss.plot.canvas import CYCLE, log_axes, new_axes
-from isoloss.sweep.exponents import Exponent, decay_exponent, variance_exponent
+from isoloss.sweep.regime_lines import RegimeLine, regime_line
+
+__all__ = [
+    "RegimeLine", "draw_regime", "draw_regimes_measured", "regime_figures", "regime_line",
+    "regime_series",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RegimeLine:
-    """One set of runs along one resource, and the exponent read from it.
-
-    Attributes
-    ----------
-    label
-        What the runs share, such as ``d = 4``.
-    x, loss, seed
-        Of each run, (n,).
-    limit
-        Measured limit of each run, (n,), or ``None``: the floor of the exponent's law then.
-    exponent
-        From `decay_exponent` or `variance_exponent` on some range of these runs.
-    expected
-        Exponent that theory predicts, or ``None``.
-    """
-
-    label: str
-    x: Array
-    loss: Array
-    seed: npt.NDArray[Any]
-    limit: Array | None
-    exponent: Exponent
-    expected: float | None = None
+    from isoloss.sweep.regimes import Regimes
 
 
-def regime_line(
-    rows: Sequence[Mapping[str, Any]],
-    along: str,
-    *,
-    label: str = "",
-    seed: str = "seed",
-    expected: float | None = None,
-    limit: npt.ArrayLike | None = None,
-    **policy: Any,
-) -> RegimeLine:
-    """Take a line from rows of a ledger: its x, its losses, and the exponent fitted to them.
-
-    Parameters
-    ----------
-    rows
-        Rows that differ along the resource and in the seed; rows of runs that diverged are left
-        out.
-    along
-        ``D``, ``N`` or another number of the row, or ``width`` of its model.
-    seed
-        Field of the spec that tells repetitions apart, such as ``seed`` or ``data.seed``.
-    limit
-        One for each row: fits the approach to it, else the loss itself.
-    policy
-        ``floor``, ``low``, ``high``, ``weigh``, ``level`` of the exponent.
-
-    Raises
-    ------
-    InputError
-        Where rows lack the field, or the exponent cannot be fitted.
-
-    Examples
-    --------
-    >>> rows = [{"D": D, "loss": 3 / D, "spec": {"seed": 0}} for D in (10, 20, 40, 80)]
-    >>> regime_line(rows, "D", floor=0.0).exponent.value  # doctest: +ELLIPSIS
-    1.0...
-    """
-    far = None if limit is None else as_vector("limit", limit)
-    if far is not None and len(far) != len(rows):
-        raise InputError(f"limit: {len(far)} values for {len(rows)} rows; give one each")
-    kept = [i for i, row in enumerate(rows) if row.get("status", "done") == "done"]
-    try:
-        x = np.array([_of(rows[i], along) for i in kept], dtype=np.float64)
-        labels = np.array([_of(rows[i].get("spec", {}), seed) for i in kept])
-        loss = np.array([rows[i]["loss"] for i in kept], dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"rows: {along}, {seed} and loss are needed in each: {error}") from None
-    if far is None:
-        exponent = decay_exponent(x, loss, seed=labels, **policy)
-    else:
-        far = far[kept]
-        exponent = variance_exponent(x, loss, seed=labels, limit=far, **policy)
-    return RegimeLine(
-        label=label, x=x, loss=loss, seed=labels, limit=far, exponent=exponent, expected=expected
-    )
-
-
-def _of(plain: Mapping[str, Any], name: str) -> Any:
-    """Look up ``data.seed``, or ``width`` of the model of a row's spec."""
-    if name == "width":
-        return plain["spec"]["model"]["width"]
-    value: Any = plain
-    for part in name.split("."):
-        value = value[part]
-    return value
+_COLOURS = (*CYCLE, "0.25", "#8C6D31")
+"""As many as a panel has lines."""
 
 
 def regime_series(lines: Sequence[RegimeLine]) -> list[dict[str, Any]]:
@@ -162,7 +76,7 @@ def draw_regime(
     """
     ax = new_axes(ax)
     for i, line in enumerate(regime_series(lines)):
-        colour = CYCLE[i % len(CYCLE)]
+        colour = _COLOURS[i % len(_COLOURS)]
         error = np.minimum(2 * np.nan_to_num(line["error"]), 0.9 * line["y"])
         ax.errorbar(line["x"], line["y"], yerr=error, fmt="none", ecolor=colour, linewidth=0.8)
         for part, face in ((line["used"], colour), (~line["used"], "white")):
@@ -178,7 +92,12 @@ def draw_regime(
     ax.set_ylabel("loss above its limit" if measured else "loss")
     ax.set_title(title, fontsize=9, loc="left")
     if lines:
-        ax.legend(fontsize=6.5, frameon=False, loc="lower left")
+        short = max(len(line.label) for line in lines) < 12
+        # Below the panel: within, it would hide points of some line.
+        ax.legend(
+            fontsize=6.5, frameon=False, loc="upper left", bbox_to_anchor=(-0.12, -0.16),
+            ncols=2 if len(lines) > 3 and short else 1, columnspacing=1.0, handlelength=1.2,
+        )  # fmt: skip
     return ax
 
 
@@ -211,10 +130,104 @@ def draw_regimes_measured(panels: Mapping[str, tuple[str, Sequence[RegimeLine]]]
     assert figure is not None
     figure.clear()
     rows, columns = (1, len(panels)) if len(panels) < 3 else (2, 2)
-    figure.set_size_inches(4.6 * columns, 3.8 * rows)
+    figure.set_size_inches(4.6 * columns, 4.4 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (title, (x, lines)) in zip(axes, panels.items(), strict=False):
         draw_regime(lines, x=x, title=title, ax=ax)
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
     return figure
+
+
+def regime_figures(found: Regimes) -> dict[str, Axes]:
+    """Draw what tables of the measured regimes show: figures by name, one a subject.
+
+    Parameters
+    ----------
+    found
+        Of `isoloss.sweep.regimes.read_regimes`; subjects without runs are left out.
+
+    Returns
+    -------
+    dict
+        The first axes of each figure.
+
+    Raises
+    ------
+    MissingExtra
+        Without matplotlib.
+    """
+    figures: dict[str, Axes] = {}
+    for name, panels in _PANELS.items():
+        drawn: dict[str, tuple[str, list[RegimeLine]]] = {}
+        for title, (experiment, law, word) in panels.items():
+            mine = [
+                r for r in found.readings
+                if (r.experiment, r.law) == (experiment, law) and word in r.group
+                # A fit that does not close would be drawn as if it said something.
+                and r.line.exponent.closed
+            ]  # fmt: skip
+            if mine:
+                drawn[title] = (_AXES[mine[0].along], [r.line for r in mine])
+        if drawn:
+            figures[name] = draw_regimes_measured(drawn).axes[0]
+    if found.curves:
+        figures["widths"] = _draw_widths(found)
+    return figures
+
+
+_AXES = {"D": "training examples $D$", "N": "parameters $N$", "width": "width"}
+
+_PANELS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "variance": {
+        "Variance-limited in data": ("variance-data", "limit", ""),
+        "Variance-limited in width": ("variance-width", "mean", ""),
+    },
+    "teachers": {
+        "Resolution-limited in data, teachers": ("teacher-data", "power", ""),
+        "Resolution-limited in size, teachers": ("teacher-size", "power", ""),
+    },
+    "images": {
+        "Resolution-limited in data": ("images-data", "power", ""),
+        "Resolution-limited in size": ("images-size", "power", ""),
+    },
+    "aspect": {
+        "Aspect ratio, MNIST-1D": ("aspect", "power", "mnist1d"),
+        "Aspect ratio, Fashion-MNIST": ("aspect", "power", "fashion"),
+    },
+}
+"""Figure, panel: experiment, law, and a word that the runs' name holds."""
+
+
+def _draw_widths(found: Regimes) -> Axes:
+    """Draw learning curves by width, a panel for each data set."""
+    rows = found.rows["width-curves"]
+    sets = list(dict.fromkeys(row["spec"]["data"]["name"] for row in rows))
+    first = new_axes(None)
+    figure = first.get_figure(root=True)
+    assert figure is not None
+    figure.clear()
+    figure.set_size_inches(4.6 * len(sets), 3.8)
+    axes = figure.subplots(1, len(sets), squeeze=False).ravel()
+    for ax, data in zip(axes, sets, strict=True):
+        mine = [row for row in rows if row["spec"]["data"]["name"] == data]
+        widths = sorted({row["spec"]["model"]["width"] for row in mine})
+        for i, width in enumerate(widths):
+            curves = [row["curve"] for row in mine if row["spec"]["model"]["width"] == width]
+            steps = [point[0] for point in curves[0]]
+            loss = np.mean([[point[2] for point in curve] for curve in curves], axis=0)
+            ax.plot(
+                steps,
+                loss,
+                color=_COLOURS[i % len(_COLOURS)],
+                linewidth=1.2,
+                label=f"width {width}",
+            )
+        log_axes(ax, x=True, y=True)
+        _number_ticks(ax)
+        ax.set_xlabel("step")
+        ax.set_ylabel("validation loss")
+        ax.set_title(f"{data}, mean over seeds", fontsize=9, loc="left")
+        ax.legend(fontsize=6.5, frameon=False)
+    top: Axes = axes[0]
+    return top
