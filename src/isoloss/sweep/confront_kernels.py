@@ -28,8 +28,8 @@ _CURVE = 24
 _TRUSTED = 0.5
 """Share of the sample's rows up to which D is predicted where modes are not known to the end.
 
-Nearer to all rows the prediction rests on no ridge at all, and features of networks, heavy-tailed as
-they are, then look better than they prove to be."""
+Nearer to all rows the prediction rests on no ridge at all, and features of networks, heavy-tailed
+as they are, then look better than they prove to be."""
 _FIRST_D = 64.0
 _TEST, _VALID = 4000, 1000
 _LARGEST = 10_000
