@@ -60,7 +60,7 @@ def grid(width: int, batch: int, steps: int, clip: float, members: int) -> list[
     """Members that differ in seed, subset, D and learning rate."""
     return [
         RunSpec(
-            model=Mlp(width=width), data=DataSpec(name="made"), D=(1024, 2048, 4096, 8192)[k % 4],
+            model=Mlp(width=width), data=DataSpec(name="given"), D=(1024, 2048, 4096, 8192)[k % 4],
             batch=batch, lr=0.002 * 2 ** (k % 3 - 1), steps=steps, clip=clip, seed=k,
             evaluations=1,
         )
