@@ -20,9 +20,22 @@ import numpy as np
 
 from isoloss._core.serial import write_atomic
 from isoloss.spectra import study_spectrum
-from isoloss.sweep.corpus import read_corpus
+from isoloss.sweep.data.text import digest_of, hundredth, stdlib_files
 
 WINDOW, AFTER, RELU, CONTEXT, SYMBOLS = 512, 256, 600, 4, 97
+
+
+def symbols() -> tuple[np.ndarray, str]:
+    """Read the standard library but for its test files: (bytes,) of symbols, and a digest.
+
+    Printable characters and the line end are symbols of their own, all else is one.
+    """
+    files = stdlib_files()
+    parts = [content for key, (_, content) in sorted(files.items()) if hundredth(key) >= 7]
+    text = np.frombuffer(b"\n".join(parts), dtype=np.uint8)
+    symbol = np.where((text >= 32) & (text < 127), text - 31, 0)
+    symbol[text == 10] = SYMBOLS - 1
+    return symbol, digest_of(files)
 
 
 def main() -> None:
@@ -33,11 +46,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="write a picture, SVG")
     parser.add_argument("--write", type=Path, help="save features and labels in this folder")
     options = parser.parse_args()
-    corpus = read_corpus()
-    print(f"text {corpus.digest[:12]}")
-    # Printable characters and the line end are symbols of their own, all else is one.
-    symbol = np.where((corpus.train >= 32) & (corpus.train < 127), corpus.train - 31, 0)
-    symbol[corpus.train == 10] = SYMBOLS - 1
+    symbol, digest = symbols()
+    print(f"text {digest[:12]}")
     x, y = (windows if options.what == "windows" else contexts)(symbol, options.rows)
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)

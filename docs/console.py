@@ -35,6 +35,7 @@ def scratch_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         shutil.copytree(HERE / "examples", folder, dirs_exist_ok=True)
+        shutil.copytree(HERE / "data", folder / "data")
         os.chdir(folder)
         try:
             yield folder

@@ -16,6 +16,7 @@ from isoloss.coverage.page import render_markdown
 from isoloss.coverage.truths import TRUTHS
 from isoloss.laws import PUBLISHED, get_law, law_names
 from isoloss.runs.columns import ALIASES
+from isoloss.sweep.data import names
 
 ROOMS = (
     ("isoloss.runs", "Runs"),
@@ -32,6 +33,7 @@ ROOMS = (
     ("isoloss.plot", "Pictures"),
     ("isoloss.plot.gallery", "Pictures of theory"),
     ("isoloss.sweep", "Sweeps"),
+    ("isoloss.sweep.data", "Data to train on"),
 )
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 
@@ -132,6 +134,21 @@ def _own(kind: type) -> str:
     return ", ".join(sorted({*fields, "__init__", "__new__"}))
 
 
+def data_sets() -> str:
+    """List the data sets that networks can learn from."""
+    parts = []
+    for s in names():
+        needs, takes = (", ".join(f"`{n}`" for n in given) for given in (s.needs, s.takes))
+        parts.append(
+            f"`{s.name}`\n: {s.what[:1].upper()}{s.what[1:]}.\n"
+            f": *Training + validation + test* {s.split}. *From* {s.source}."
+            + f" *Licence* {s.licence}." * bool(s.licence)
+            + f" *Needs* {needs}." * bool(needs)
+            + f" *Takes* {takes}." * bool(takes)
+        )
+    return "\n\n".join(parts)
+
+
 _TABLES: dict[str, Callable[[], str]] = {
     "laws": laws,
     "published": published,
@@ -139,6 +156,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "reference": reference,
     "coverage": coverage,
     "simulated": simulated,
+    "data_sets": data_sets,
 }
 
 

@@ -70,8 +70,8 @@ def test_every_room_imports_without_the_extras():
         (
             "torch",
             "train",
-            "from pathlib import Path\nfrom isoloss.sweep import run_sweep, stdlib_grid\n"
-            "run_sweep(stdlib_grid()[:1], Path('never-written.jsonl'))",
+            "from pathlib import Path\nfrom isoloss.sweep import read_grid, run_sweep\n"
+            "run_sweep(read_grid('quick')[:1], Path('never-written.jsonl'))",
         ),
     ],
 )

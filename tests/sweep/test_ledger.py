@@ -6,21 +6,17 @@ import os
 
 import pytest
 
+from isoloss._core.append import repair_end
+from isoloss._core.executor import Here
 from isoloss.errors import InputError
 from isoloss.runs import read_runs
-from isoloss.sweep import append_row, ledger_table, read_ledger
+from isoloss.sweep import append_row, ledger_runs, ledger_table, read_ledger, run_sweep, tasks
 from isoloss.sweep.ledger import unfinished
-from isoloss.sweep.table import COLUMNS
+from sweep import made
 
 
-def row(name: str, *, D: int = 1000, loss: float = 2.0) -> dict[str, object]:
-    """A ledger row with every field that the table needs."""
-    return {
-        "run": name, "width": 8, "depth": 1, "heads": 1, "N_total": 100 + D, "N_non_embedding": 90,
-        "D": D, "flops_dense": 7.0 * D, "flops_head": 2.0 * D, "flops_attention": 1.0 * D,
-        "loss": loss, "train_loss": 2.1, "seed": 0, "lr": 0.01, "batch": 4, "warmup": 2,
-        "steps": 10, "seconds": 1.5, "torch": "2", "python": "3", "corpus": "abc",
-    }  # fmt: skip
+def row(name: str, **changes: object) -> dict[str, object]:
+    return made.row(made.spec(), run=name, **changes)
 
 
 def test_rows_come_back_in_order_and_the_last_of_a_name_wins(tmp_path):
@@ -70,36 +66,102 @@ def test_a_disk_that_fills_within_a_row_is_an_error_not_a_lost_row(tmp_path, mon
     with pytest.raises(OSError, match="No space"):
         append_row(path, row("a"))
     monkeypatch.undo()
+    assert path.read_bytes() == b""
     append_row(path, row("b"))
     assert [r["run"] for r in read_ledger(path)] == ["b"]
 
 
-def test_the_table_holds_the_columns_sorted_by_compute(tmp_path):
+def test_a_failure_never_takes_the_place_of_a_result(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    for name, D in (("big", 3000), ("small", 1000), ("middle", 2000)):
-        append_row(path, row(name, D=D, loss=3 - D / 10_000))
-    text = ledger_table(path)
-    assert text.splitlines()[0] == ",".join(COLUMNS)
-    runs = read_runs(io.StringIO(text))
-    assert runs.names == ("small", "middle", "big")
-    assert runs["C"].tolist() == [10_000.0, 20_000.0, 30_000.0]
+    for status in ("failed", "done", "failed"):
+        append_row(path, row("a", status=status))
+    append_row(path, {"run": "b", "status": "failed", "loss": math.nan})
+    assert {r["run"]: r["status"] for r in read_ledger(path)} == {"a": "done", "b": "failed"}
+    assert unfinished(["a", "b"], path) == ["b"]
+
+
+def test_lines_are_json_for_everybody_and_a_loss_that_is_none_is_nan(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    append_row(path, row("a", loss=math.nan, curve=[[1, 2, math.inf]]))
+    json.loads(path.read_text(), parse_constant=lambda text: pytest.fail(text))
+    (found,) = read_ledger(path)
+    assert math.isnan(found["loss"])
+    assert found["curve"] == [[1, 2, None]]
+
+
+def test_a_torn_end_is_cut_and_nothing_else(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    assert not repair_end(path)
+    for content, kept in (
+        (b"", b""), (b"torn", b""), (b"a\n", b"a\n"), (b"a\ntorn", b"a\n"),
+        (b"a\n" + b"x" * 200_000, b"a\n"), (b"x" * 70_000 + b"\ny", b"x" * 70_000 + b"\n"),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        assert repair_end(path) == (content != kept)
+        assert path.read_bytes() == kept
+
+
+def sweep(tmp_path, specs):
+    path = tmp_path / "ledger.jsonl"
+    for spec in specs:
+        append_row(path, made.row(spec))
+    return path
+
+
+def test_the_table_holds_the_runs_by_compute_with_the_fields_of_their_specs(tmp_path):
+    specs = [made.spec(seed, width=w, subset=3) for w in (16, 8) for seed in (0, 1)]
+    path = sweep(tmp_path, specs)
+    runs = ledger_runs(path)
+    assert runs["width"].tolist() == [8.0, 8.0, 16.0, 16.0]
+    assert sorted(runs.names) == sorted(s.name for s in specs)
     terms = sum(runs[f"flops_{term}"] for term in ("dense", "head", "attention"))
     assert (runs["C"] == terms).all()
-    assert runs["N"].tolist() == [1100.0, 2100.0, 3100.0]
+    assert runs["N"].tolist() == [80.0, 80.0, 160.0, 160.0]
+    assert runs["seed"].tolist() == [float(n.partition("-s")[2][0]) for n in runs.names]
+    assert runs["loss"] == pytest.approx(
+        [made.loss_of({s.name: s for s in specs}[n]) for n in runs.names], rel=1e-7
+    )
+    assert runs.conventions.N == "all parameters"
+    head = ledger_table(path).splitlines()[0].split(",")
+    assert head[:5] == ["name", "N", "D", "C", "loss"]
+    assert {"model", "data", "lr", "batch", "depth", "subset", "optimiser"} <= set(head)
+    # What no run has is no column; nothing stands there twice.
+    assert not {"dimension", "path", "heads", "weight_decay", "data_seed"} & set(head)
+    assert len(set(head)) == len(head)
 
 
-def test_a_diverged_run_keeps_its_row_without_a_loss(tmp_path):
+def test_seeds_of_runs_and_of_data_are_told_apart(tmp_path):
+    other = made.spec().data.from_dict({"name": "mnist-5k", "seed": 7})
+    path = sweep(tmp_path, [made.spec(), made.spec(1, data=other)])
+    runs = ledger_runs(path)
+    assert sorted(runs["seed"].tolist()) == [0.0, 1.0]
+    assert sorted(runs["data_seed"].tolist()) == [0.0, 7.0]
+
+
+def test_runs_without_a_result_keep_their_row_and_readers_refuse_it(tmp_path, monkeypatch):
+    made.install(monkeypatch.setattr)
+    monkeypatch.setattr(tasks, "do_task", made.do_task)
+    specs = [made.spec(seed) for seed in range(4)]
+    monkeypatch.setenv("MADE_FAILS", specs[0].name)
+    monkeypatch.setenv("MADE_DIVERGES", specs[1].name)
     path = tmp_path / "ledger.jsonl"
-    append_row(path, row("fine"))
-    append_row(path, row("gone", loss=math.nan))
-    assert unfinished(["gone"], path) == []
+    run_sweep(specs, path, executor=Here())
     runs = read_runs(io.StringIO(ledger_table(path)))
-    assert runs.names == ("fine",)
-    assert [r.name for r in runs.refused] == ["gone"]
+    assert set(runs.names) == {s.name for s in specs[2:]}
+    assert {r.name for r in runs.refused} == {s.name for s in specs[:2]}
+    assert len(ledger_table(path).splitlines()) == 5
 
 
-def test_a_row_of_something_else_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "piece"),
+    [
+        ({"run": "x", "loss": 1}, "row 'x' has no N"),
+        ({"run": "x", "status": "failed"}, "row 'x' has no spec"),
+        ({"run": "x", "status": "failed", "spec": {"model": 3}}, "no description of a run"),
+    ],
+)
+def test_a_row_of_something_else_is_named(tmp_path, line, piece):
     path = tmp_path / "ledger.jsonl"
-    path.write_text(json.dumps({"run": "x", "loss": 1}) + "\n")
-    with pytest.raises(InputError, match="row 'x' has no"):
+    path.write_text(json.dumps(line) + "\n")
+    with pytest.raises(InputError, match=piece):
         ledger_table(path)

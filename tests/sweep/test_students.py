@@ -237,7 +237,7 @@ def test_the_command_reads_a_table_and_refuses_what_does_not_go_together(tmp_pat
     for words in (
         ("teacher",), ("teacher", "--read", str(path), "--out", str(tmp_path)),
         ("teacher", "--out", str(tmp_path), "--workers", "2"), ("stdlib", "--quick"),
-        ("stdlib", "--device", "cuda"),
+        ("stdlib", "--rates", "0.01"),
     ):  # fmt: skip
         assert call("sweep", *words).exit_code == 2, words
     bad = tmp_path / "bad.csv"

@@ -242,7 +242,7 @@ def test_exchange_reads_tables_and_the_embedded_runs(tmp_path):
     assert answer["interval"]["level"] == 0.5
     assert answer["g"] == near(exchange(N, D / 1e5, loss, draws=0).g)
     ours = ask("exchange", "--draws", "0", "--tolerance", "0.1")
-    assert ours["points"] == 69
+    assert ours["points"] == 113
     result = call("theory", *words)
     assert "Closest to one curve of N^0.4 D" in result.stderr
     assert result.stderr.count("g = ") == 4

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array, freeze
 from isoloss._core.serial import digest_bytes, plain, write_atomic
+from isoloss._core.version import package_version
 
 
 class Journal:
@@ -26,7 +26,7 @@ class Journal:
     """
 
     def __init__(self, root: Path, key: Any) -> None:
-        text = json.dumps(plain([_version(), key]), sort_keys=True, default=repr)
+        text = json.dumps(plain([package_version(), key]), sort_keys=True, default=repr)
         self.folder = Path(root) / hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def read(self, name: str) -> Array | None:
@@ -63,10 +63,3 @@ def _parse(content: bytes) -> Array | None:
     if math.prod(shape) * 8 != len(content) - match.end():
         return None
     return freeze(np.frombuffer(content, dtype="<f8", offset=match.end()).reshape(shape))
-
-
-def _version() -> str:
-    try:
-        return version("isoloss")
-    except PackageNotFoundError:
-        return "not installed"

@@ -18,7 +18,7 @@ _COMMANDS = {
     "prune": "Score examples, find near-duplicates, choose those to keep.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
     "study": "Everything at once, with a report.",
-    "sweep": "Train the runs that ship with the package again.",
+    "sweep": "Train a grid of small networks.",
     "theory": "Solve models of scaling laws exactly, and simulate them.",
 }
 

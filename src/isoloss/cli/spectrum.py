@@ -9,6 +9,7 @@ import click
 from isoloss.cli.common import DOUBT, OK, guarded, json_option, print_json, progress, say
 from isoloss.cli.theory_answer import with_infinity
 from isoloss.cli.theory_grid import Numbers
+from isoloss.errors import InputError
 
 
 class Ranks(click.ParamType):  # type: ignore[type-arg]
@@ -41,6 +42,26 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r}: write ridgeless, optimal or a number", param, ctx)
 
 
+class Network(click.ParamType):  # type: ignore[type-arg]
+    """A model and its fields, ``KIND:FIELD=VALUE,...``."""
+
+    name = "MODEL"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
+        """Read kind and fields; mistakes of form are usage errors."""
+        if isinstance(value, dict):
+            return value
+        kind, _, rest = str(value).partition(":")
+        found: dict[str, Any] = {"kind": kind.strip()}
+        for part in rest.split(",") if rest else ():
+            field, equals, text = (word.strip() for word in part.partition("="))
+            if not (field and equals and text):
+                self.fail(f"{value!r}: write KIND:FIELD=VALUE,FIELD=VALUE", param, ctx)
+            whole = text.isascii() and text.isdigit() and len(text) < 16
+            found[field] = int(text) if whole else text
+        return found
+
+
 @click.command("spectrum")
 @click.argument("features", type=click.Path(path_type=str))
 @click.option(
@@ -67,6 +88,27 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
     "--check", type=click.IntRange(0), default=0, show_default=True, metavar="K",
     help="Measure the curve too, by K ridge regressions a point on held-out rows.",
 )  # fmt: skip
+@click.option(
+    "--model",
+    type=Network(),
+    help="Features of this network; FEATURES then names a data set.",
+)
+@click.option(
+    "--of", default="last", show_default=True, metavar="LAYER",
+    help="Of the network: 'last' hidden layer, 'tangent' for its gradient, or a layer's name.",
+)  # fmt: skip
+@click.option(
+    "--width", type=click.IntRange(1), default=640, show_default=True,
+    help="Columns of the projected gradient.",
+)  # fmt: skip
+@click.option(
+    "--train", type=click.IntRange(0), default=0, show_default=True, metavar="D",
+    help="Examples that the network is trained on first; features are of others.",
+)  # fmt: skip
+@click.option(
+    "--rows", type=click.IntRange(30), default=10_000, show_default=True,
+    help="Most examples of the data set that features are taken of.",
+)  # fmt: skip
 @click.option("--uncentred", is_flag=True, help="Keep the mean: regression without an intercept.")
 @click.option(
     "--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9,
@@ -78,20 +120,29 @@ class RidgeOf(click.ParamType):  # type: ignore[type-arg]
 @guarded
 def command(
     features: str, labels: str | None, labels_are: str, groups: str | None, ranks: Any,
-    ridge: Any, d: Any, n: Any, check: int, uncentred: bool, level: float, seed: int,
-    plot: str | None, as_json: bool,
+    ridge: Any, d: Any, n: Any, check: int, model: Any, of: str, width: int, train: int, rows: int,
+    uncentred: bool, level: float, seed: int, plot: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Spectrum, exponents, dimension of FEATURES, and the learning curve they predict.
 
     FEATURES and the labels are .npy files or tables of numbers in text, one row a sample. The same
     command says how the loss of ridge regression should fall with samples, and with --check whether
-    it does.
+    it does. With --model FEATURES is the name of a data set, as fashion-mnist, and features are
+    those of a network on it.
     """
     from isoloss.spectra import study_spectrum
 
+    taken: Any = features
+    goal: Any = labels
     with progress(quiet=as_json) as step:
+        if model is not None:
+            if labels is not None:
+                raise InputError("--labels: are those of the data set; leave out with --model")
+            taken, goal, labels_are = _network(features, model, of, width, train, rows, seed, step)
+        elif of != "last" or train:
+            raise InputError("--of, --train: are about a network; give --model, or leave them out")
         found = study_spectrum(
-            features, labels, kind=labels_are, range=ranks, ridge=ridge, D=d, N=n, check=check,
+            taken, goal, kind=labels_are, range=ranks, ridge=ridge, D=d, N=n, check=check,
             centre=not uncentred, groups=groups or 20, level=level, rng=seed, on_step=step,
         )  # fmt: skip
     answer = found.to_dict()
@@ -109,6 +160,20 @@ def command(
     for doubt in found.doubts:
         say(f"note: {doubt}")
     return DOUBT if found.suspect else OK
+
+
+def _network(
+    name: str, model: dict[str, Any], of: str, width: int, train: int, rows: int, seed: int,
+    step: Any,
+) -> tuple[Any, Any, str]:  # fmt: skip
+    from isoloss.sweep.data.spec import DataSpec
+    from isoloss.sweep.network_features import network_features
+    from isoloss.sweep.shapes import model_from
+
+    return network_features(
+        DataSpec(name=name), model_from(model), of=of, width=width, train=train, rows=rows,
+        seed=seed, on_step=step,
+    )  # fmt: skip
 
 
 def _picture(answer: Any, path: str) -> None:

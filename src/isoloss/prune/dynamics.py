@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from isoloss._core.append import append_line
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
 from isoloss.prune.scores_checks import as_whole, finite, probable, softmax
@@ -130,7 +130,7 @@ class Recorder:
             write_atomic(path, buffer.getvalue())
             digest.update(buffer.getvalue())
         line = {"piece": self._next, "rows": self._held, "digest": digest.hexdigest()}
-        _append(self._ledger, json.dumps(line) + "\n")
+        append_line(self._ledger, json.dumps(line))
         self._rows, self._held, self._next = [], 0, self._next + 1
 
     def __enter__(self) -> Self:
@@ -196,18 +196,3 @@ def ledger_lines(ledger: Path) -> Iterator[dict[str, Any]]:
         if isinstance(line, dict) and isinstance(line.get("piece"), int) and "digest" in line:
             found[line["piece"]] = line
     yield from found.values()
-
-
-def _append(path: Path, line: str) -> None:
-    """Add a line to the end, on disk before returning; repair an end that was cut short."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
-            line = "\n" + line
-        rest = line.encode()
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,6 +13,7 @@ from isoloss.spectra.exponent import (
 )
 from isoloss.spectra.features import Features, as_features
 from isoloss.spectra.gram import Sample
+from isoloss.spectra.kernels import mlp_kernel
 from isoloss.spectra.measure import MeasuredSpectrum, measure_spectrum
 from isoloss.spectra.routes import Route, data_exponents
 from isoloss.spectra.study import SpectrumStudy, study_spectrum
@@ -36,6 +37,7 @@ __all__ = [
     "dimension_bias",
     "intrinsic_dimension",
     "measure_spectrum",
+    "mlp_kernel",
     "predict_curve",
     "spectral_exponent",
     "study_spectrum",

@@ -1,29 +1,55 @@
 """Grids of small real networks, trained and kept in a ledger."""
 
-from isoloss.sweep.corpus import Corpus, read_corpus
-from isoloss.sweep.grid import spec_cost, spec_for, stdlib_grid
+from isoloss.sweep.data.load import load_data
+from isoloss.sweep.data.spec import DataSpec
+from isoloss.sweep.data.table import Data
+from isoloss.sweep.frozen import FrozenLosses, frozen_losses, teacher_targets
+from isoloss.sweep.frozen_regimes import FrozenRegimes, RegimeCurve, frozen_regimes
+from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
 from isoloss.sweep.ledger import append_row, read_ledger
-from isoloss.sweep.pool import run_sweep
-from isoloss.sweep.spec import RunSpec
+from isoloss.sweep.pool import Sweep, run_sweep
+from isoloss.sweep.shapes import Cnn, Mlp, RandomFeatures, Transformer
+from isoloss.sweep.solve import random_feature_map, solve_widths
+from isoloss.sweep.spec import RunSpec, spec_from
 from isoloss.sweep.student_optima import StudentOptima, student_optima, student_table
 from isoloss.sweep.students import StudentSpec, run_students, student_grid
-from isoloss.sweep.table import ledger_table
+from isoloss.sweep.table import ledger_runs, ledger_table
+from isoloss.sweep.tasks import Task, make_tasks, spec_cost
 
 __all__ = [
-    "Corpus",
+    "Cnn",
+    "Data",
+    "DataSpec",
+    "FrozenLosses",
+    "FrozenRegimes",
+    "Mlp",
+    "RandomFeatures",
+    "RegimeCurve",
     "RunSpec",
     "StudentOptima",
     "StudentSpec",
+    "Sweep",
+    "Task",
+    "Transformer",
     "append_row",
+    "built_in_grids",
+    "frozen_losses",
+    "frozen_regimes",
+    "grid",
+    "ledger_runs",
     "ledger_table",
-    "read_corpus",
+    "load_data",
+    "make_tasks",
+    "random_feature_map",
+    "read_grid",
     "read_ledger",
     "run_students",
     "run_sweep",
+    "solve_widths",
     "spec_cost",
-    "spec_for",
-    "stdlib_grid",
+    "spec_from",
     "student_grid",
     "student_optima",
     "student_table",
+    "teacher_targets",
 ]

@@ -2,108 +2,65 @@
 
 from __future__ import annotations
 
-import math
-import platform
-import time
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch.nn import functional as F
+from torch import nn
 
-from isoloss.runs.flops import transformer_counts
-from isoloss.sweep.corpus import Corpus
-from isoloss.sweep.model import ByteTransformer
-from isoloss.sweep.spec import CONTEXT, VOCABULARY, RunSpec
-
-EVAL_BLOCKS = 1024
+from isoloss.sweep.course import Course
+from isoloss.sweep.data.table import Data
+from isoloss.sweep.spec import RunSpec
 
 
-def _learning_rate(spec: RunSpec, step: int) -> float:
-    if step < spec.warmup:
-        return spec.lr * (step + 1) / spec.warmup
-    return spec.lr * (spec.steps - step) / (spec.steps - spec.warmup)
+def train(
+    spec: RunSpec, data: Data, *, device: str = "cpu", checkpoint: Path | None = None
+) -> dict[str, Any]:
+    """Train one network and return its row of the ledger.
 
+    The row is a function of spec and data alone, bit for bit on one machine's CPU with one number
+    of threads, but for the fields in `isoloss.sweep.row.CLOCKED`: also when the run was killed and
+    went on from its checkpoint. ``loss`` is NaN and ``status`` "diverged" when the loss of a step
+    was no number or above 1,000 times that of the first; the row then counts the steps taken.
 
-@torch.no_grad()
-def evaluate(model: ByteTransformer, held_out: npt.NDArray[np.uint8]) -> float:
-    """Mean loss in nats per byte over a fixed set of evenly spaced held-out blocks."""
-    starts = np.linspace(0, len(held_out) - CONTEXT - 1, EVAL_BLOCKS).astype(np.int64)
-    blocks = torch.from_numpy(held_out[starts[:, None] + np.arange(CONTEXT + 1)].astype(np.int64))
-    total = 0.0
-    for part in torch.split(blocks, 64):
-        logits = model(part[:, :-1]).reshape(-1, VOCABULARY)
-        total += float(F.cross_entropy(logits, part[:, 1:].reshape(-1), reduction="sum"))
-    return total / (len(blocks) * CONTEXT)
+    Parameters
+    ----------
+    spec
+        The run.
+    data
+        What it learns from: classes and numbers whole; text in blocks of ``model.context`` bytes,
+        its losses on 256 blocks of the validation part and 1,024 of the test part.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. The caller sets the number of threads.
+    checkpoint
+        File to which the state goes every half minute, and from which a later call goes on; a
+        damaged one, or one of another run, counts as absent. The caller removes it once the row
+        is safe, so that a kill between the two loses half a minute at most.
 
-
-def train(spec: RunSpec, corpus: Corpus, *, device: str = "cpu") -> dict[str, Any]:
-    """Train one byte-level transformer and return its row of the ledger.
-
-    Data are blocks of the training text visited once, in an order set by the seed; a run that
-    asks for more than the text holds is refused rather than repeated silently. ``loss`` is NaN
-    when training diverged, and the row is still returned.
+    Raises
+    ------
+    InputError
+        Where model, loss or D do not fit the data, the model is solved rather than trained, or the
+        device is not there.
     """
-    n_blocks = (len(corpus.train) - 1) // CONTEXT
-    if spec.steps * spec.batch > n_blocks:
-        raise ValueError(
-            f"D = {spec.D}: the text holds {n_blocks * CONTEXT} training bytes; lower D"
-        )
-    torch.manual_seed(spec.seed)
-    model = ByteTransformer(spec).to(device)
-    order = np.random.default_rng([spec.seed, 1]).permutation(n_blocks)
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=spec.lr,
-        betas=(0.9, spec.beta2),
-        weight_decay=spec.weight_decay,
-        fused=True,
-    )
-    offsets = np.arange(CONTEXT + 1)
-    started = time.perf_counter()
-    train_loss = math.nan
-    for step in range(spec.steps):
-        chosen = order[step * spec.batch : (step + 1) * spec.batch] * CONTEXT
-        block = torch.from_numpy(corpus.train[chosen[:, None] + offsets].astype(np.int64))
-        block = block.to(device)
-        for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(spec, step)
-        logits = model(block[:, :-1]).reshape(-1, VOCABULARY)
-        loss = F.cross_entropy(logits, block[:, 1:].reshape(-1))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        if step % 50 == 0 or step == spec.steps - 1:
-            train_loss = float(loss.detach())
-            if not math.isfinite(train_loss):
-                break
-    seconds = time.perf_counter() - started
-    finite = math.isfinite(train_loss)
-    counts = transformer_counts(
-        width=spec.width, depth=spec.depth, vocabulary=VOCABULARY, context=CONTEXT
-    )
-    return {
-        "run": spec.name,
-        "width": spec.width,
-        "depth": spec.depth,
-        "heads": spec.heads,
-        "N_total": counts.N_total,
-        "N_non_embedding": counts.N_non_embedding,
-        "D": spec.tokens,
-        "flops_dense": counts.flops_dense * spec.tokens,
-        "flops_head": counts.flops_head * spec.tokens,
-        "flops_attention": counts.flops_attention * spec.tokens,
-        "loss": evaluate(model, corpus.held_out) if finite else math.nan,
-        "train_loss": train_loss,
-        "seed": spec.seed,
-        "lr": spec.lr,
-        "batch": spec.batch,
-        "warmup": spec.warmup,
-        "steps": spec.steps,
-        "seconds": round(seconds, 2),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "corpus": corpus.digest[:16],
-    }
+    return Course([spec], data, device, checkpoint).run()[0]
+
+
+def trained(spec: RunSpec, data: Data, *, device: str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+    """Train one network and return it with its row.
+
+    The weights are those whose test loss the row gives: of the last step, or where the spec
+    chooses the best, of the step that was best on the validation part.
+    """
+    course = Course([spec], data, device, None)
+    model = course.walker.model
+    kept: dict[str, Any] = {}
+
+    def keep() -> None:
+        kept.update({name: value.clone() for name, value in model.state_dict().items()})
+
+    row = course.run(on_best=keep)[0]
+    if kept:
+        with torch.no_grad():
+            model.load_state_dict(kept)
+    return model, row

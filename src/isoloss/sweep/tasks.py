@@ -1,0 +1,188 @@
+"""From specs to tasks: what trains together, what it costs, and how one task is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from isoloss.sweep.data.spec import DataSpec
+from isoloss.sweep.data.table import Data
+from isoloss.sweep.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Runs that one worker does in one go.
+
+    Attributes
+    ----------
+    kind
+        ``single``; ``trunk``: runs of one trunk; ``batched``: small networks side by side;
+        ``solved``: in closed form.
+    specs
+        The runs, those of a trunk by D.
+    cost
+        FLOPs.
+    """
+
+    kind: str
+    specs: tuple[RunSpec, ...]
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """Name of the task: of its run, or a digest of the names of its runs."""
+        if len(self.specs) == 1:
+            return self.specs[0].name
+        names = "\n".join(sorted(spec.name for spec in self.specs))
+        return f"{self.kind}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+@lru_cache(maxsize=2)
+def data_of(spec: DataSpec) -> Data:
+    """Load data once a process; two sets at most are kept."""
+    from isoloss.sweep.data.load import load_data
+
+    return load_data(spec)
+
+
+@lru_cache(maxsize=256)
+def data_form(spec: DataSpec) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an input and the outputs of a data set, without keeping it."""
+    data = data_of(spec)
+    return data.features, data.outputs
+
+
+def spec_cost(spec: RunSpec) -> float:
+    """FLOPs of a run, all terms; loads its data where their shape must be known.
+
+    Raises
+    ------
+    InputError
+        When the data cannot be loaded.
+    """
+    features, outputs = data_form(spec.data)
+    if spec.solved:
+        width, n = spec.model.width, spec.D
+        # Features of every example, then a system of the smaller side.
+        return 2.0 * n * width * math.prod(features) + 2.0 * n * width * min(n, width)
+    from isoloss.sweep.counts import counts
+
+    return float(counts(spec, features, outputs).flops) * spec.seen
+
+
+def single(spec: RunSpec, cost: float) -> Task:
+    """Make a task of one run."""
+    return Task(kind="solved" if spec.solved else "single", specs=(spec,), cost=cost)
+
+
+def make_tasks(
+    specs: Sequence[RunSpec], costs: dict[str, float], *, batched: bool = True, parts: int = 1
+) -> list[Task]:
+    """Put together what trains together, the longest task first.
+
+    Parameters
+    ----------
+    specs
+        The runs.
+    costs
+        FLOPs by name of run.
+    batched
+        Whether small networks train side by side.
+    parts
+        Workers: what trains side by side is split so that each has something to do.
+    """
+    groups: dict[tuple[str, str], list[RunSpec]] = {}
+    for spec in specs:
+        groups.setdefault(_key(spec, batched), []).append(spec)
+    tasks: list[Task] = []
+    for (kind, _), members in groups.items():
+        if len(members) == 1 or kind == "solved":
+            tasks += [single(spec, costs[spec.name]) for spec in members]
+        elif kind == "trunk":
+            members.sort(key=lambda s: s.D)
+            each = [costs[spec.name] for spec in members]
+            # All but the longest pay for their decay alone.
+            cost = each[-1] + members[0].decay * sum(each[:-1])
+            tasks.append(Task(kind=kind, specs=tuple(members), cost=cost))
+        else:
+            members.sort(key=lambda s: (-costs[s.name], s.name))
+            batch = batch_of(members[0])
+            most = batch[1] if batch else 1
+            size = min(most, -(-len(members) // max(1, parts)))
+            for start in range(0, len(members), size):
+                some = members[start : start + size]
+                cost = sum(costs[spec.name] for spec in some)
+                tasks.append(
+                    Task(kind=kind, specs=tuple(some), cost=cost)
+                    if len(some) > 1
+                    else single(some[0], cost)
+                )
+    return sorted(tasks, key=lambda t: (-t.cost, t.name))
+
+
+def _key(spec: RunSpec, batched: bool) -> tuple[str, str]:
+    if spec.solved:
+        return "solved", ""
+    if _has_trunk(spec):
+        plain = spec.to_dict()
+        del plain["D"]
+        return "trunk", json.dumps(plain, sort_keys=True)
+    batch = batch_of(spec) if batched else None
+    return ("single", spec.name) if batch is None else ("batched", batch[0])
+
+
+def batch_of(spec: RunSpec) -> tuple[str, int] | None:
+    """Return what runs that train side by side have in common, and how many of them should."""
+    from isoloss.sweep.batched import batchable, together
+
+    features, outputs = data_form(spec.data)
+    key = batchable(spec, features, outputs)
+    return None if key is None else (repr(key), together(spec, features, outputs))
+
+
+def _has_trunk(spec: RunSpec) -> bool:
+    """Whether runs that differ in D alone share their first part: same rate, same examples."""
+    return (
+        spec.schedule == "wsd"
+        and not spec.steps
+        and spec.seen <= spec.D
+        and spec.warmup <= (1 - spec.decay) * spec.updates
+    )
+
+
+def do_task(task: Task, *, device: str, checkpoint: Path | None) -> list[dict[str, Any]]:
+    """Train the runs of a task and return their rows."""
+    data = data_of(task.specs[0].data)
+    specs = list(task.specs)
+    if task.kind == "solved":
+        from isoloss.sweep.solve import solve
+
+        return [solve(specs[0], data)]
+    _one_thread(device)
+    if task.kind == "trunk":
+        from isoloss.sweep.trunk import train_trunk
+
+        return train_trunk(specs, data, device=device, checkpoint=checkpoint)
+    if task.kind == "batched":
+        from isoloss.sweep.batched import train_batched
+
+        return train_batched(specs, data, device=device, checkpoint=checkpoint)
+    from isoloss.sweep.train import train
+
+    return [train(specs[0], data, device=device, checkpoint=checkpoint)]
+
+
+def _one_thread(device: str) -> None:
+    # Two workers of one thread beat one of two, and spinning OpenMP threads collapse when the
+    # machine is shared.
+    if device == "cpu":
+        import torch
+
+        torch.set_num_threads(1)
