@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 import isoloss
+from isoloss._core.append import append_line
 from isoloss._core.serial import digest_bytes
 from isoloss.coverage.procedures import PROCEDURES, QUANTITIES, Repeat, Settings
-from isoloss.sweep.ledger import append_row, read_ledger
+from isoloss.sweep.ledger import read_ledger
 
 _CODE = (
     "_core",
@@ -80,7 +81,8 @@ class RepeatJournal:
             "cpu": list(repeat.cpu),
             "failures": [list(f) for f in repeat.failures],
         }
-        append_row(self.path, row)
+        # Infinite ends of intervals are numbers here: the digest of a repeat holds them.
+        append_line(self.path, json.dumps(row))
 
     def read(self) -> dict[tuple[str, int], Repeat]:
         """All whole repeats of this key, by cell and number."""

@@ -88,7 +88,7 @@ def read_grid(config: str | Path, *, max_runs: int = MAX_RUNS) -> list[RunSpec]:
     Examples
     --------
     >>> len(read_grid("stdlib"))
-    114
+    113
     """
     name = str(config)
     built_in = built_in_grids()
