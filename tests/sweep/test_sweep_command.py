@@ -142,7 +142,9 @@ def test_mistakes_are_a_line_and_a_status(place, words, status, piece):
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_an_interrupt_leaves_everything_sound_and_says_how_to_go_on(place):
     code = f"""
-import sys, os
+import signal, sys, os
+# Ignored where the tests themselves were started in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:] = {sys.path!r}
 os.environ["MADE_SECONDS"] = "0.2"
 from sweep import made
