@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from isoloss.errors import InputError
-from isoloss.sweep.exponents import (
-    decay_exponent,
-    interpolated_up_to,
-    local_slopes,
-    regime_labels,
-    variance_exponent,
-)
+from isoloss.sweep.exponents import decay_exponent, variance_exponent
+from isoloss.sweep.regime_ranges import interpolated_up_to, local_slopes, regime_labels
 
 X = 2.0 ** np.arange(5, 13)
 

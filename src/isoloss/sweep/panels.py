@@ -13,7 +13,8 @@ from isoloss.errors import InputError
 from isoloss.fit import Fit, fit
 from isoloss.plan import fit_envelope
 from isoloss.runs import Runs
-from isoloss.sweep.exponents import decay_exponent, interpolated_up_to
+from isoloss.sweep.exponents import decay_exponent
+from isoloss.sweep.regime_ranges import interpolated_up_to
 
 Row = Mapping[str, Any]
 

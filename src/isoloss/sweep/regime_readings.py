@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoloss.errors import FitError, InputError
-from isoloss.sweep.exponents import interpolated_up_to
 from isoloss.sweep.regime_lines import RegimeLine, regime_line
+from isoloss.sweep.regime_ranges import interpolated_up_to
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -52,7 +52,7 @@ def row(
         Of the data.
     measured
         Whatever else was measured: ``loss``, ``train_loss``, ``curve``, ``torch``, ``started`` ...
-        None is left out.
+        None is left out. FLOPs given here stand in place of those that ``counts`` has.
     """
     taken = spec.updates if steps is None else steps
     seen = spec.seen if steps is None else steps * spec.batch * spec.unit

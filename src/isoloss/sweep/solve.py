@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss._core.version import package_version
 from isoloss.errors import InputError
+from isoloss.sweep.counts import Counts
 from isoloss.sweep.data.table import Data, subset_order
-from isoloss.sweep.row import joules
+from isoloss.sweep.row import row
 from isoloss.sweep.shapes import RandomFeatures
 from isoloss.sweep.spec import RunSpec
 
@@ -296,33 +295,24 @@ def _row(
     seconds: float, cpu_seconds: float, begun: datetime,
 ) -> dict[str, Any]:  # fmt: skip
     finite = bool(np.isfinite(tested[0]))
-    count = (spec.model.width + 1) * data.outputs
-    return {
-        "run": spec.name,
-        "status": "done" if finite else "diverged",
-        **({} if finite else {"reason": "the test loss is not finite"}),
-        "spec": spec.to_dict(),
-        "N": count,
-        "N_non_embedding": count,
-        "D": spec.D,
-        "seen": spec.seen,
-        "steps": 0,
-        "flops_dense": flops[0],
-        "flops_head": flops[1],
-        "flops_attention": 0,
-        "flops": sum(flops),
-        "loss": float(tested[0]) if finite else math.nan,
-        **({"error": float(tested[1])} if data.kind == "classes" else {}),
-        "train_loss": float(trained[0]),
-        "rank": rank,
-        "curve": [],
-        "started": begun.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 4),
-        "cpu_seconds": round(cpu_seconds, 4),
-        "joules": joules(seconds, cpu_seconds, "cpu"),
-        "device": "cpu",
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "isoloss": package_version(),
-        "data": data.digest[:16],
-    }
+    N = (spec.model.width + 1) * data.outputs
+    return row(
+        spec,
+        Counts(N=N, N_non_embedding=N, flops_dense=0, flops_head=0),
+        status="done" if finite else "diverged",
+        reason="" if finite else "the test loss is not finite",
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        device="cpu",
+        digest=data.digest,
+        # Not so much an example: the solution is one.
+        flops_dense=flops[0],
+        flops_head=flops[1],
+        flops=sum(flops),
+        loss=float(tested[0]) if finite else math.nan,
+        error=float(tested[1]) if data.kind == "classes" else None,
+        train_loss=float(trained[0]),
+        rank=rank,
+        curve=[],
+        started=begun.isoformat(timespec="seconds"),
+    )
