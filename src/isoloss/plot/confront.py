@@ -14,7 +14,7 @@ from isoloss.plot.gallery.style import SMALL, decades, finish, legend
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from isoloss.sweep.confront import Confrontation, ForecastCurve
+    from isoloss.sweep.confront_result import Confrontation, ForecastCurve
 
 _FAMILY = {"law": BLUE, "solvable": GREEN, "spectrum": VERMILLION, "level": ORANGE}
 _SETS = {"laws of D": BLUE, "laws of N and D": SKY, "solvable laws": GREEN}

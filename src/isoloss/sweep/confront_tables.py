@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from isoloss.errors import InputError
-from isoloss.sweep.confront import Confrontation, confront
+from isoloss.sweep.confront import confront
+from isoloss.sweep.confront_result import Confrontation
 from isoloss.sweep.ledger import read_ledger
 
 RUNS = ("data", "width", "N", "D", "seed", "loss", "decay", "chosen_step", "cpu_seconds")
