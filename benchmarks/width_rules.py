@@ -16,7 +16,6 @@ images lie below FOLDER as idx.gz files, by default where Debian's dataset-fashi
 from __future__ import annotations
 
 import argparse
-import gzip
 import time
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 
 from isoloss.sweep import Cnn, Data, DataSpec, Mlp, RunSpec, Transformer, load_data
+from isoloss.sweep.data.idx import read_idx
 from isoloss.sweep.train import train
 
 
@@ -95,16 +95,12 @@ def bottom(losses: np.ndarray) -> float:
 
 def fashion(folder: Path) -> Data:
     """Read 20,000 + 5,000 training images and the 10,000 test images, pixels from 0 to 1."""
-
-    def read(part: str, what: str, skip: int) -> np.ndarray:
-        path = next(folder.glob(f"**/*{part}-{what}*.gz"))
-        return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=skip)
-
     x, y = {}, {}
     for part in ("train", "t10k"):
-        pixels = read(part, "images", 16).reshape(-1, 1, 28, 28)[:25_000]
+        images, labels = (next(folder.glob(f"**/*{part}-{what}*")) for what in ("images", "labels"))
+        pixels = read_idx(images, 3)[:25_000, None]
         x[part] = pixels.astype(np.float32) / 255
-        y[part] = read(part, "labels", 8).astype(np.int64)[: len(pixels)]
+        y[part] = read_idx(labels, 1)[: len(pixels)].astype(np.int64)
     return Data(
         kind="classes", train_x=x["train"][:20_000], train_y=y["train"][:20_000],
         valid_x=x["train"][20_000:22_000], valid_y=y["train"][20_000:22_000],
