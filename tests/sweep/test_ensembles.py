@@ -98,7 +98,7 @@ def test_probabilities_are_averaged_under_cross_entropy() -> None:
 
 
 def test_a_family_is_trained_once_and_whole(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
+    ledger = tmp_path / "ledgers" / "ledger.jsonl"
     mine = [s for s in specs() if s.model.width < 16]
     told: list[tuple[int, int]] = []
     run_ensembles(mine, ledger, on_family=lambda i, n: told.append((i, n)))

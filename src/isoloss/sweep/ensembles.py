@@ -112,6 +112,7 @@ def run_ensembles(
     families: dict[str, list[RunSpec]] = {}
     for spec in specs:
         families.setdefault(_family(spec), []).append(spec)
+    ledger.parent.mkdir(parents=True, exist_ok=True)
     over = {row["run"] for row in read_ledger(ledger) if ended(row)}
     for number, mine in enumerate(families.values(), 1):
         if any(spec.name not in over for spec in mine) or _name(mine) not in over:
