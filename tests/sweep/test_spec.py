@@ -60,11 +60,9 @@ def test_a_field_that_came_later_leaves_names_as_they_were():
     assert spec_from(BASE.to_dict() | {"readout": "random"}).name == BASE.name
 
 
-@pytest.mark.parametrize(
-    "model", [Transformer(width=8, depth=1, heads=2), RandomFeatures(width=8)]
-)
+@pytest.mark.parametrize("model", [Transformer(width=8, depth=1, heads=2), RandomFeatures(width=8)])
 def test_only_perceptrons_and_convolutions_start_from_a_readout_of_zero(model):
-    with pytest.raises(InputError, match="readout = 'zero': a .* leave it out"):
+    with pytest.raises(InputError, match=r"readout = 'zero': a .* leave it out"):
         replace(BASE, model=model, D=10_000, readout="zero")
 
 

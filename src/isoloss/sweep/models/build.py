@@ -58,5 +58,5 @@ def build(spec: RunSpec, features: Sequence[int], outputs: int) -> nn.Module:
     if spec.readout == "zero":
         # After the draw, so that all other weights are those of a random readout.
         with torch.no_grad():
-            model.layers[-1].weight.zero_()  # type: ignore[union-attr]
+            model.layers[-1].weight.zero_()
     return model
