@@ -80,6 +80,8 @@ def alone(s, data, dtype=torch.float64):
             drawn = torch.randn(layer.weight.shape, generator=source)
             layer.weight.copy_(drawn * math.sqrt(gain / layer.in_features))
             layer.bias.zero_()
+        if s.readout == "zero":
+            layers[-1].weight.zero_()
     act = acts.get(s.model.activation, torch.erf)
     values = [p for layer in layers for p in layer.parameters()]
     squared = s.loss == "squared" or data.kind == "numbers"
@@ -127,6 +129,7 @@ CASES = {
     "erf": {"model": Mlp(width=5, activation="erf"), "loss": "squared", "beta2": 0.99},
     "one layer": {"model": Mlp(width=7, depth=1, activation="tanh"), "schedule": "constant"},
     "sgd": {"optimiser": "sgd", "weight_decay": 0.01, "clip": math.inf, "warmup": 5},
+    "from zero": {"readout": "zero", "model": Mlp(width=6, activation="tanh"), "loss": "squared"},
 }
 
 

@@ -246,6 +246,10 @@ def test_the_command_trains_what_is_missing(
         for w in (4, 8, 16) for s in range(3)
     ]  # fmt: skip
     monkeypatch.setattr(gridfile, "read_grid", lambda name: specs)
+    # Each experiment first and alone: a folder that is not there is made by either.
+    for name in ("variance-width", CURVES):
+        found = command("--out", tmp_path / name, "--only", name)
+        assert found.exit_code == 0, found.output
     found = command("--out", tmp_path, "--only", CURVES, "--only", "variance-width")
     assert found.exit_code == 0, found.output
     table = (tmp_path / f"regimes-{CURVES}.csv").read_text()

@@ -34,6 +34,7 @@ CHANGED = {
     "decay": 0.3,
     "width_rule": "mup",
     "base_width": 32,
+    "readout": "zero",
     "loss": "squared",
     "choose": "best",
     "evaluations": 9,
@@ -50,6 +51,19 @@ def test_every_field_is_part_of_the_name_and_survives_plain_values():
         names.add(other.name)
         assert spec_from(other.to_dict()) == other
     assert len(names) == len(CHANGED) + 1
+
+
+def test_a_field_that_came_later_leaves_names_as_they_were():
+    """Ledgers hold these names; a run of another name would be trained again."""
+    assert BASE.name == "mlp-w64-D1024-s0-2f0658998ecf"
+    assert replace(BASE, readout="random") == BASE
+    assert spec_from(BASE.to_dict() | {"readout": "random"}).name == BASE.name
+
+
+@pytest.mark.parametrize("model", [Transformer(width=8, depth=1, heads=2), RandomFeatures(width=8)])
+def test_only_perceptrons_and_convolutions_start_from_a_readout_of_zero(model):
+    with pytest.raises(InputError, match=r"readout = 'zero': a .* leave it out"):
+        replace(BASE, model=model, D=10_000, readout="zero")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +98,7 @@ def test_steps_and_examples_seen():
         ({"lr": float("inf")}, "must be finite"),
         ({"lr": float("nan")}, "lr = nan: must be positive"),
         ({"decay": 0.0}, r"decay = 0\.0"),
+        ({"readout": "none"}, "readout = 'none': must be one of random, zero"),
         ({"schedule": "step"}, "schedule = 'step': must be one of linear, cosine"),
         ({"warmup": 500}, "500 steps, not more than warmup = 500"),
         ({"seed": -1}, "seed = -1"),

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from isoloss.sweep.coordinate_check import coordinate_check  # noqa: E402
 from isoloss.sweep.models.build import build  # noqa: E402
 from isoloss.sweep.models.width import factors, groups  # noqa: E402
-from isoloss.sweep.train import train  # noqa: E402
+from isoloss.sweep.train import train, trained  # noqa: E402
 
 MODELS = [
     (Mlp(width=8, depth=3), small.classes()),
@@ -70,6 +70,22 @@ def test_initial_weights_have_the_stated_variance():
         for weight, variance in zip(weights, stated, strict=True):
             spread = 5 * math.sqrt(2 / weight.numel())
             assert float(weight.detach().var()) == pytest.approx(variance, rel=spread)
+
+
+@pytest.mark.parametrize(("model", "data"), MODELS[:2])
+def test_a_readout_of_zero_leaves_all_other_weights_as_they_were(model, data):
+    run = small.spec(model, width_rule="mup", base_width=4)
+    zero = build(replace(run, readout="zero"), data.features, data.outputs)
+    assert not zero(torch.tensor(data.test_x)).any()
+    for name, value in build(run, data.features, data.outputs).named_parameters():
+        same = bool((value == zero.get_parameter(name)).all())
+        # Biases of the last layer are zero either way.
+        assert same == (zero.role(name) != "readout")
+    # What the start lacks is learned, and then all layers learn.
+    after, row = trained(replace(run, readout="zero"), data)
+    assert row["train_loss"] < math.log(data.outputs)
+    for name, value in after.named_parameters():
+        assert not (value == zero.get_parameter(name)).all()
 
 
 @pytest.mark.parametrize(

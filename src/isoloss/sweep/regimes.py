@@ -119,7 +119,7 @@ def train_regime(
     """
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
-    out.mkdir(parents=True, exist_ok=True)
+    (out / "ledgers").mkdir(parents=True, exist_ok=True)
     table = out / f"regimes-{name}.csv"
     if name == SPECTRA:
         from isoloss.sweep.regime_spectra import routes_table, spectral_routes

@@ -10,11 +10,12 @@ from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.sweep.data.spec import DataSpec
-from isoloss.sweep.shapes import Model, RandomFeatures, Transformer, model_from
+from isoloss.sweep.shapes import Cnn, Mlp, Model, RandomFeatures, Transformer, model_from
 
 SCHEDULES = ("linear", "cosine", "constant", "wsd")
 OPTIMISERS = ("adamw", "sgd")
 WIDTH_RULES = ("standard", "mup")
+READOUTS = ("random", "zero")
 _LEAST = {"D": 1, "steps": 0, "batch": 1, "warmup": 0, "seed": 0, "evaluations": 1, "base_width": 1}
 
 
@@ -39,6 +40,9 @@ class RunSpec:
         ``constant``, or ``wsd``: constant, then linear to zero over the last share ``decay``.
     width_rule
         ``standard``, or ``mup``: maximal-update scaling of initial weights and rates with width.
+    readout
+        Initial last weights: ``random``, or ``zero``, so that the network is zero at the start and
+        all that seeds add is learned. A transformer's are its embedding and stay random.
     loss
         ``cross-entropy`` or ``squared``; ``auto`` takes what fits the data.
     choose
@@ -78,6 +82,7 @@ class RunSpec:
     decay: float = 0.2
     width_rule: str = "standard"
     base_width: int = 64
+    readout: str = "random"
     loss: str = "auto"
     choose: str = "last"
     evaluations: int = 10
@@ -93,6 +98,7 @@ class RunSpec:
             ("schedule", SCHEDULES),
             ("optimiser", OPTIMISERS),
             ("width_rule", WIDTH_RULES),
+            ("readout", READOUTS),
             ("loss", ("auto", "cross-entropy", "squared")),
             ("choose", ("last", "best")),
         ):
@@ -107,6 +113,11 @@ class RunSpec:
             raise InputError(f"lr = {self.lr}, passes = {self.passes}: must be finite")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay = {self.decay}: must lie in (0, 1]")
+        if self.readout == "zero" and not isinstance(self.model, Mlp | Cnn):
+            raise InputError(
+                f"readout = 'zero': a {self.model.kind} has no last layer of its own that trains; "
+                "leave it out"
+            )
         if self.solved:
             return
         if self.updates <= self.warmup:
@@ -138,8 +149,13 @@ class RunSpec:
         return self.D if self.solved else self.updates * self.batch * self.unit
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as plain values; `spec_from` is the inverse."""
+        """Return all fields as plain values; `spec_from` is the inverse.
+
+        A random readout is left out: so the names of runs do not depend on the field being there.
+        """
         plain = asdict(self)
+        if self.readout == "random":
+            del plain["readout"]
         plain["model"] = {"kind": self.model.kind} | plain["model"]
         return plain
 

@@ -55,4 +55,8 @@ def build(spec: RunSpec, features: Sequence[int], outputs: int) -> nn.Module:
             model = Convolutions(shape, features[0], outputs, base)  # type: ignore[arg-type]
     model.to_empty(device="cpu")
     model.draw(torch.Generator().manual_seed(spec.seed))
+    if spec.readout == "zero":
+        # After the draw, so that all other weights are those of a random readout.
+        with torch.no_grad():
+            model.layers[-1].weight.zero_()
     return model
