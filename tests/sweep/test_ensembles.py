@@ -55,6 +55,7 @@ def test_the_excess_over_the_mean_is_the_variance(made: Made) -> None:
         excess = np.mean([r["loss"] for r in mine]) - mine[0]["ensemble_loss"]
         (told,) = [r for r in means if r["spec"]["model"]["width"] == width and r["members"] == 4]
         assert told["loss"] == mine[0]["ensemble_loss"]
+        assert excess == pytest.approx(np.mean([r["ensemble_distance"] for r in mine]), rel=1e-5)
         # The comparison sees the first 2,000 test examples alone.
         assert excess == pytest.approx(0.75 * told["variance"], rel=0.15)
         few = type(data)(**{f: getattr(data, f) for f in data.__slots__} | {

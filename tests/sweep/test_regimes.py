@@ -114,6 +114,23 @@ def test_variance_in_data_and_width_approach_their_limits() -> None:
     assert readings("variance-width", back(rows))[0].line.exponent.value == pytest.approx(1)
 
 
+def test_distances_from_the_mean_prediction_give_the_sharper_interval() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        row(seed=s, model={"width": w}, loss=0.5 + 2 / w + 0.02 * rng.standard_normal(),
+            ensemble_loss=0.5, ensemble_distance=2 / w * (1 + 0.02 * rng.standard_normal()))
+        for s in range(6)
+        for w in (16, 32, 64, 128)
+    ]  # fmt: skip
+    by_distance = readings("variance-width", back(rows))[0].line.exponent
+    assert by_distance.interval.low < 1 < by_distance.interval.high
+    assert by_distance.interval.high - by_distance.interval.low < 0.2
+    for one in rows:
+        del one["ensemble_distance"]
+    by_loss = readings("variance-width", back(rows))[0].line.exponent
+    assert by_loss.interval.high - by_loss.interval.low > 0.5
+
+
 def test_images_are_told_apart_by_what_was_done_to_them() -> None:
     rows = [
         row(data={"name": "fashion-mnist", "dimension": 0} | change, model={"kind": kind}, seed=s,

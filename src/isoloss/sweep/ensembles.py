@@ -51,7 +51,9 @@ def ensemble(
     -------
     members
         A row of the ledger for each network, with ``ensemble_loss`` and ``ensemble_error`` of the
-        mean prediction of all networks of its width.
+        mean prediction of all networks of its width; under squared loss also
+        ``ensemble_distance``, the squared distance of its outputs from that mean, mean over
+        examples of the sum over outputs.
     means
         A row for each width and number of members k, a power of two or all: ``loss``, ``error``
         and ``sem`` of means of k, over ``groups`` of different members; ``mean_loss`` of one.
@@ -68,7 +70,8 @@ def ensemble(
     Notes
     -----
     Outputs are averaged under squared loss, probabilities under cross-entropy. Under squared loss
-    the excess of single networks over the mean of K is (1 - 1/K) of the variance over seeds.
+    the excess of single networks over the mean of K is (1 - 1/K) of the variance over seeds, and
+    the mean of their distances; distances vary less, for they know nothing of the targets.
     """
     groups = _by_width(specs)
     if data.kind == "text":
@@ -90,9 +93,10 @@ def ensemble(
     for place, (rows, made) in enumerate(found.values()):
         given = made if squared else _shares(made)
         loss, wrong = _losses(given.mean(0), data.test_y, squared=squared, kind=data.kind)
-        for row in rows:
-            known = {"ensemble_loss": loss} | ({} if wrong is None else {"ensemble_error": wrong})
-            members.append(row | known)
+        known = {"ensemble_loss": loss} | ({} if wrong is None else {"ensemble_error": wrong})
+        for row, distance in zip(rows, _distances(given), strict=True):
+            more_of_one = {"ensemble_distance": distance} if squared else {}
+            members.append(row | known | more_of_one)
         more = _of_width(compared, place)
         for k in _counts(len(rows)):
             told = _means(given, data, k, squared=squared)
@@ -167,6 +171,12 @@ def _shares(outputs: Array) -> Array:
     """Probabilities of classes."""
     away = np.exp(outputs - outputs.max(-1, keepdims=True))
     return np.asarray(away / away.sum(-1, keepdims=True))
+
+
+def _distances(given: Array) -> list[float]:
+    """Squared distance of each member's outputs (member, point, output) from their mean."""
+    mean = given.mean(0)
+    return [float(((one - mean) ** 2).sum(1).mean()) for one in given]
 
 
 def _losses(mean: Array, y: Any, *, squared: bool, kind: str) -> tuple[float, float | None]:

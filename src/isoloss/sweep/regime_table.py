@@ -13,7 +13,7 @@ from isoloss.errors import InputError
 RUN_COLUMNS = (
     "run", "status", "data", "change", "model", "depth", "width", "objective", "N", "D", "seed",
     "subset", "dimension", "teacher", "steps", "loss", "error", "train_loss", "valid_loss",
-    "ensemble_loss", "curve", "cpu_seconds", "digest", "versions",
+    "ensemble_loss", "ensemble_distance", "curve", "cpu_seconds", "digest", "versions",
 )  # fmt: skip
 """Of a table of runs. ``change``: what was done to the data; ``teacher``: the seed of the data;
 ``valid_loss``: at the last look; ``curve``: ``step:validation loss``, where it is asked for."""
@@ -26,7 +26,8 @@ MEAN_COLUMNS = (
 """Of a table of ensembles: ``loss`` is that of means of ``members``; ``scatter`` and ``bias`` are
 exponents of 1/width, the same in all rows of a family."""
 
-_NUMBERS = ("loss", "error", "train_loss", "valid_loss", "ensemble_loss", "cpu_seconds")
+_NUMBERS = ("loss", "error", "train_loss", "valid_loss", "ensemble_loss", "ensemble_distance",
+            "cpu_seconds")  # fmt: skip
 _WHOLE = ("N", "D", "seed", "subset", "depth", "width", "dimension", "teacher", "steps")
 _MOST = 64 << 20
 
@@ -138,7 +139,7 @@ def _run(row: Mapping[str, Any], curves: bool) -> dict[str, Any]:
         "curve": " ".join(f"{s:g}:{v:.6g}" for s, _, v in curve) if curves else None,
         "digest": row.get("data"), "versions": " ".join(words),
     } | {k: row.get(k) for k in ("run", "status", "N", "D", "steps", "loss", "error", "train_loss",
-                                 "ensemble_loss", "cpu_seconds")}  # fmt: skip
+                                 "ensemble_loss", "ensemble_distance", "cpu_seconds")}  # fmt: skip
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
