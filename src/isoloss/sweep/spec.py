@@ -10,7 +10,7 @@ from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.sweep.data.spec import DataSpec
-from isoloss.sweep.shapes import Model, RandomFeatures, Transformer, model_from
+from isoloss.sweep.shapes import KernelRidge, Model, RandomFeatures, Transformer, model_from
 
 SCHEDULES = ("linear", "cosine", "constant", "wsd")
 OPTIMISERS = ("adamw", "sgd")
@@ -118,7 +118,7 @@ class RunSpec:
     @property
     def solved(self) -> bool:
         """Whether the model is solved in closed form rather than trained."""
-        return isinstance(self.model, RandomFeatures)
+        return isinstance(self.model, RandomFeatures | KernelRidge)
 
     @property
     def unit(self) -> int:
@@ -148,7 +148,9 @@ class RunSpec:
         """Name of the run: its shape in clear and a digest of all its fields."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{self.model.kind}-w{self.model.width}-D{self.D}-s{self.seed}-{digest}"
+        model = self.model
+        size = model.kernel if isinstance(model, KernelRidge) else f"w{model.width}"
+        return f"{model.kind}-{size}-D{self.D}-s{self.seed}-{digest}"
 
 
 def spec_from(plain: dict[str, Any]) -> RunSpec:
