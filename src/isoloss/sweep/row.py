@@ -60,7 +60,7 @@ def row(
         "run": spec.name,
         "status": status,
         **({"reason": reason} if reason else {}),
-        "spec": spec.to_dict(),
+        "spec": spec.record(),
         "N": counts.N,
         "N_non_embedding": counts.N_non_embedding,
         "D": spec.D,
