@@ -4,7 +4,8 @@ from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.frozen import FrozenLosses, frozen_losses, teacher_targets
-from isoloss.sweep.frozen_regimes import FrozenRegimes, RegimeCurve, frozen_regimes
+from isoloss.sweep.frozen_curves import FrozenRegimes, RegimeCurve
+from isoloss.sweep.frozen_regimes import frozen_regimes
 from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
 from isoloss.sweep.kernel_ridge import kernel_matrix
 from isoloss.sweep.ledger import append_row, read_ledger

@@ -101,7 +101,8 @@ def network_features(
         made = random_feature_map(x, width=model.width, activation=model.activation, seed=seed)
         return made, y, data.kind
 
-    from isoloss.sweep.features import activations, tangent_features
+    from isoloss.sweep.features import activations
+    from isoloss.sweep.tangents import tangent_features
 
     network = _network(data, model, name, train, seed)
     if on_step:
