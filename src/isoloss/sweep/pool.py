@@ -166,10 +166,9 @@ def _check_device(device: str, executor: Executor | None) -> None:
         raise InputError(f"device = {device!r}: write cpu, cuda or cuda:1")
     # What workers of a cluster have is theirs to say.
     if device != "cpu" and not isinstance(executor, Dask):
-        import torch
+        from isoloss.theory.on_device import check_device
 
-        if not torch.cuda.is_available():
-            raise InputError(f"device = {device!r}: torch finds no GPU here; write cpu")
+        check_device(device)
 
 
 class _Driver:
