@@ -36,7 +36,8 @@ from isoloss.spectra.line import decay
 from isoloss.sweep import Cnn, DataSpec, Mlp, RunSpec
 from isoloss.sweep.data.load import load_data
 from isoloss.sweep.frozen import frozen_losses, teacher_targets
-from isoloss.sweep.frozen_regimes import FrozenRegimes, frozen_regimes
+from isoloss.sweep.frozen_curves import FrozenRegimes
+from isoloss.sweep.frozen_regimes import frozen_regimes
 from isoloss.sweep.solve import random_feature_map
 
 WIDTH = 640
@@ -145,8 +146,8 @@ def relu(images: Callable[[], tuple[Any, Any]], width: int) -> Made:
 
 def tangent(images: Callable[[], tuple[Any, Any]], width: int) -> Made:
     """Projected gradients of a convolutional network that was not trained."""
-    from isoloss.sweep.features import tangent_features
     from isoloss.sweep.models.build import build
+    from isoloss.sweep.tangents import tangent_features
 
     x, y = images()
     spec = RunSpec(model=Cnn(width=16), data=FASHION, D=64, batch=64, lr=0.001)

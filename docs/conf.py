@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from docutils.nodes import SkipNode
+from docutils.nodes import SkipNode, doctest_block, literal_block
 from latex2mathml.converter import convert
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
@@ -20,7 +20,7 @@ html_title = f"isoloss {release}"
 # Formulas become MathML when the pages are built, so that they are read without a network.
 html_math_renderer = "mathml"
 html_static_path = ["static"]
-html_css_files = ["math.css"]
+html_css_files = ["math.css", "wide.css"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
@@ -43,9 +43,24 @@ def setup(app):
         source[0] = fill(source[0])
 
     app.connect("source-read", on_read)
+    app.connect("doctree-resolved", measure_blocks)
     # After napoleon has made fields of sections.
     app.connect("autodoc-process-docstring", tidy_fields, priority=900)
     app.add_html_math_renderer("mathml", (inline_math, None), (display_math, None))
+
+
+COLUMN, WIDE, WIDEST = 84, 110, 160
+"""Characters of a block that fit the column; above which it gets a wider one; that can fit that."""
+
+
+def measure_blocks(app, doctree, docname):
+    """Class blocks that are wider than the column by their longest line, for static/wide.css."""
+    for block in [*doctree.findall(literal_block), *doctree.findall(doctest_block)]:
+        longest = max(map(len, block.astext().splitlines()), default=0)
+        if COLUMN < longest <= WIDEST:
+            block["classes"].append(f"chars-{-(-longest // 10) * 10}")
+            if longest > WIDE:
+                block["classes"].append("wide")
 
 
 GROUPED = re.compile(r"^(:(?:ivar|param) )([\w*]+(?:, [\w*]+)+)(?=:)")

@@ -203,8 +203,8 @@ def test_every_table_mark_is_known() -> None:
 def codes() -> set[str]:
     """Reason codes that the source can give: texts in capitals that are passed on or returned.
 
-    Not those that are only compared with, looked up by, or names of public things; commands,
-    laws and readers of data sets give none of their own.
+    Not those that are only compared with, looked up by, asked of the environment, or names of
+    public things; commands, laws and readers of data sets give none of their own.
     """
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
@@ -219,6 +219,8 @@ def codes() -> set[str]:
                 passed_over += [key for key in node.keys if key is not None]
             elif isinstance(node, ast.arguments):
                 passed_over += node.defaults
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "os.environ.get":
+                passed_over += node.args
             elif isinstance(node, ast.Assign) and any(
                 isinstance(t, ast.Name) and t.id in ("__all__", "_HOME") for t in node.targets
             ):

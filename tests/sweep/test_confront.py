@@ -206,8 +206,8 @@ def test_a_kernel_without_a_positive_eigenvalue_is_refused():
 
 def test_tangent_kernel_is_that_of_autograd():
     torch = pytest.importorskip("torch")
-    from isoloss.sweep.features import tangent_kernel
     from isoloss.sweep.models.build import build
+    from isoloss.sweep.tangents import tangent_kernel
 
     spec = grid({"batch": 4, "lr": 1, "D": 8, "model": {"kind": "mlp", "width": 9, "depth": 3},
                  "data": {"name": "given"}})[0]  # fmt: skip

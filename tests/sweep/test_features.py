@@ -6,7 +6,8 @@ from isoloss.errors import InputError
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from isoloss.sweep.features import activations, tangent_features, tangent_kernel  # noqa: E402
+from isoloss.sweep.features import activations  # noqa: E402
+from isoloss.sweep.tangents import tangent_features, tangent_kernel  # noqa: E402
 
 X = np.random.default_rng(0).standard_normal((11, 6)).astype(np.float32)
 

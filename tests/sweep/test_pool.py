@@ -269,7 +269,11 @@ def test_a_folder_is_no_ledger(tmp_path):
 def test_a_device_that_is_not_there_is_refused_before_any_run(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for device, piece in (("cuda", "no GPU here"), ("tpu", "write cpu, cuda"), ("cuda:x", "write")):
+    for device, piece in (
+        ("cuda", "no CUDA device here"),
+        ("tpu", "write cpu, cuda"),
+        ("cuda:x", "write"),
+    ):
         with pytest.raises(InputError, match=piece):
             here(SPECS, tmp_path / "ledger.jsonl", device=device)
     assert not (tmp_path / "ledger.jsonl").exists()

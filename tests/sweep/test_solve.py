@@ -7,7 +7,7 @@ from scipy.special import erf, ndtr
 from isoloss.errors import InputError
 from isoloss.sweep import Data, DataSpec, Mlp, RandomFeatures, RunSpec
 from isoloss.sweep.data.table import subset_order
-from isoloss.sweep.solve import random_feature_map, solve, solve_widths
+from isoloss.sweep.solve import random_feature_map, solve, solve_runs
 
 
 def made(kind="numbers", n=120, shape=(2, 3), outputs=2):
@@ -84,14 +84,35 @@ def test_every_activation(activation):
 def test_widths_together_are_widths_alone(ridge, activation):
     data = made("classes")
     specs = [run(width=w, ridge=ridge, activation=activation) for w in (30, 4, 6, 49, 50, 80)]
-    together, alone = solve_widths(specs, data), [solve(s, data) for s in specs]
+    together, alone = solve_runs(specs, data), [solve(s, data) for s in specs]
     for a, b in zip(together, alone, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-6)
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-10)
         assert [a[k] for k in ("run", "rank", "flops", "N")] == [
             b[k] for k in ("run", "rank", "flops", "N")
         ]
     if activation == "linear":
         assert [r["rank"] for r in together] == [6, 4, 6, 6, 6, 6]
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf"])
+def test_ridges_together_are_ridges_alone(activation, monkeypatch):
+    data = made("classes")
+    specs = [
+        run(width=w, ridge=r, activation=activation)
+        for r in (1.0, 0.0, 1e-4, 30.0)
+        for w in (20, 80)
+    ]
+    alone = [solve(s, data) for s in specs]
+    calls, plain = [], np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda m: calls.append(len(m)) or plain(m))
+    together = solve_runs(specs, data)
+    # One decomposition a width, over the smaller side, whatever the number of ridges.
+    assert sorted(calls) == [20, 50]
+    for a, b in zip(together, alone, strict=True):
+        for key in ("loss", "train_loss"):
+            assert a[key] == pytest.approx(b[key], rel=1e-10, abs=1e-14)
+        assert (a["run"], a["error"], a["rank"]) == (b["run"], b["error"], b["rank"])
+    assert len({row["loss"] for row in together}) == len(specs)
 
 
 def test_no_ridge_is_the_limit_of_a_small_one():
@@ -129,8 +150,8 @@ def test_mistakes_are_named():
         "are text": lambda: solve(run(), text),
         "closed form": lambda: solve(replace(run(), loss="cross-entropy"), data),
         "lower D": lambda: solve(run(D=121), data),
-        "more than its width": lambda: solve_widths([run(), run(seed=4)], data),
-        "in more than": lambda: solve_widths([run(), run(ridge=1.0)], data),
+        "more than width and ridge": lambda: solve_runs([run(), run(seed=4)], data),
+        "in more than": lambda: solve_runs([run(), run(activation="erf")], data),
         "lower one": lambda: solve(run(D=120, width=10_000_000), data),
         "no test": lambda: solve(
             run(), replace(data, test_x=data.test_x[:0], test_y=data.test_y[:0])
@@ -140,4 +161,4 @@ def test_mistakes_are_named():
     }.items():
         with pytest.raises(InputError, match=said):
             call()
-    assert solve_widths([], data) == []
+    assert solve_runs([], data) == []

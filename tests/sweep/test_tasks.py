@@ -61,6 +61,32 @@ def test_every_run_is_in_one_task_and_the_longest_task_is_first():
     assert len({t.name for t in found}) == len(found)
 
 
+def features_run(width, ridge=0.0, D=50, seed=0):
+    return RunSpec(
+        model=RandomFeatures(width=width, ridge=ridge), data=made.spec().data, D=D, batch=1,
+        lr=1.0, seed=seed,
+    )  # fmt: skip
+
+
+def test_solved_runs_that_differ_in_width_and_ridge_are_one_task():
+    specs = [features_run(w, r, D) for w in (5, 9) for r in (0.0, 0.1, 1.0) for D in (50, 60)]
+    prices = {s.name: float(s.model.width) for s in specs}
+    found = make_tasks(specs, prices)
+    assert kinds(found) == [("solved", 6), ("solved", 6)]
+    assert {len({s.D for s in task.specs}) for task in found} == {1}
+    # A width is paid once, whatever the number of its ridges.
+    assert {task.cost for task in found} == {5 + 9}
+    other = [features_run(5, seed=1), features_run(5), features_run(9)]
+    assert kinds(make_tasks(other, prices | costs(other))) == [("solved", 1), ("solved", 2)]
+
+
+def test_a_group_of_widths_is_split_where_workers_would_wait():
+    specs = [features_run(w, r) for w in (5, 6, 7, 8, 9) for r in (0.0, 1.0)]
+    found = make_tasks(specs, costs(specs), parts=2)
+    assert [sorted({s.model.width for s in task.specs}) for task in found] == [[5, 7, 9], [6, 8]]
+    assert len(make_tasks(specs, costs(specs), parts=64)) == 5
+
+
 def test_the_speed_of_like_runs_decides():
     rows = [{"flops": 1e6 * n, "steps": 1000, "cpu_seconds": 1.0, "joules": 12.0}
             for n in (1, 1.1, 1.2, 1.3)]  # fmt: skip

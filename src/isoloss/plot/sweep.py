@@ -63,7 +63,9 @@ def _shape(row: Mapping[str, Any], axis: str) -> str:
     model = (row.get("spec") or {}).get("model", {})
     if axis == "N":
         return f"{model.get('kind', '')} depth {model['depth']}" if "depth" in model else ""
-    return f"width {model.get('width')}"
+    if "width" in model:
+        return f"width {model['width']}"
+    return str(model.get("kernel") or model.get("kind") or "")
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], axis: str) -> list[dict[str, Any]]:

@@ -4,12 +4,14 @@ from isoloss.sweep.data.load import load_data
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.frozen import FrozenLosses, frozen_losses, teacher_targets
-from isoloss.sweep.frozen_regimes import FrozenRegimes, RegimeCurve, frozen_regimes
+from isoloss.sweep.frozen_curves import FrozenRegimes, RegimeCurve
+from isoloss.sweep.frozen_regimes import frozen_regimes
 from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
+from isoloss.sweep.kernel_ridge import kernel_matrix
 from isoloss.sweep.ledger import append_row, read_ledger
 from isoloss.sweep.pool import Sweep, run_sweep
-from isoloss.sweep.shapes import Cnn, Mlp, RandomFeatures, Transformer
-from isoloss.sweep.solve import random_feature_map, solve_widths
+from isoloss.sweep.shapes import Cnn, KernelRidge, Mlp, RandomFeatures, Transformer
+from isoloss.sweep.solve import random_feature_map, solve_runs
 from isoloss.sweep.spec import RunSpec, spec_from
 from isoloss.sweep.student_optima import StudentOptima, student_optima, student_table
 from isoloss.sweep.students import StudentSpec, run_students, student_grid
@@ -22,6 +24,7 @@ __all__ = [
     "DataSpec",
     "FrozenLosses",
     "FrozenRegimes",
+    "KernelRidge",
     "Mlp",
     "RandomFeatures",
     "RegimeCurve",
@@ -36,6 +39,7 @@ __all__ = [
     "frozen_losses",
     "frozen_regimes",
     "grid",
+    "kernel_matrix",
     "ledger_runs",
     "ledger_table",
     "load_data",
@@ -45,7 +49,7 @@ __all__ = [
     "read_ledger",
     "run_students",
     "run_sweep",
-    "solve_widths",
+    "solve_runs",
     "spec_cost",
     "spec_from",
     "student_grid",

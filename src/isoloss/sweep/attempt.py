@@ -13,6 +13,7 @@ from typing import Any
 from isoloss._core.serial import to_json, write_atomic
 from isoloss.errors import IsolossError
 from isoloss.sweep import tasks
+from isoloss.sweep.data.place import without_places
 from isoloss.sweep.ledger import ended
 from isoloss.sweep.spec import RunSpec
 
@@ -47,12 +48,13 @@ def failed_row(spec: RunSpec, error: BaseException) -> dict[str, Any]:
     """Return the row of a run that came to no result: why, and where in the code."""
     known = isinstance(error, IsolossError)
     reason = str(error) if known else f"{type(error).__name__}: {error}"
+    reason = without_places(reason, spec.data.files)
     frames = traceback.extract_tb(error.__traceback__)
     row: dict[str, Any] = {
         "run": spec.name,
         "status": "failed",
         "reason": reason[:MAX_REASON],
-        "spec": spec.to_dict(),
+        "spec": spec.record(),
         "D": spec.D,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from isoloss.errors import InputError
 from isoloss.sweep.batched_state import Record, Saver
 from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
@@ -28,6 +27,7 @@ from isoloss.sweep.shapes import Mlp
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.stack import AdamW, Sgd, Stack
 from isoloss.sweep.walker import BOUND, RECENT
+from isoloss.theory.on_device import check_device
 
 _INDICES = 2**18
 
@@ -65,10 +65,9 @@ def run_stack(
     dtype: str,
 ) -> list[dict[str, Any]]:
     """Train runs that share a key; see `isoloss.sweep.batched.train_batched`."""
-    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
-        raise InputError(f"device = {device!r}: write 'cpu', or 'cuda' where there is one")
+    check_device(device)
     orders = [Order(spec, data.examples) for spec in specs]
-    names = json.dumps([[s.name for s in specs], data.digest, dtype, at_once])
+    names = json.dumps([[s.name for s in specs], data.digest, device, dtype, at_once])
     saver = Saver(checkpoint, hashlib.sha256(names.encode()).hexdigest())
     saved = saver.read()
     rows = saved[0].rows if saved else []

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from isoloss.errors import InputError
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.models.transformer import Block
+from isoloss.sweep.shapes import of_width
 from isoloss.sweep.source import Source
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.walker import Walker, order_of
@@ -104,7 +105,7 @@ def coordinate_check(
             "one step, one seed"
         )
     base = replace(spec, steps=steps, schedule="constant", warmup=0)
-    runs = [replace(base, model=replace(spec.model, width=w)) for w in widths]
+    runs = [replace(base, model=of_width(spec.model, w)) for w in widths]
     found = [
         [_one(replace(run, seed=spec.seed + k), data, device) for k in range(seeds)] for run in runs
     ]

@@ -23,9 +23,10 @@ from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.row import row
 from isoloss.sweep.schedule import decay_start, looks
-from isoloss.sweep.source import Source, check_device
+from isoloss.sweep.source import Source
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.walker import RECENT, Walker, order_of
+from isoloss.theory.on_device import check_device
 
 _VERSIONS = (package_version(), str(torch.__version__), np.__version__)
 

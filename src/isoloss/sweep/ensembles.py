@@ -22,6 +22,7 @@ from isoloss._core.arrays import Array
 from isoloss.errors import InputError
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.ledger import append_row, ended, read_ledger
+from isoloss.sweep.shapes import of_width
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.tasks import data_of
 from isoloss.sweep.train import trained
@@ -146,7 +147,7 @@ def _by_width(specs: Sequence[RunSpec]) -> dict[int, list[RunSpec]]:
 
 def _family(spec: RunSpec) -> str:
     """Everything but seed and width."""
-    alike = replace(spec, seed=0, model=replace(spec.model, width=_LIKE))
+    alike = replace(spec, seed=0, model=of_width(spec.model, _LIKE))
     return json.dumps(alike.to_dict(), sort_keys=True)
 
 

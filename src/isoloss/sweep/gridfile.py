@@ -15,7 +15,7 @@ from isoloss.errors import InputError
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.gridvalues import axis_values, settle
 from isoloss.sweep.shapes import MODELS
-from isoloss.sweep.spec import RunSpec, spec_from
+from isoloss.sweep.spec import RunSpec, by_name, spec_from
 
 MAX_RUNS = 20_000
 MAX_BYTES = 1 << 20
@@ -74,6 +74,10 @@ def grid(
         for choice in product(*axes):
             moved = {k: v for part in choice for k, v in part.items()}
             specs.setdefault(_spec(fixed | moved, moved, where))
+    try:
+        by_name(spec for spec in specs if spec.data.files)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
     return list(specs)
 
 

@@ -12,7 +12,7 @@ from isoloss._core.arrays import as_seed
 from isoloss.errors import InputError, MissingExtra
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.data.table import Data
-from isoloss.sweep.shapes import Model, RandomFeatures, Transformer
+from isoloss.sweep.shapes import KernelRidge, Model, RandomFeatures, Transformer
 from isoloss.sweep.spec import RunSpec
 
 _BATCH, _RATE, _PASSES = 64, 0.001, 3.0
@@ -78,6 +78,8 @@ def network_features(
             raise InputError(f"{name} = {value!r}: must be a whole number of at least {least}")
     if isinstance(model, Transformer):
         raise InputError("model = transformer: reads text alone; give an mlp, cnn, random-features")
+    if isinstance(model, KernelRidge):
+        raise InputError("model = kernel-ridge: has no features; give an mlp, cnn, random-features")
     if isinstance(model, RandomFeatures):
         if train or of != "last":
             raise InputError("model = random-features: are not trained and have one layer alone")
@@ -99,7 +101,8 @@ def network_features(
         made = random_feature_map(x, width=model.width, activation=model.activation, seed=seed)
         return made, y, data.kind
 
-    from isoloss.sweep.features import activations, tangent_features
+    from isoloss.sweep.features import activations
+    from isoloss.sweep.tangents import tangent_features
 
     network = _network(data, model, name, train, seed)
     if on_step:

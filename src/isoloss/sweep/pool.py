@@ -20,7 +20,7 @@ from isoloss.sweep import tasks as work
 from isoloss.sweep.attempt import attempt, failed_row, left_rows
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.ledger import append_row, ended, only_writer, read_ledger
-from isoloss.sweep.spec import RunSpec
+from isoloss.sweep.spec import RunSpec, by_name
 from isoloss.sweep.tasks import Task, make_tasks, single
 
 ATTEMPTS = 3
@@ -130,7 +130,8 @@ def run_sweep(
     MissingExtra
         Without torch, where a run needs it.
     InputError
-        When another sweep writes the ledger, or the device is not there.
+        When another sweep writes the ledger, the device is not there, or finished runs learned from
+        other content of a file that the grid names.
     OSError
         When the ledger cannot be written; what it holds stays good.
     """
@@ -144,6 +145,7 @@ def run_sweep(
     with only_writer(path), contextlib.ExitStack() as stack:
         driver = _Driver(path, room, specs, attempts, on_event)
         driver.collect()
+        driver.check_files()
         todo = driver.todo()
         if not todo:
             driver.tell(None)
@@ -164,10 +166,9 @@ def _check_device(device: str, executor: Executor | None) -> None:
         raise InputError(f"device = {device!r}: write cpu, cuda or cuda:1")
     # What workers of a cluster have is theirs to say.
     if device != "cpu" and not isinstance(executor, Dask):
-        import torch
+        from isoloss.theory.on_device import check_device
 
-        if not torch.cuda.is_available():
-            raise InputError(f"device = {device!r}: torch finds no GPU here; write cpu")
+        check_device(device)
 
 
 class _Driver:
@@ -182,7 +183,7 @@ class _Driver:
         on_event: Callable[[Sweep, dict[str, Any] | None], None] | None,
     ) -> None:
         self.ledger, self.room, self.attempts = ledger, room, attempts
-        self.specs = {spec.name: spec for spec in specs}
+        self.specs = by_name(specs)
         self.on_event = on_event
         for part in ("rows", "checkpoints"):
             (room / part).mkdir(parents=True, exist_ok=True)
@@ -206,6 +207,24 @@ class _Driver:
             path.unlink()
         for name in self.specs:
             self._count(self.known.get(name), 1)
+
+    def check_files(self) -> None:
+        """Refuse a ledger whose runs learned from a file with other content than it has now."""
+        seen: dict[DataSpec, str] = {}
+        for name, spec in self.specs.items():
+            row = self.known.get(name)
+            if row is None or not spec.data.files or not ended(row):
+                continue
+            if spec.data not in seen:
+                # A file that is gone is not needed for what is finished.
+                with contextlib.suppress(InputError):
+                    seen[spec.data] = work.data_of(spec.data).digest
+            now = seen.get(spec.data)
+            if now is not None and not now.startswith(str(row.get("data", ""))):
+                raise InputError(
+                    f"ledger = {self.ledger}: run {name} learned from other data than "
+                    f"{', '.join(spec.data.files)} hold now; give another ledger, or the old files"
+                )
 
     def _count(self, row: dict[str, Any] | None, by: int) -> None:
         if ended(row):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import subprocess
 from functools import lru_cache
@@ -60,7 +61,7 @@ def row(
         "run": spec.name,
         "status": status,
         **({"reason": reason} if reason else {}),
-        "spec": spec.to_dict(),
+        "spec": spec.record(),
         "N": counts.N,
         "N_non_embedding": counts.N_non_embedding,
         "D": spec.D,
@@ -100,6 +101,10 @@ def joules(seconds: float, cpu_seconds: float, device: str) -> float | None:
 def _limit(device: str) -> float:
     """Power limit of a GPU in watts; NaN where it cannot be read."""
     number = device.partition(":")[2] or "0"
+    # torch counts the cards that it may see; nvidia-smi counts all, and takes their names too.
+    seen = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    if any(seen) and int(number) < len(seen):
+        number = seen[int(number)]
     command = ["nvidia-smi", f"--id={number}", "--query-gpu=power.limit"]
     try:
         out = subprocess.run(

@@ -110,14 +110,6 @@ class Source:
                 yield piece, _tensor(y[i : i + size], self.device)
 
 
-def check_device(device: str) -> None:
-    """Refuse a device that is not there."""
-    cuda = device == "cuda" or (device.startswith("cuda:") and device[5:].isdecimal())
-    if device == "cpu" or (cuda and int(device[5:] or 0) < torch.cuda.device_count()):
-        return
-    raise InputError(f"device = {device!r}: write 'cpu', or 'cuda' where there is one")
-
-
 def _tensor(array: npt.NDArray[Any], device: str) -> Tensor:
     # Tensors share the memory of arrays; torch warns of read-only ones, and nothing here writes.
     with warnings.catch_warnings():

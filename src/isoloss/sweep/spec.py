@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.sweep.data.spec import DataSpec
-from isoloss.sweep.shapes import Cnn, Mlp, Model, RandomFeatures, Transformer, model_from
+from isoloss.sweep.shapes import (
+    Cnn,
+    KernelRidge,
+    Mlp,
+    Model,
+    RandomFeatures,
+    Transformer,
+    model_from,
+)
 
 SCHEDULES = ("linear", "cosine", "constant", "wsd")
 OPTIMISERS = ("adamw", "sgd")
@@ -129,7 +138,7 @@ class RunSpec:
     @property
     def solved(self) -> bool:
         """Whether the model is solved in closed form rather than trained."""
-        return isinstance(self.model, RandomFeatures)
+        return isinstance(self.model, RandomFeatures | KernelRidge)
 
     @property
     def unit(self) -> int:
@@ -159,12 +168,43 @@ class RunSpec:
         plain["model"] = {"kind": self.model.kind} | plain["model"]
         return plain
 
+    def record(self) -> dict[str, Any]:
+        """Return all fields as a ledger keeps them: of an absolute path its last part alone."""
+        return self.to_dict() | {"data": self.data.record()}
+
     @property
     def name(self) -> str:
-        """Name of the run: its shape in clear and a digest of all its fields."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Name of the run: its shape in clear and a digest of its record.
+
+        It is the same on machines that keep data in different folders.
+        """
+        text = json.dumps(self.record(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{self.model.kind}-w{self.model.width}-D{self.D}-s{self.seed}-{digest}"
+        model = self.model
+        size = model.kernel if isinstance(model, KernelRidge) else f"w{model.width}"
+        return f"{model.kind}-{size}-D{self.D}-s{self.seed}-{digest}"
+
+
+def by_name(specs: Iterable[RunSpec]) -> dict[str, RunSpec]:
+    """Name each run; equal runs count once.
+
+    Raises
+    ------
+    InputError
+        Where two files in different folders would give one name.
+    """
+    found: dict[str, RunSpec] = {}
+    for spec in specs:
+        other = found.setdefault(spec.name, spec)
+        if other.data != spec.data:
+            pairs = zip(other.data.files, spec.data.files, strict=True)
+            first, second = next(pair for pair in pairs if pair[0] != pair[1])
+            raise InputError(
+                f"data: {first} and {second} have one name in a ledger, which keeps the last "
+                "part of absolute paths; rename one, or write paths relative to the folder that "
+                "the sweep starts in"
+            )
+    return found
 
 
 def spec_from(plain: dict[str, Any]) -> RunSpec:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +23,7 @@ class Task:
     ----------
     kind
         ``single``; ``trunk``: runs of one trunk; ``batched``: small networks side by side;
-        ``solved``: in closed form.
+        ``solved``: in closed form, those of one group from the same features or kernel.
     specs
         The runs, those of a trunk by D.
     cost
@@ -69,9 +68,9 @@ def spec_cost(spec: RunSpec) -> float:
     """
     features, outputs = data_form(spec.data)
     if spec.solved:
-        width, n = spec.model.width, spec.D
-        # Features of every example, then a system of the smaller side.
-        return 2.0 * n * width * math.prod(features) + 2.0 * n * width * min(n, width)
+        from isoloss.sweep.solved import solution_flops
+
+        return float(sum(solution_flops(spec, features)))
     from isoloss.sweep.counts import counts
 
     return float(counts(spec, features, outputs).flops) * spec.seen
@@ -102,9 +101,12 @@ def make_tasks(
     for spec in specs:
         groups.setdefault(_key(spec, batched), []).append(spec)
     tasks: list[Task] = []
+    solved = sum(kind == "solved" for kind, _ in groups)
     for (kind, _), members in groups.items():
-        if len(members) == 1 or kind == "solved":
-            tasks += [single(spec, costs[spec.name]) for spec in members]
+        if len(members) == 1:
+            tasks.append(single(members[0], costs[members[0].name]))
+        elif kind == "solved":
+            tasks += _solved_tasks(members, costs, -(-parts // solved))
         elif kind == "trunk":
             members.sort(key=lambda s: s.D)
             each = [costs[spec.name] for spec in members]
@@ -127,9 +129,27 @@ def make_tasks(
     return sorted(tasks, key=lambda t: (-t.cost, t.name))
 
 
+def _solved_tasks(members: Sequence[RunSpec], costs: dict[str, float], parts: int) -> list[Task]:
+    """Split runs that differ in width and ridge into parts, all ridges of a width in one."""
+    widths: dict[int, list[RunSpec]] = {}
+    for spec in sorted(members, key=lambda s: (-s.model.width, s.name)):
+        widths.setdefault(spec.model.width, []).append(spec)
+    each = list(widths.values())
+    found = []
+    for start in range(min(parts, len(each))):
+        taken = each[start::parts]
+        some = tuple(spec for alike in taken for spec in alike)
+        # The decomposition of a width serves all its ridges.
+        cost = sum(max(costs[spec.name] for spec in alike) for alike in taken)
+        found.append(Task(kind="solved", specs=some, cost=cost))
+    return found
+
+
 def _key(spec: RunSpec, batched: bool) -> tuple[str, str]:
     if spec.solved:
-        return "solved", ""
+        from isoloss.sweep.solved import in_common
+
+        return "solved", repr(in_common(spec))
     if _has_trunk(spec):
         plain = spec.to_dict()
         del plain["D"]
@@ -162,9 +182,9 @@ def do_task(task: Task, *, device: str, checkpoint: Path | None) -> list[dict[st
     data = data_of(task.specs[0].data)
     specs = list(task.specs)
     if task.kind == "solved":
-        from isoloss.sweep.solve import solve
+        from isoloss.sweep.solve import solve_runs
 
-        return [solve(specs[0], data)]
+        return solve_runs(specs, data)
     _one_thread(device)
     if task.kind == "trunk":
         from isoloss.sweep.trunk import train_trunk

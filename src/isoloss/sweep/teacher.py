@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from isoloss.errors import InputError
 from isoloss.sweep.students import StudentSpec, spec_fields
+from isoloss.theory.on_device import check_device
 from isoloss.theory.teacher import draw_teacher
 
 JUDGED = 16_384
@@ -82,8 +83,7 @@ def train_students(specs: Sequence[StudentSpec], *, device: str = "cpu") -> list
     divergence from the teacher's true conditional in nats, the mean over fresh inputs: the log
     loss above the irreducible part, without its noise.
     """
-    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
-        raise InputError(f"device = {device!r}: write 'cpu', or 'cuda' where there is one")
+    check_device(device)
     specs = sorted(specs, key=lambda s: (s.n, s.lr))
     first = specs[0]
     if any(s.stream != first.stream for s in specs):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from isoloss.errors import InputError
 
@@ -58,6 +58,38 @@ def shown(path: object) -> str:
     """Write a path for a message; what a terminal would obey or cannot print is escaped."""
     text = str(path)
     return text if text.isprintable() else ascii(text)
+
+
+def kept(path: str) -> str:
+    r"""Write a path as a ledger keeps it: a relative one as it is, of any other its last part.
+
+    Where a home or a disk lies is no part of an experiment and may name a person.
+
+    Examples
+    --------
+    >>> kept("data/cats.npz"), kept("/home/ann/cats.npz"), kept("~/cats"), kept("C:\\ann\\cats")
+    ('data/cats.npz', 'cats.npz', 'cats', 'cats')
+    """
+    if PureWindowsPath(path).drive:
+        return PureWindowsPath(path).name or path
+    if path.startswith(("/", "~")):
+        return PurePosixPath(path).name or path
+    return path
+
+
+def without_places(text: str, paths: Iterable[str | None]) -> str:
+    """Take out of a message where the given paths, caches, homes and the current folder lie."""
+    known = {form: kept(path) for path in paths if path for form in (path, str(at(path)))}
+    for variable in (VARIABLE, "XDG_CACHE_HOME"):
+        if named := os.environ.get(variable):
+            known.setdefault(str(at(named)), f"${variable}")
+    known.setdefault(os.path.expanduser("~"), "~")  # noqa: PTH111
+    known.setdefault(str(Path.cwd()), ".")
+    for place in sorted(known, key=len, reverse=True):
+        # A relative path stands as it is; a root alone would be found in every path.
+        if len(place) > 1 and Path(place).is_absolute():
+            text = text.replace(place, known[place])
+    return text
 
 
 def size_of(path: Path, most: int = MOST_BYTES) -> int:

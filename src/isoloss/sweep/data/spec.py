@@ -9,6 +9,7 @@ from typing import Any
 
 from isoloss.errors import InputError
 from isoloss.sweep.data.catalogue import CATALOGUE
+from isoloss.sweep.data.place import kept
 
 GROUPINGS = ("random", "stated")
 INPUTS = ("uniform", "normal")
@@ -177,6 +178,19 @@ class DataSpec:
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values."""
         return asdict(self)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths that the spec names."""
+        return tuple(path for path in (self.path, self.selection) if path is not None)
+
+    def record(self) -> dict[str, Any]:
+        """All fields as a ledger keeps them: of an absolute path its last part alone."""
+        plain = self.to_dict()
+        for name in ("path", "selection"):
+            if plain[name] is not None:
+                plain[name] = kept(plain[name])
+        return plain
 
 
 def _check_name(name: Any) -> None:
