@@ -119,9 +119,7 @@ def nearest(x: Floats, centroids: Floats) -> tuple[Labels, Array]:
     return labels, squared
 
 
-def sum_rows(
-    x: Floats, labels: Labels, k: int, wide: Array | None = None
-) -> tuple[Labels, Array]:
+def sum_rows(x: Floats, labels: Labels, k: int, wide: Array | None = None) -> tuple[Labels, Array]:
     """Sum rows of each cluster that has any, in float64, in the order of the rows.
 
     ``wide`` is room for the rows in float64, which need not be taken again for each block.

@@ -76,25 +76,6 @@ def hash_ids(ids: Ids, seed: int = 0) -> Hashes:
         return _mix((_fnv(ids) if ids.dtype.kind == "S" else ids.astype(np.uint64)) + start)
 
 
-def canonical_order(ids: Ids) -> Rows:
-    """Order by id; refuse an id that is there twice.
-
-    Raises
-    ------
-    InputError
-        If ids repeat; names the first ones.
-    """
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    same = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if same.size:
-        shown = np.unique(ordered[same[: 4 * _SHOWN]])[:_SHOWN]
-        raise InputError(
-            f"ids: {same.size} repeat, such as {show_ids(shown)}; each row needs an id of its own"
-        )
-    return np.asarray(order, dtype=np.int64)
-
-
 def show_ids(ids: Ids, most: int = _SHOWN) -> str:
     """List a few ids for a message."""
     shown = ", ".join(str(v) for v in plain_ids(ids[:most]))
