@@ -256,30 +256,50 @@ def dedup(
 @click.option(
     "--flops", type=Positive(), help="Floating-point operations a second; measured without it."
 )
+@click.option("--price", type=Positive(), help="Of a CPU hour, for the cost.")
 @json_option
 @guarded
 def plan(
     rows: int, dim: int, k: int, passes: int, workers: int, width: str, flops: float | None,
-    as_json: bool,
+    price: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Foretell time, memory and disk of scores and near-duplicates."""
     from isoloss.prune import plan_pruning
 
     found = plan_pruning(
-        rows, dim, k, passes=passes, workers=workers, width=int(width), flops_per_second=flops
+        rows,
+        dim,
+        k,
+        passes=passes,
+        workers=workers,
+        width=int(width),
+        flops_per_second=flops,
+        price=price,
     )
     if as_json:
         print_json(found.to_dict())
         return OK
     known = "given" if flops else "measured here"
     say(f"{found.flops_per_second:.3g} FLOP/s a worker ({known})")
-    say(f"k-means and scores: {found.cpu_hours:.4g} CPU hours, {found.hours:.4g} h on {workers}")
+    say(
+        f"k-means and scores: {found.cpu_hours:.4g} CPU hours{_money(found.cost)}, "
+        f"{found.hours:.4g} h on {workers}"
+    )
     say(f"  {found.flops:.4g} FLOP = 2 rows k dim ({passes} + 1), and the start")
     say(f"  reads {_size(found.read_bytes)}, holds {_size(found.bytes_needed)} of memory,")
-    say(f"  writes {_size(found.score_bytes)}")
-    say(f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours more in clusters of equal size,")
-    say(f"  {found.dedup_flops:.4g} FLOP = rows^2 dim / k, {_size(found.dedup_bytes)} of memory")
+    sent = f", sends {_size(found.sent_bytes)} from workers to here" if found.sent_bytes else ""
+    say(f"  writes {_size(found.score_bytes)}{sent}")
+    say(
+        f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours{_money(found.dedup_cost)} more in "
+        "clusters of equal size,"
+    )
+    say(f"  {found.dedup_flops:.4g} FLOP = rows dim (rows / k + 512),")
+    say(f"  {_size(found.dedup_bytes)} of memory")
     return OK
+
+
+def _money(cost: float | None) -> str:
+    return "" if cost is None else f" for {cost:.4g}"
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class Keep(click.ParamType):  # type: ignore[type-arg]
 @click.option("--out", metavar="FILE", help="Write the selection: .npy, .csv, .jsonl.")
 @click.option(
     "--content", default="ids", show_default=True,
-    type=click.Choice(["ids", "dropped", "rows", "mask", "record", "shards"]),
+    type=click.Choice(["ids", "dropped", "rows", "uids", "mask", "record", "shards"]),
     help="What is written.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Write over a file that is there.")

@@ -89,6 +89,29 @@ def plain_ids(ids: Ids) -> list[Any]:
     return list(ids.tolist())
 
 
+def pairs_of(ids: Ids) -> npt.NDArray[Any]:
+    """Turn 32 hexadecimal digits back into pairs of unsigned 64-bit numbers, in their order.
+
+    Raises
+    ------
+    InputError
+        If an id is of another form.
+
+    Examples
+    --------
+    >>> pairs_of(as_ids(np.array([[1, 2**63]], dtype=np.uint64))).tolist()
+    [(1, 9223372036854775808)]
+    """
+    try:
+        good = ids.dtype == np.dtype("S32") and bool((np.char.str_len(ids) == 32).all())
+        found = bytes.fromhex(ids.tobytes().decode("ascii")) if good else b""
+    except ValueError:
+        found = b""
+    if len(found) != 16 * ids.size:
+        raise InputError("uids: ids are not all 32 hexadecimal digits; write ids instead")
+    return np.frombuffer(found, dtype=">u8").astype("<u8").view("<u8,<u8")
+
+
 def _of_objects(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     values = array.ravel().tolist()
     if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
