@@ -27,6 +27,7 @@ from isoloss.prune import (
     find_duplicates,
     fit_kmeans,
     open_embeddings,
+    plan_pruning,
     read_scores,
     select,
     write_prototype_scores,
@@ -199,12 +200,18 @@ def selection(folder: str, rows: int, dim: int, k: int) -> str:
     return f"{len(found)} of {rows:.0e} rows kept: {each}"
 
 
-def flat(folder: str, rows: int, dim: int, k: int) -> str:
-    """Look, one pass, scores: what memory more rows take."""
+def flat(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Look, two passes, scores, beside what was planned: what time and memory more rows take."""
+    begin = time.process_time()
     opened = open_embeddings(f"{folder}/flat{rows}")
-    found = fit_kmeans(opened, k, passes=1)
+    found = fit_kmeans(opened, k, passes=2, tolerance=0)
     write_prototype_scores(opened, found, f"{folder}/out-flat{rows}")
-    return f"{rows:.0e} rows of {dim}, k = {k}: one pass and scores"
+    spent = time.process_time() - begin
+    plan = plan_pruning(rows, dim, k, passes=2)
+    return spent, (
+        f"{rows:.0e} rows of {dim}, k = {k}, 2 passes and scores; planned "
+        f"{plan.cpu_hours * 3600:.1f} s, {plan.bytes_needed / 1e6:.0f} MB beside the interpreter"
+    )
 
 
 def faiss_pass(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:

@@ -30,7 +30,8 @@ FORMULA = {
     "score_bytes": "rows (4 + 4 + id width), written",
     "dedup_flops": "rows dim (rows / k + 512) for clusters of equal size, in panels of 512 rows",
     "dedup_cpu_hours": "dedup_flops / (dedup_flops_per_second 3600)",
-    "cost, dedup_cost": "cpu_hours price, dedup_cpu_hours price",
+    "cost": "cpu_hours price",
+    "dedup_cost": "dedup_cpu_hours price",
     "dedup_bytes": "rows 32 + 512 MB",
 }
 """What each number of a plan is."""
