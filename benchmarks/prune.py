@@ -77,12 +77,11 @@ def main() -> None:
             for rows in (10**6, 10**7):
                 small = (rows, *FLAT)
                 make(Path(folder) / f"flat{rows}", *small)
-                run(flat, folder, small, run(floor, folder, small, None, quiet=True))
+                run(flat, folder, small, None)
 
 
 def run(
-    step: Callable[..., Any], folder: str, size: tuple[int, int, int], base: float | None,
-    *, quiet: bool = False,
+    step: Callable[..., Any], folder: str, size: tuple[int, int, int], base: float | None
 ) -> float:  # fmt: skip
     """Run a step apart and print its line; return its CPU seconds."""
     spent, peak, said = apart(step, folder, size)
@@ -90,8 +89,9 @@ def run(
         print(f"{step.__name__:14s} {said}")
         return 1.0
     ratio = "" if base is None else f"{spent / base:5.2f}x"
-    if not quiet:
-        print(f"{step.__name__:14s} {spent:8.2f} s  {ratio:6s} {peak / 1e6:6.0f} MB  {said}")
+    print(
+        f"{step.__name__:14s} {spent:8.2f} s  {ratio:6s} {peak / 1e6:6.0f} MB  {said}", flush=True
+    )
     return float(spent)
 
 
@@ -181,7 +181,12 @@ def duplicates(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
     begin = time.process_time()
     found = find_duplicates(opened, eps=0.05, clusters=clusters)
     spent = time.process_time() - begin
-    return spent, f"{found.removed.size} removed; clusters up to {clusters.counts.max():.0f} rows"
+    uneven = float(np.square(clusters.counts).mean() / clusters.counts.mean() ** 2)
+    planned = plan_pruning(rows, dim, k).dedup_cpu_hours * 3600
+    return spent, (
+        f"{found.removed.size} removed; planned {planned:.1f} s for equal clusters; by their "
+        f"squares these hold {uneven:.2f} of that"
+    )
 
 
 def selection(folder: str, rows: int, dim: int, k: int) -> str:

@@ -193,7 +193,7 @@ def find_duplicates(
     partner = np.full(opened.rows, -1)
     cosine = np.empty(opened.rows, dtype=np.float32)
     calls = _calls(opened, order, ends, eps, rule, scratch, cluster_bytes, executor is not None)
-    for j, (gone, of, cosines) in in_order(_one_cluster, calls, executor):
+    for j, (gone, of, cosines) in in_order(compare_cluster, calls, executor):
         members = order[ends[j - 1] if j else 0 : ends[j]]
         partner[members[gone]] = members[of]
         cosine[members[gone]] = cosines
@@ -223,7 +223,7 @@ def _calls(
         yield j, (source, rows, eps, rule, scratch, cluster_bytes)
 
 
-def _one_cluster(
+def compare_cluster(
     source: Embeddings, rows: Rows, eps: float, rule: str, scratch: Any, cluster_bytes: int
 ) -> tuple[Rows, Rows, Rows]:
     """Ranks of removed rows, of their partners, and their cosines."""

@@ -242,7 +242,7 @@ class Speeds(NamedTuple):
 
 def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) -> Speeds:
     """Run passes, look and near-duplicates for a moment each on rows like those to come."""
-    from isoloss.prune.dedup_rules import duplicates
+    from isoloss.prune.dedup import compare_cluster
     from isoloss.prune.embeddings import open_embeddings
     from isoloss.prune.embeddings_check import check_embeddings
     from isoloss.prune.kmeans_assign import sum_piece
@@ -255,11 +255,17 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     x /= np.linalg.norm(x, axis=1)[:, None]
     centroids = x[np.arange(k) % rows] + np.float32(1e-3)
     few = int(np.clip(min(members, rows), 2, _MEMBERS))
+    # One row in twenty is a copy, as duplicates take time and their like stand apart on disk.
+    x[: few // 20] = x[few // 2 : few // 2 + few // 20]
+    order = rng.permutation(few)
     opened = open_embeddings(x)
     with one_thread():
         a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
         a_look = _timed(lambda: check_embeddings(opened), seconds)
-        pairs = _timed(lambda: duplicates(x[:few], 0.05, "greedy"), seconds)
+        pairs = _timed(
+            lambda: compare_cluster(opened, order, 0.05, "greedy", None, DEDUP_CLUSTER_BYTES),
+            seconds,
+        )
     return Speeds(
         2.0 * rows * k * width / a_pass, rows * width * 4.0 / a_look,
         few * width * (few + PANEL) / pairs,
