@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -94,12 +97,22 @@ def _by_text(ids: Ids) -> Rows:
     order = _by_number(key - key.min())
     if width <= start + _WORD:
         return order
+    return settle_ties(order, key, lambda rows: (ids[rows],))
+
+
+def settle_ties(
+    order: Rows, key: npt.NDArray[Any], columns: Callable[[Rows], tuple[npt.NDArray[Any], ...]]
+) -> Rows:
+    """Put rows of equal keys in the order of columns, the last one first as `numpy.lexsort` does.
+
+    Most keys have no tie, so that few rows are asked for their columns. Changes ``order``.
+    """
     ranked = key[order]
-    tied = np.zeros(n, dtype=bool)
+    tied = np.zeros(order.size, dtype=bool)
     np.equal(ranked[1:], ranked[:-1], out=tied[1:])
     tied[:-1] |= tied[1:]
     places = np.flatnonzero(tied)
     if places.size:
         rows = order[places]
-        order[places] = rows[np.lexsort((ids[rows], ranked[places]))]
+        order[places] = rows[np.lexsort((*columns(rows), ranked[places]))]
     return order

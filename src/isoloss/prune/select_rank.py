@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.prune.scores_ids import Ids, Rows, hash_ids
+from isoloss.prune.scores_order import settle_ties
 
 Key = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -48,7 +49,9 @@ def _at(key: Key, place: int) -> Any:
 def ranks(key: Key, ids: Ids, seed: int) -> Rows:
     """Rank of each key from the smallest, 0; ties by hash of the id, then the id."""
     found = np.empty(key.size, dtype=np.int64)
-    found[np.lexsort((ids, hash_ids(ids, seed), key))] = np.arange(key.size)
+    order = np.argsort(key, kind="stable")
+    settle_ties(order, key, lambda rows: (ids[rows], hash_ids(ids[rows], seed)))
+    found[order] = np.arange(key.size)
     return found
 
 
