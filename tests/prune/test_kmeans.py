@@ -336,7 +336,7 @@ def test_to_dict_is_plain():
 @pytest.mark.parametrize("rising", [True, False])
 def test_the_farthest_rows_are_those_of_a_sort(rising):
     angle = np.linspace(0.1, 1.5, PIECE)[:: 1 if rising else -1]
-    angle[BLOCK : 2 * BLOCK] = angle[:BLOCK]
+    angle[2 * BLOCK : 3 * BLOCK] = angle[BLOCK : 2 * BLOCK]
     x = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     near = np.array([[1, 0]], dtype=np.float32)
     found = sum_piece(open_embeddings(x), BLOCK, near, None)
