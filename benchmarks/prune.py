@@ -1,14 +1,17 @@
-"""Time a pass of k-means and of scores beside the bare products, and beside faiss where it is.
+"""Time pruning beside its bare products, and beside faiss where it is: one table.
 
-    python benchmarks/prune.py [--rows 1000000] [--dim 256] [--k 1000]
+    python benchmarks/prune.py [--rows 1e6] [--dim 256] [--k 1000] [--scored 1e8] [--parts ...]
 
-CPU seconds on one thread and the peak of private memory, each step in a process of its own; rows
-lie in shards of 100,000 on disk. The floor is the float32 products of a pass and nothing else.
+CPU seconds of one thread and the peak of private memory, each step in a process of its own; rows
+lie in shards of 100,000 on disk, scores in mapped files. Ratios are to the float32 products of a
+step, timed in the same run. All of it takes some six minutes of one core, 6 GB of memory (the
+selection) and 6 GB of disk; parts can be left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import tempfile
 import time
@@ -24,39 +27,72 @@ from isoloss.prune import (
     find_duplicates,
     fit_kmeans,
     open_embeddings,
+    plan_pruning,
+    read_scores,
+    select,
     write_prototype_scores,
+    write_selection,
 )
 from isoloss.prune.embeddings_check import check_embeddings
 
 SHARD = 100_000
+PARTS = ("pass", "prototypes", "dedup", "select", "flat", "faiss")
+FLAT = (64, 100)
+"""Numbers in a row and centroids where memory is compared at two numbers of rows."""
 
 
 def main() -> None:
     """Make rows, run each step, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=float, default=1e6)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--k", type=int, default=1000)
-    parser.add_argument("--dedup", action="store_true", help="near-duplicates too")
+    parser.add_argument("--scored", type=float, default=1e8, help="rows of the selection")
+    parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
+    parser.add_argument("--scratch", help="a folder with room for the rows")
     options = parser.parse_args()
-    size = (options.rows, options.dim, options.k)
-    steps: list[Callable[..., Any]] = [floor, look, one_pass, two_passes, faiss_assign]
-    if options.dedup:
-        steps.append(duplicates)
-    with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder) / "rows", *size)
-        base = None
-        for step in steps:
-            spent, peak, said = apart(step, folder, size)
-            if spent is None:
-                print(f"{step.__name__:14s} {said}")
-                continue
-            base = base or spent
-            print(
-                f"{step.__name__:14s} {spent:8.2f} CPU s  {spent / base:6.2f} of the floor  "
-                f"{peak / 1e6:8.0f} MB private  {said}"
-            )
-    print(f"stated before the run: {bytes_needed(*size) / 1e6:.0f} MB")
+    parts = options.parts.split(",")
+    size = (int(options.rows), options.dim, options.k)
+    print(f"{size[0]:.3g} rows of {size[1]}, k = {size[2]}; CPU seconds of one thread")
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        if set(parts) & {"pass", "prototypes", "dedup", "faiss"}:
+            make(Path(folder) / "rows", *size)
+            base = run(floor, folder, size, None)
+            if "pass" in parts:
+                run(look, folder, size, base)
+                run(one_pass, folder, size, base)
+                print(f"{'':14s} stated before the run: {bytes_needed(*size) / 1e6:.0f} MB")
+            if "prototypes" in parts:
+                run(prototypes, folder, size, 11 * base)
+            if "dedup" in parts:
+                run(duplicates, folder, size, base / 2 * size[0] / size[2] ** 2)
+            if "faiss" in parts:
+                run(faiss_pass, folder, size, base)
+                run(faiss_kmeans, folder, size, 20 * base * min(1, 256 * size[2] / size[0]))
+        if "select" in parts:
+            scored = (int(options.scored), 0, 10)
+            make_scores(Path(folder) / "scored", scored[0])
+            run(selection, folder, scored, None)
+        if "flat" in parts:
+            for rows in (10**6, 10**7):
+                small = (rows, *FLAT)
+                make(Path(folder) / f"flat{rows}", *small)
+                run(flat, folder, small, None)
+
+
+def run(
+    step: Callable[..., Any], folder: str, size: tuple[int, int, int], base: float | None
+) -> float:  # fmt: skip
+    """Run a step apart and print its line; return its CPU seconds."""
+    spent, peak, said = apart(step, folder, size)
+    if spent is None:
+        print(f"{step.__name__:14s} {said}")
+        return 1.0
+    ratio = "" if base is None else f"{spent / base:5.2f}x"
+    print(
+        f"{step.__name__:14s} {spent:8.2f} s  {ratio:6s} {peak / 1e6:6.0f} MB  {said}", flush=True
+    )
+    return float(spent)
 
 
 def make(folder: Path, rows: int, dim: int, k: int) -> None:
@@ -84,45 +120,135 @@ def floor(folder: str, rows: int, dim: int, k: int) -> str:
     return f"{2 * rows * dim * k / 1e9:.0f} GFLOP"
 
 
+def make_scores(folder: Path, rows: int) -> None:
+    """Write scores, ids that stand in no order, and ten classes, as a folder of mapped columns."""
+    from isoloss.prune.scores_format import _digest
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    kinds = {"scores": np.float32, "ids": np.int64, "labels": np.int16}
+    columns = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, (rows,))
+        for name, kind in kinds.items()
+    }
+    span = 1 << (rows * 2).bit_length()
+    for i in range(0, rows, 1 << 20):
+        n = min(1 << 20, rows - i)
+        columns["scores"][i : i + n] = rng.random(n, dtype=np.float32)
+        columns["ids"][i : i + n] = np.arange(i, i + n) * 2654435761 % span
+        columns["labels"][i : i + n] = rng.integers(10, size=n)
+    for column in columns.values():
+        column.flush()
+    manifest = {
+        "schema": 1, "direction": "high is hard", "labels": "labels.npy",
+        "shards": [{"scores": "scores.npy", "ids": "ids.npy", "rows": rows}],
+        "digest": _digest(folder, ["scores.npy", "ids.npy", "labels.npy"]),
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def look(folder: str, rows: int, dim: int, k: int) -> str:
     """Check and digest of every row."""
     return check_embeddings(open_embeddings(f"{folder}/rows")).digest[:12]
 
 
-def one_pass(folder: str, rows: int, dim: int, k: int) -> str:
+def one_pass(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
     """One pass of Lloyd's algorithm, without the look and with a plain start."""
     opened = open_embeddings(f"{folder}/rows")
     checked = check_embeddings(opened)
     begin = time.process_time()
     found = fit_kmeans(opened, k, passes=1, start="sample", checked=checked)
-    return f"{time.process_time() - begin:.2f} CPU s without the look; {found.objective[-1]:.5f}"
+    return time.process_time() - begin, f"mean distance {found.objective[-1]:.5f}"
 
 
-def two_passes(folder: str, rows: int, dim: int, k: int) -> str:
-    """Look, k-means++, two passes, scores written."""
+def prototypes(folder: str, rows: int, dim: int, k: int) -> str:
+    """Look, k-means++, ten passes, scores written."""
     opened = open_embeddings(f"{folder}/rows")
-    found = fit_kmeans(opened, k, passes=2)
-    return f"mean score {write_prototype_scores(opened, found, f'{folder}/out')['mean']:.5f}"
+    found = fit_kmeans(opened, k, passes=10, tolerance=0)
+    mean = write_prototype_scores(opened, found, f"{folder}/out")["mean"]
+    return f"10 passes and scores; mean score {mean:.5f}"
 
 
-def faiss_assign(folder: str, rows: int, dim: int, k: int) -> str:
-    """Nearest centroids of the first shard by faiss, scaled up."""
+def duplicates(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Near-duplicates, greedy, eps 0.05, in clusters that are known."""
+    from isoloss.prune import dedup
+
+    opened = open_embeddings(f"{folder}/rows")
+    clusters = fit_kmeans(opened, k, passes=2)
+    assigned = list(dedup.score_pieces(opened, clusters))
+    # What is timed is the comparison of rows; nearest centroids are a pass of their own.
+    dedup.score_pieces = lambda *_, **__: iter(assigned)
+    begin = time.process_time()
+    found = find_duplicates(opened, eps=0.05, clusters=clusters)
+    spent = time.process_time() - begin
+    uneven = float(np.square(clusters.counts).mean() / clusters.counts.mean() ** 2)
+    planned = plan_pruning(rows, dim, k).dedup_cpu_hours * 3600
+    return spent, (
+        f"{found.removed.size} removed; planned {planned:.1f} s for equal clusters; by their "
+        f"squares these hold {uneven:.2f} of that"
+    )
+
+
+def selection(folder: str, rows: int, dim: int, k: int) -> str:
+    """Read scores, keep the hardest 30 % with a floor of half for each class, write ids."""
+    times = [time.process_time()]
+    table = read_scores(f"{folder}/scored")
+    times.append(time.process_time())
+    found = select(table, 0.3, class_floor=0.5)
+    times.append(time.process_time())
+    write_selection(found, f"{folder}/kept.npy")
+    times.append(time.process_time())
+    each = ", ".join(
+        f"{name} {t:.1f}"
+        for name, t in zip(("read", "select", "write"), np.diff(times), strict=True)
+    )
+    return f"{len(found)} of {rows:.0e} rows kept: {each}"
+
+
+def flat(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Look, two passes, scores, beside what was planned: what time and memory more rows take."""
+    begin = time.process_time()
+    opened = open_embeddings(f"{folder}/flat{rows}")
+    found = fit_kmeans(opened, k, passes=2, tolerance=0)
+    write_prototype_scores(opened, found, f"{folder}/out-flat{rows}")
+    spent = time.process_time() - begin
+    plan = plan_pruning(rows, dim, k, passes=2)
+    return spent, (
+        f"{rows:.0e} rows of {dim}, k = {k}, 2 passes and scores; planned "
+        f"{plan.cpu_hours * 3600:.1f} s, {plan.bytes_needed / 1e6:.0f} MB beside the interpreter"
+    )
+
+
+def faiss_pass(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Nearest centroids of all rows by faiss, in memory."""
     import faiss
 
-    x = np.load(f"{folder}/rows/shard-0.npy")
-    faiss.normalize_L2(x)
-    index = faiss.IndexFlatIP(dim)
-    index.add(x[:k])
+    faiss.omp_set_num_threads(1)
+    paths = [f"{folder}/rows/shard-{i}.npy" for i in range(-(-rows // SHARD))]
     begin = time.process_time()
-    index.search(x, 1)
-    spent = (time.process_time() - begin) * rows / len(x)
-    return f"{spent:.2f} CPU s for all rows, from one shard"
+    index = faiss.IndexFlatIP(dim)
+    for path in paths:
+        x = np.load(path)
+        faiss.normalize_L2(x)
+        if not index.ntotal:
+            index.add(x[:k])
+        index.search(x, 1)
+    return time.process_time() - begin, "assignment of a pass, no update"
 
 
-def duplicates(folder: str, rows: int, dim: int, k: int) -> str:
-    """Near-duplicates, greedy, eps 0.05."""
-    found = find_duplicates(f"{folder}/rows", eps=0.05)
-    return f"{found.removed.size} removed in {len(found.clusters.centroids)} clusters"
+def faiss_kmeans(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Find centroids as faiss does by default: 20 passes over 256 rows for each."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    paths = [f"{folder}/rows/shard-{i}.npy" for i in range(-(-rows // SHARD))]
+    x = np.concatenate([np.load(path) for path in paths])
+    faiss.normalize_L2(x)
+    begin = time.process_time()
+    means = faiss.Kmeans(dim, k, niter=20, spherical=True, seed=0)
+    means.train(x)
+    _, _ = means.index.search(x, 1)
+    return time.process_time() - begin, f"20 passes over {min(rows, 256 * k)} rows, then all once"
 
 
 def apart(step: Callable[..., Any], folder: str, size: tuple[int, int, int]) -> Any:
@@ -148,7 +274,9 @@ def _inside(pipe: Any, name: str, folder: str, size: tuple[int, int, int]) -> No
     except ImportError as error:
         pipe.send((None, f"left out: {error}"))
         return
-    pipe.send((time.process_time() - begin, said))
+    spent = time.process_time() - begin
+    # A step that prepares something says what it took itself.
+    pipe.send(said if isinstance(said, tuple) else (spent, said))
 
 
 def private(pid: int | None) -> int:

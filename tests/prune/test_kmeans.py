@@ -21,7 +21,8 @@ from isoloss.prune import (
     open_embeddings,
     score_prototypes,
 )
-from isoloss.prune.kmeans_assign import nearest
+from isoloss.prune.kmeans_assign import FARTHEST, nearest, sum_piece
+from isoloss.prune.pieces import prepare
 from prune.prune_made import BLOCK, PIECE, blobs, same, shards
 
 GEOMETRIES = ("cosine", "euclidean")
@@ -330,3 +331,16 @@ def test_to_dict_is_plain():
     assert answer["passes"] == len(answer["objective"])
     assert answer["digest"] == found.checked.digest
     assert Path("x") not in answer.values()
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_the_farthest_rows_are_those_of_a_sort(rising):
+    angle = np.linspace(0.1, 1.5, PIECE)[:: 1 if rising else -1]
+    angle[2 * BLOCK : 3 * BLOCK] = angle[BLOCK : 2 * BLOCK]
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    near = np.array([[1, 0]], dtype=np.float32)
+    found = sum_piece(open_embeddings(x), BLOCK, near, None)
+    _, squared = nearest(prepare(x, None), near)
+    order = np.argsort(-squared, kind="stable")[:FARTHEST]
+    assert found.far_rows.tolist() == order.tolist()
+    assert found.far.tolist() == squared[order].tolist()

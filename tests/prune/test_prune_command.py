@@ -73,7 +73,8 @@ def test_a_plan_by_command():
     assert answer["pass_flops"] == 2e9 * 768 * 1e4
     start = 2 * 16 * 1e4 * 1e4 * 768
     assert answer["flops"] == 21 * answer["pass_flops"] + start
-    assert answer["hours"] == pytest.approx((answer["flops"] + 9 * start) / 1e11 / 3600)
+    look = 1e9 * 768 * 4 / 1e9
+    assert answer["hours"] == pytest.approx(((answer["flops"] + 9 * start) / 1e11 + look) / 3600)
     assert set(answer["formula"]) <= set(answer)
     shown = call(*words, "--workers", "64").stderr
     assert "1e+11 FLOP/s a worker (given)" in shown
@@ -84,7 +85,8 @@ def test_a_plan_by_command():
     ("words", "code", "message"),
     [
         (["score", "{rows}", "--out", "{out}"], 2, "give --k"),
-        (["score", "{rows}", "--k", "3", "--labels", "y", "--out", "{out}"], 2, "give --k"),
+        (["score", "{rows}", "--k", "3", "--labels", "y.npy", "--out", "{out}"], 1, "y.npy"),
+        (["score", "{rows}", "--k", "some", "--out", "{out}"], 2, "whole number"),
         (["score", "nowhere", "--k", "3", "--out", "{out}"], 1, "there is no such file"),
         (["score", "{out}", "--k", "3", "--out", "{out}"], 1, "holds no .npy or .parquet file"),
         (["score", "{rows}", "--k", "801", "--out", "{out}"], 1, "there are 800 rows"),
@@ -126,12 +128,66 @@ def test_every_key_is_described(rows, tmp_path):
 
 def test_plans_are_checked_and_explained():
     plan = plan_pruning(1000, 8, 10, flops_per_second=1e9, workers=4)
-    assert plan.hours == plan.cpu_hours / 4
+    start = 10 * 2 * 160 * 10 * 8 / 1e9 / 3600
+    look = 1000 * 8 * 4 / 1e9 / 3600
+    assert plan.cpu_hours == pytest.approx(21 * 2 * 1000 * 8 * 10 / 1e9 / 3600 + start + look)
+    assert plan.hours == pytest.approx((plan.cpu_hours - start) / 4 + start)
+    assert plan.dedup_flops == 1000 * 8 * (100 + 512)
+    assert (plan.cost, plan.dedup_cost) == (None, None)
+    paid = plan_pruning(1000, 8, 10, flops_per_second=1e9, price=2)
+    assert (paid.cost, paid.dedup_cost) == (2 * paid.cpu_hours, 2 * paid.dedup_cpu_hours)
+    assert paid.sent_bytes == 0
+    assert plan.sent_bytes == 20 * 10 * 8 * 8
     assert plan.read_bytes == 1000 * 8 * 4 * 22
     assert {k for k in plan.to_dict() if k in FORMULA} >= {"pass_flops", "bytes_needed"}
     with pytest.raises(InputError, match="width = 3"):
         plan_pruning(1000, 8, 10, width=3)
+    with pytest.raises(InputError, match="price"):
+        plan_pruning(1000, 8, 10, price=-1)
     with pytest.raises(InputError, match="rows = -1"):
         plan_pruning(-1, 8, 10)
     assert bytes_needed(10**12, 64, 100) == bytes_needed(10**7, 64, 100)
     assert bytes_needed(10**7, 64, 100, in_flight=4) > bytes_needed(10**7, 64, 100)
+
+
+def test_the_commands_one_after_the_other(rows, tmp_path):
+    labels = rows.parent / "labels.npy"
+    words = ["score", rows, "--metric", "prototypes", "--k", "6", "--seed", "0", "--passes", "100"]
+    with_labels, without = tmp_path / "with", tmp_path / "without"
+    assert call("prune", *words, "--labels", labels, "--out", with_labels).exit_code == 0
+    assert call("prune", *words, "--out", without).exit_code == 0
+    assert (with_labels / "clusters.npy").read_bytes() == (without / "clusters.npy").read_bytes()
+    more = ["--keep", "0.3", "--policy", "hard", "--class-floor", "0.5", "--json"]
+    answers = {}
+    for folder in (with_labels, without):
+        out = tmp_path / f"{folder.name}.npy"
+        result = call("prune", "select", folder, *more, "--out", out)
+        assert result.exit_code == 0, result.stderr
+        assert np.load(out).size == 240
+        answers[folder.name] = (json.loads(result.stdout), result.stderr)
+    answer, told = answers["with"]
+    assert [c["rows"] for c in answer["classes"]] == [200] * 4
+    assert min(c["kept"] for c in answer["classes"]) >= 30
+    assert told == ""
+    answer, told = answers["without"]
+    assert "taken over their clusters" in told
+    kept = np.load(tmp_path / "without.npy")
+    clusters = np.load(without / "clusters.npy")[kept // 3]
+    sizes = np.bincount(np.load(without / "clusters.npy"), minlength=6)
+    assert (np.bincount(clusters, minlength=6) >= np.minimum(sizes, 20)).all()
+    known = call("prune", "select", without, *more, "--labels", labels)
+    assert "clusters" not in known.stderr
+    spoiled = with_labels / "labels.npy"
+    np.save(spoiled, np.load(spoiled)[::-1])
+    assert "digest" in call("prune", "select", with_labels, *more).stderr
+
+
+def test_duplicates_without_a_file_are_counted(rows, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call("prune", "dedup", rows, "--eps", "0.05", "--rule", "greedy")
+    assert result.exit_code == 0, result.stderr
+    assert "of 800 rows go as duplicates" in result.stderr
+    assert "nothing is written" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+    short = call("prune", "dedup", rows, "--eps", "0.05", "--k", "6", "--passes", "1")
+    assert "k-means had not converged" in short.stderr

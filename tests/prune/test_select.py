@@ -54,7 +54,10 @@ def test_first_is_a_full_sort(seed, n, levels, data):
     key, ids = rng.integers(levels, size=n).astype(np.float32), rng.permutation(n)
     count = data.draw(st.integers(0, n))
     order = np.lexsort((ids, hash_ids(ids, 3), -key))
-    assert sorted(first(key, ids, 3, count)) == sorted(order[:count])
+    assert np.flatnonzero(first(key, ids, 3, count)).tolist() == sorted(order[:count])
+    free = rng.random(n) < 0.5
+    some = order[free[order]][:count]
+    assert np.flatnonzero(first(key, ids, 3, count, among=free)).tolist() == sorted(some)
 
 
 @pytest.mark.parametrize("policy", ["hard", "easy", "middle", "random", Stratified(2, "mass")])

@@ -31,12 +31,17 @@ command.add_command(select)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # plain in older releases
-    """A whole number above zero; ``1e9`` counts."""
+    """A whole number above zero; ``1e9`` counts. A word that stands for one stays a word."""
 
     name = "NUMBER"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+    def __init__(self, word: str | None = None) -> None:
+        self.word = word
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read the number; mistakes are usage errors."""
+        if self.word is not None and value == self.word:
+            return value
         try:
             number = float(value)
             if number >= 1 and number == int(number) and number <= 1e15:
@@ -77,10 +82,10 @@ def rows_options(function: Any) -> Any:
     "--metric", type=click.Choice(["prototypes"]), default="prototypes", show_default=True,
     help="What is measured.",
 )  # fmt: skip
-@click.option("--k", type=Count(), help="Centroids; not with --labels.")
+@click.option("--k", type=Count("auto"), help="Centroids; auto: where clusters are stable.")
 @click.option(
     "--labels", type=click.Path(path_type=str), metavar="FILE",
-    help="A class for each row, .npy: distances from class means.",
+    help="A class for each row, .npy: distances from class means; with --k, kept for floors.",
 )  # fmt: skip
 @click.option(
     "--distance", type=click.Choice(["cosine", "euclidean"]), default="cosine", show_default=True,
@@ -104,26 +109,40 @@ def rows_options(function: Any) -> Any:
 @guarded
 def score(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
-    executor: str | None, as_json: bool, metric: str, k: int | None, labels: str | None,
+    executor: str | None, as_json: bool, metric: str, k: Any, labels: str | None,
     distance: str, start: str, passes: int, tolerance: float, out: str,
 ) -> int:  # fmt: skip
     """Score EMBEDDINGS by their distance from prototypes; high is hard.
 
     EMBEDDINGS are .npy or Parquet files, or folders of them. With --k the prototypes are centroids
-    of k-means, with --labels the means of the classes. A second start after an interruption goes on
-    where the first one stopped.
+    of k-means, with --labels alone the means of the classes. A second start after an interruption
+    goes on where the first one stopped.
     """
-    from isoloss.prune import class_means, fit_kmeans, open_embeddings, write_prototype_scores
+    from isoloss.prune import (
+        choose_clusters,
+        class_means,
+        fit_kmeans,
+        open_embeddings,
+        write_prototype_scores,
+    )
     from isoloss.prune.pieces import tasks_held
     from isoloss.prune.plan import needs_of
+    from isoloss.prune.prototypes import read_labels
     from isoloss.prune.prototypes_folder import refuse_finished
 
-    if (k is None) == (labels is None):
+    if k is None and labels is None:
         raise click.UsageError("give --k, for centroids of k-means, or --labels, for class means")
     refuse_finished(out)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
     with progress(quiet=as_json) as step, _executor(executor) as where:
         doubt = False
+        if labels is not None:
+            read_labels(labels, opened.rows)
+        if k == "auto":
+            chosen = choose_clusters(opened, geometry=distance, rng=seed, on_step=step)
+            k = chosen.k
+            if not as_json:
+                say(chosen.summary())
         if k is not None:
             if not as_json:
                 need = needs_of(
@@ -139,7 +158,9 @@ def score(
                 say(found.summary())
         else:
             found = class_means(opened, labels, geometry=distance, executor=where, on_step=step)
-        manifest = write_prototype_scores(opened, found, out, executor=where, on_step=step)
+        manifest = write_prototype_scores(
+            opened, found, out, labels=labels, executor=where, on_step=step
+        )
     if as_json:
         print_json(manifest)
     else:
@@ -176,45 +197,46 @@ def score(
     help="Where clusters beyond memory are laid out.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=str), required=True, metavar="FILE",
-    help="Ids that stay, .npy; what goes, and why, beside it.",
+    "--out", type=click.Path(path_type=str), metavar="FILE",
+    help="Ids that stay, .npy; what goes, and why, beside it. Without it only counts are shown.",
 )  # fmt: skip
 @guarded
 def dedup(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
     executor: str | None, as_json: bool, eps: float, rule: str, prefer: str, k: int | None,
-    passes: int, scratch: str | None, out: str,
+    passes: int, scratch: str | None, out: str | None,
 ) -> int:  # fmt: skip
     """Find near-duplicates of EMBEDDINGS within clusters; exact within each.
 
-    Writes the ids that stay to FILE and, beside it, those that go, the id that each duplicates, and
-    their cosine.
+    With --out, writes the ids that stay to FILE and, beside it, those that go, the id that each
+    duplicates, and their cosine.
     """
     import shutil
 
     from isoloss.prune import find_duplicates, open_embeddings
     from isoloss.prune.dedup_folder import refuse_written, write_duplicates
 
-    path = Path(out)
-    if path.suffix != ".npy":
-        raise click.UsageError("--out: ids are written as .npy; give a name that ends so")
-    refuse_written(path)
+    path = None if out is None else Path(out)
+    if path is not None:
+        if path.suffix != ".npy":
+            raise click.UsageError("--out: ids are written as .npy; give a name that ends so")
+        refuse_written(path)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
-    journal = path.with_name(f".{path.stem}.unfinished")
+    journal = None if path is None else path.with_name(f".{path.stem}.unfinished")
     with progress(quiet=as_json) as step, _executor(executor) as where:
         found = find_duplicates(
             opened, eps=eps, rule=rule, prefer=prefer, k=k, passes=passes, rng=seed,
             journal=journal, executor=where, scratch=scratch, on_step=step,
         )  # fmt: skip
-    answer = write_duplicates(opened, found, path)
-    shutil.rmtree(journal, ignore_errors=True)
+    answer = found.to_dict()
+    if path is not None and journal is not None:
+        answer = write_duplicates(opened, found, path)
+        shutil.rmtree(journal, ignore_errors=True)
     if as_json:
         print_json(answer)
     else:
-        say(
-            f"{found.removed.size} of {opened.rows} rows go as duplicates (rule {rule}, "
-            f"eps {eps:g}, {len(found.clusters.centroids)} clusters); ids that stay in {out}"
-        )
+        say(found.summary())
+        say(f"ids that stay in {out}" if out else "nothing is written; --out FILE keeps the ids")
     return OK
 
 
@@ -234,30 +256,50 @@ def dedup(
 @click.option(
     "--flops", type=Positive(), help="Floating-point operations a second; measured without it."
 )
+@click.option("--price", type=Positive(), help="Of a CPU hour, for the cost.")
 @json_option
 @guarded
 def plan(
     rows: int, dim: int, k: int, passes: int, workers: int, width: str, flops: float | None,
-    as_json: bool,
+    price: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Foretell time, memory and disk of scores and near-duplicates."""
     from isoloss.prune import plan_pruning
 
     found = plan_pruning(
-        rows, dim, k, passes=passes, workers=workers, width=int(width), flops_per_second=flops
+        rows,
+        dim,
+        k,
+        passes=passes,
+        workers=workers,
+        width=int(width),
+        flops_per_second=flops,
+        price=price,
     )
     if as_json:
         print_json(found.to_dict())
         return OK
     known = "given" if flops else "measured here"
     say(f"{found.flops_per_second:.3g} FLOP/s a worker ({known})")
-    say(f"k-means and scores: {found.cpu_hours:.4g} CPU hours, {found.hours:.4g} h on {workers}")
+    say(
+        f"k-means and scores: {found.cpu_hours:.4g} CPU hours{_money(found.cost)}, "
+        f"{found.hours:.4g} h on {workers}"
+    )
     say(f"  {found.flops:.4g} FLOP = 2 rows k dim ({passes} + 1), and the start")
     say(f"  reads {_size(found.read_bytes)}, holds {_size(found.bytes_needed)} of memory,")
-    say(f"  writes {_size(found.score_bytes)}")
-    say(f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours more in clusters of equal size,")
-    say(f"  {found.dedup_flops:.4g} FLOP = rows^2 dim / k, {_size(found.dedup_bytes)} of memory")
+    sent = f", sends {_size(found.sent_bytes)} from workers to here" if found.sent_bytes else ""
+    say(f"  writes {_size(found.score_bytes)}{sent}")
+    say(
+        f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours{_money(found.dedup_cost)} more in "
+        "clusters of equal size,"
+    )
+    say(f"  {found.dedup_flops:.4g} FLOP = rows dim (rows / k + 512),")
+    say(f"  {_size(found.dedup_bytes)} of memory")
     return OK
+
+
+def _money(cost: float | None) -> str:
+    return "" if cost is None else f" for {cost:.4g}"
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Keep(click.ParamType):  # type: ignore[type-arg]
 )  # fmt: skip
 @click.option("--labels", metavar="FILE", help="Class of each row, .npy; else those of SCORES.")
 @click.option("--class-floor", type=_SHARE, default=0, help="Least share of an equal division.")
-@click.option("--clusters", metavar="FILE", help="Cluster of each row, .npy.")
+@click.option("--clusters", metavar="FILE", help="Cluster of each row, .npy; else as --labels.")
 @click.option("--cluster-floor", type=_SHARE, default=0, help="The same for clusters.")
 @click.option("--complexity", metavar="FILE", help="Complexity of each cluster, .npy.")
 @click.option("--temperature", type=float, default=0.1, show_default=True, help="Of complexity.")
@@ -55,7 +55,7 @@ class Keep(click.ParamType):  # type: ignore[type-arg]
 @click.option("--out", metavar="FILE", help="Write the selection: .npy, .csv, .jsonl.")
 @click.option(
     "--content", default="ids", show_default=True,
-    type=click.Choice(["ids", "dropped", "rows", "mask", "record", "shards"]),
+    type=click.Choice(["ids", "dropped", "rows", "uids", "mask", "record", "shards"]),
     help="What is written.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Write over a file that is there.")
@@ -72,7 +72,7 @@ def command(
     SCORES is a folder that holds manifest.json, or a CSV with columns id, score and perhaps label;
     high is hard. Nothing is changed in place: without --out only the counts are shown.
     """
-    from isoloss.prune.scores_format import read_scores, shard_lengths
+    from isoloss.prune.scores_format import clusters_of, read_scores, shard_lengths
     from isoloss.prune.select_output import check_target, write_selection
     from isoloss.prune.selection import select
 
@@ -80,6 +80,13 @@ def command(
         check_target(out, content, overwrite)
         _not_in_place(out, [scores, labels, clusters, complexity, exclude])
     table = read_scores(scores)
+    over_clusters = bool(class_floor) and labels is None and table.labels is None
+    if clusters is None and (over_clusters or cluster_floor or policy == "cluster"):
+        beside = clusters_of(scores)
+        clusters = None if beside is None else str(beside)
+    if over_clusters and clusters is not None:
+        say("note: the scores have no labels; --class-floor is taken over their clusters")
+        class_floor, cluster_floor = 0.0, max(class_floor, cluster_floor)
     found = select(
         table, keep, policy=_policy(policy, strata, complexity, temperature),
         labels=_column(labels), class_floor=class_floor, clusters=_column(clusters),

@@ -6,6 +6,7 @@ from isoloss.prune.dynamics_scores import Dynamics, read_dynamics
 from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters, fit_kmeans
+from isoloss.prune.kmeans_choose import ClusterChoice, choose_clusters
 from isoloss.prune.plan import PrunePlan, bytes_needed, plan_pruning
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, class_means, score_prototypes
 from isoloss.prune.prototypes_folder import read_prototype_scores, write_prototype_scores
@@ -38,6 +39,7 @@ __all__ = [
     "Checked",
     "ClassMeans",
     "ClusterBudgets",
+    "ClusterChoice",
     "Clusters",
     "Deduplicated",
     "Dynamics",
@@ -55,6 +57,7 @@ __all__ = [
     "allocate_clusters",
     "bytes_needed",
     "check_embeddings",
+    "choose_clusters",
     "class_means",
     "cluster_complexity",
     "default_clusters",

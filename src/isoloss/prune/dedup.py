@@ -40,7 +40,8 @@ class Deduplicated:
     eps, rule, prefer
         As asked for.
     clusters
-        The clusters that rows were compared in.
+        The clusters that rows were compared in; read their ``converged``: what is removed is a
+        duplicate either way, and clusters that have not settled part more pairs.
     """
 
     kept: npt.NDArray[np.int64]
@@ -55,6 +56,20 @@ class Deduplicated:
     def __repr__(self) -> str:
         rows = self.kept.size + self.removed.size
         return f"Deduplicated({self.removed.size} of {rows} rows removed, {self.rule})"
+
+    def summary(self) -> str:
+        """One sentence for people, and another where clusters had not settled."""
+        rows, k = self.kept.size + self.removed.size, len(self.clusters.centroids)
+        text = (
+            f"{self.removed.size} of {rows} rows go as duplicates (rule {self.rule}, "
+            f"eps {self.eps:g}, {k} clusters)"
+        )
+        if self.clusters.converged:
+            return text
+        return (
+            f"{text}; k-means had not converged, so more pairs than need be may lie in two "
+            "clusters: give more passes"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types; the rows themselves are not among them."""
@@ -178,7 +193,7 @@ def find_duplicates(
     partner = np.full(opened.rows, -1)
     cosine = np.empty(opened.rows, dtype=np.float32)
     calls = _calls(opened, order, ends, eps, rule, scratch, cluster_bytes, executor is not None)
-    for j, (gone, of, cosines) in in_order(_one_cluster, calls, executor):
+    for j, (gone, of, cosines) in in_order(compare_cluster, calls, executor):
         members = order[ends[j - 1] if j else 0 : ends[j]]
         partner[members[gone]] = members[of]
         cosine[members[gone]] = cosines
@@ -208,7 +223,7 @@ def _calls(
         yield j, (source, rows, eps, rule, scratch, cluster_bytes)
 
 
-def _one_cluster(
+def compare_cluster(
     source: Embeddings, rows: Rows, eps: float, rule: str, scratch: Any, cluster_bytes: int
 ) -> tuple[Rows, Rows, Rows]:
     """Ranks of removed rows, of their partners, and their cosines."""

@@ -11,8 +11,10 @@ import numpy.typing as npt
 from isoloss.prune.pieces import Floats
 
 RULES = ("paper", "code", "greedy")
-PANEL = 1024
+PANEL = 512
 _PAIRS = 4096
+_BEFORE = np.tri(PANEL, dtype=bool)
+"""Pairs of a panel with itself that are no pairs, or the same pair twice."""
 
 Bools = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.int64]
@@ -45,20 +47,24 @@ def _panels(n: int) -> list[tuple[int, int]]:
     return [(low, min(n, low + PANEL)) for low in range(0, n, PANEL)]
 
 
-def _near(a: Floats, b: Floats, eps: float, same: bool) -> tuple[Bools, Floats]:
-    """Pairs that are near, exactly, and cosines in float32; of equal panels the upper triangle.
+def _near(a: Floats, b: Floats, eps: float, same: bool) -> tuple[Whole, Bools, Floats]:
+    """Rows of b that are near one of a, which pairs are, exactly, and their cosines in float32.
 
-    Products of float32 cannot tell an exact copy from a distance of 1e-7. Pairs as close to the
-    limit as their rounding are computed again, from differences in float64.
+    Of equal panels the upper triangle. Products of float32 cannot tell an exact copy from a
+    distance of 1e-7. Pairs as close to the limit as their rounding are computed again, from
+    differences in float64.
     """
     cosine = a @ b.T
     if same:
-        cosine[np.tri(len(a), dtype=bool)] = -np.inf
+        np.copyto(cosine, -np.inf, where=_BEFORE[: len(a), : len(a)])
     slack = 2.0**-23 * (8.0 + a.shape[1] ** 0.5)
+    # Few rows have a duplicate, and all but them are left after one look.
+    hit = np.flatnonzero(cosine.max(axis=0) > 1.0 - eps - slack)
+    cosine = cosine[:, hit]
     near = cosine > 1.0 - eps
     for rows, columns in _doubtful(cosine, eps, slack):
-        near[rows, columns] = _distance(a[rows], b[columns]) < eps
-    return near, cosine
+        near[rows, columns] = _distance(a[rows], b[hit[columns]]) < eps
+    return hit, near, cosine
 
 
 def _doubtful(cosine: Floats, eps: float, slack: float) -> Iterator[tuple[Whole, Whole]]:
@@ -83,20 +89,24 @@ def _earlier(x: Any, eps: float) -> tuple[Bools, Whole]:
         columns = np.asarray(x[low:high])
         best = np.full(high - low, -np.inf, dtype=np.float32)
         for first, last in _panels(high):
-            near, cosine = _near(np.asarray(x[first:last]), columns, eps, first == low)
-            cosine[~near] = -np.inf
-            _closer(cosine, np.arange(first, last), best, partner[low:high])
+            found = _near(np.asarray(x[first:last]), columns, eps, first == low)
+            _closer(found, np.arange(first, last), best, partner[low:high])
         removed[low:high] = partner[low:high] >= 0
     return removed, partner
 
 
-def _closer(cosine: Floats, numbers: Whole, best: Floats, partner: Whole) -> None:
+def _closer(
+    found: tuple[Whole, Bools, Floats], numbers: Whole, best: Floats, partner: Whole
+) -> None:
     """Take rows of this panel as partners where they are nearer than those before."""
-    row = cosine.argmax(axis=0)
-    value = cosine[row, np.arange(cosine.shape[1])]
-    better = value > best
-    best[better] = value[better]
-    partner[better] = numbers[row[better]]
+    hit, near, cosine = found
+    if hit.size:
+        cosine[~near] = -np.inf
+        row = cosine.argmax(axis=0)
+        value = cosine[row, np.arange(hit.size)]
+        better = value > best[hit]
+        best[hit[better]] = value[better]
+        partner[hit[better]] = numbers[row[better]]
 
 
 def _greedy(x: Any, eps: float) -> tuple[Bools, Whole]:
@@ -108,18 +118,18 @@ def _greedy(x: Any, eps: float) -> tuple[Bools, Whole]:
         for first, last in _panels(low):
             stay = np.flatnonzero(kept[first:last])
             if stay.size:
-                near, cosine = _near(np.asarray(x[first:last])[stay], columns, eps, False)
-                cosine[~near] = -np.inf
-                _closer(cosine, stay + first, best, partner[low:high])
+                rows = np.asarray(x[first:last])
+                found = _near(rows if stay.size == len(rows) else rows[stay], columns, eps, False)
+                _closer(found, stay + first, best, partner[low:high])
         kept[low:high] = partner[low:high] < 0
-        near, cosine = _near(columns, columns, eps, True)
+        hit, near, cosine = _near(columns, columns, eps, True)
         for i in np.flatnonzero(near.any(axis=1)):
             if kept[low + i]:
-                gone = near[i]
-                kept[low:high] &= ~gone
-                closer = gone & (cosine[i] > best)
-                best[closer] = cosine[i][closer]
-                partner[low:high][closer] = low + i
+                gone, value = hit[near[i]], cosine[i, near[i]]
+                kept[low + gone] = False
+                closer = value > best[gone]
+                best[gone[closer]] = value[closer]
+                partner[low + gone[closer]] = low + i
     return ~kept, partner
 
 
@@ -136,8 +146,9 @@ def _groups(x: Any, eps: float) -> tuple[Bools, Whole]:
     for low, high in _panels(n):
         columns = np.asarray(x[low:high])
         for first, last in _panels(high):
-            near, _ = _near(np.asarray(x[first:last]), columns, eps, first == low)
+            hit, near, _ = _near(np.asarray(x[first:last]), columns, eps, first == low)
             rows, others = np.nonzero(near)
+            others = hit[others]
             # Many pairs link the same two groups; each link is followed once.
             for link in np.unique(root[rows + first] * n + root[others + low]).tolist():
                 one, two = find(link // n), find(link % n)

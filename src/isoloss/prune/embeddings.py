@@ -195,15 +195,22 @@ def _files(given: Sequence[Any]) -> list[Path]:
             if not inner:
                 raise InputError(f"{item}: holds no .npy or .parquet file")
             found += inner
-        elif item.is_file():
+        elif item.exists():
             found.append(item)
         else:
             raise InputError(f"{item}: there is no such file or folder")
     seen: set[Path] = set()
     for path in found:
-        if path.resolve() in seen:
+        try:
+            place = path.resolve()
+            # A pipe would be waited for, and a folder can be named as a file is.
+            if not path.is_file():
+                raise InputError(f"{path}: is no file, or a link to none; take it out")
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{path}: symbolic links that lead back to themselves") from error
+        if place in seen:
             raise InputError(f"{path}: is given twice")
-        seen.add(path.resolve())
+        seen.add(place)
     return sorted(found, key=_order)
 
 

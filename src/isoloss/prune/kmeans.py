@@ -108,7 +108,7 @@ class Clusters:
 
 def fit_kmeans(
     embeddings: Any,
-    k: int,
+    k: int | str,
     *,
     geometry: str = "cosine",
     start: str = "k-means++",
@@ -132,7 +132,7 @@ def fit_kmeans(
     embeddings
         What `open_embeddings` reads.
     k
-        Centroids; at most the number of rows.
+        Centroids; at most the number of rows. ``"stable"`` asks `choose_clusters`.
     geometry
         ``cosine`` or ``euclidean``.
     start
@@ -183,13 +183,18 @@ def fit_kmeans(
     True
     """
     opened = open_embeddings(embeddings)
-    k, passes = as_whole("k", k), as_whole("passes", passes, 1, 100_000)
+    passes = as_whole("passes", passes, 1, 100_000)
     seed = int(rng.integers(2**62)) if isinstance(rng, np.random.Generator) else as_seed(rng)
     as_geometry(geometry)
     if start not in STARTS:
         raise InputError(f"start = {start!r}: write {' or '.join(STARTS)}")
     if not 0 <= tolerance < 1:
         raise InputError(f"tolerance = {tolerance!r}: must be at least 0 and below 1")
+    if k == "stable":
+        from isoloss.prune.kmeans_choose import choose_clusters
+
+        k = choose_clusters(opened, geometry=geometry, rng=seed, on_step=on_step).k
+    k = as_whole("k", k)
     if k > opened.rows:
         raise InputError(
             f"k = {k}: there are {opened.rows} rows, and a centroid needs one at least"

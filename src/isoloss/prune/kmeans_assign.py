@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,56 +68,91 @@ def empty_sums(k: int, dim: int) -> Sums:
     )  # fmt: skip
 
 
-def nearest(x: Floats, centroids: Floats) -> tuple[Labels, Array]:
-    """Nearest centroid of each row, the lowest of equals, and the squared distance to it.
+class Search:
+    """Nearest centroids of tile after tile, in memory that is taken once.
 
-    ``|x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2)``: the row looks for the largest bracket;
-    the distance is then taken from the difference, which keeps its digits where x is close to c.
+    ``|x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2)``: a row looks for the largest bracket, and for the
+    largest product where all centroids have length one; the distance is then taken from the
+    difference, which keeps its digits where x is close to c.
     """
-    half = (0.5 * np.square(centroids, dtype=np.float64).sum(axis=1)).astype(np.float32)
+
+    def __init__(self, centroids: Floats, *, unit: bool) -> None:
+        self.centroids = centroids
+        half = 0.5 * np.square(centroids, dtype=np.float64).sum(axis=1)
+        self.half = None if unit else half.astype(np.float32)
+        self.product = np.empty((TILE_ROWS, min(len(centroids), TILE_CENTROIDS)), np.float32)
+        self.rest = np.empty((TILE_ROWS, centroids.shape[1]), np.float32)
+
+    def tile(self, x: Floats, labels: Labels, squared: Any) -> None:
+        """Write cluster and squared distance of at most `TILE_ROWS` rows."""
+        best = None
+        for first in range(0, len(self.centroids), TILE_CENTROIDS):
+            some = self.centroids[first : first + TILE_CENTROIDS]
+            # The last tile is narrower; products stay in one piece.
+            flat = self.product.ravel()[: len(x) * len(some)]
+            product = np.matmul(x, some.T, out=flat.reshape(len(x), len(some)))
+            if self.half is not None:
+                product -= self.half[first : first + TILE_CENTROIDS]
+            place = product.argmax(axis=1)
+            if len(self.centroids) <= TILE_CENTROIDS:
+                labels[:] = place
+                break
+            value = product[np.arange(len(x)), place]
+            if best is None:
+                best, labels[:] = value, place
+            else:
+                better = value > best
+                best[better] = value[better]
+                labels[better] = place[better] + first
+        rest = np.subtract(x, self.centroids[labels], out=self.rest[: len(x)])
+        squared[:] = np.einsum("ij,ij->i", rest, rest)
+
+
+def nearest(x: Floats, centroids: Floats) -> tuple[Labels, Array]:
+    """Nearest centroid of each row, the lowest of equals, and the squared distance to it."""
+    search = Search(centroids, unit=False)
     labels = np.zeros(len(x), dtype=np.int64)
     squared = np.empty(len(x))
     for low in range(0, len(x), TILE_ROWS):
-        rows = x[low : low + TILE_ROWS]
-        best = np.full(len(rows), -np.inf, dtype=np.float32)
-        found = labels[low : low + TILE_ROWS]
-        for first in range(0, len(centroids), TILE_CENTROIDS):
-            product = rows @ centroids[first : first + TILE_CENTROIDS].T
-            product -= half[first : first + TILE_CENTROIDS]
-            place = product.argmax(axis=1)
-            value = product[np.arange(len(rows)), place]
-            better = value > best
-            best[better] = value[better]
-            found[better] = place[better] + first
-        rest = rows - centroids[found]
-        squared[low : low + TILE_ROWS] = np.einsum("ij,ij->i", rest, rest)
+        tile = slice(low, low + TILE_ROWS)
+        search.tile(x[tile], labels[tile], squared[tile])
     return labels, squared
 
 
-def sum_rows(x: Floats, labels: Labels, k: int) -> tuple[Labels, Array]:
-    """Sum rows of each cluster that has any, in float64, in the order of the rows."""
-    from scipy.sparse import csr_array
+def sum_rows(x: Floats, labels: Labels, k: int, wide: Array | None = None) -> tuple[Labels, Array]:
+    """Sum rows of each cluster that has any, in float64, in the order of the rows.
 
-    present, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    order = np.argsort(own, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(counts)])
-    pick = csr_array((np.ones(len(x)), order, ends), shape=(present.size, len(x)))
-    return present, np.asarray(pick @ x.astype(np.float64))
+    ``wide`` is room for the rows in float64, which need not be taken again for each block.
+    """
+    from scipy.sparse import csc_array
+
+    counts = np.bincount(labels, minlength=k)
+    present = np.flatnonzero(counts)
+    own = np.empty(k, dtype=np.int32)
+    own[present] = np.arange(present.size)
+    ends = np.arange(len(x) + 1, dtype=np.int32)
+    pick = csc_array((np.ones(len(x)), own[labels], ends), shape=(present.size, len(x)))
+    if wide is None:
+        wide = np.empty(x.shape)
+    wide = wide[: len(x)]
+    np.copyto(wide, x)
+    return present, np.asarray(pick @ wide)
 
 
 def sum_piece(piece: Embeddings, block: int, centroids: Floats, mean: Floats | None) -> Sums:
     """Sum one piece, block after block."""
     k = len(centroids)
     found = empty_sums(k, piece.dim)
-    for start, raw in piece.blocks(block):
-        x = prepare(raw, mean)
-        labels, squared = nearest(x, centroids)
-        present, sums = sum_rows(x, labels, k)
+    wide = np.empty((min(block, piece.rows), piece.dim))
+    for start, x, labels, squared in _assigned(piece, block, centroids, mean):
+        present, sums = sum_rows(x, labels, k, wide)
         found.total[present] += sums
         found.counts += np.bincount(labels, minlength=k)
         found.distance += float(squared.sum())
-        far = np.argsort(-squared, kind="stable")[:FARTHEST]
-        found.keep_far(squared[far], piece.first + start + far, x[far])
+        # Rows that are no farther than those held would be dropped again.
+        if found.far.size < FARTHEST or squared.max() > found.far[-1]:
+            far = np.argsort(-squared, kind="stable")[:FARTHEST]
+            found.keep_far(squared[far], piece.first + start + far, x[far])
     return found
 
 
@@ -126,8 +162,27 @@ def assign_piece(
     """Cluster of each row, int32, and its squared distance, float32."""
     labels = np.empty(piece.rows, dtype=np.int32)
     squared = np.empty(piece.rows, dtype=np.float32)
-    for start, raw in piece.blocks(block):
-        found, far = nearest(prepare(raw, mean), centroids)
+    for start, _, found, far in _assigned(piece, block, centroids, mean):
         labels[start : start + len(found)] = found
         squared[start : start + len(found)] = far
     return labels, squared
+
+
+def _assigned(
+    piece: Embeddings, block: int, centroids: Floats, mean: Floats | None
+) -> Iterator[tuple[int, Floats, Labels, Array]]:
+    """Rows as prepared, cluster and squared distance, block after block; the next overwrites them.
+
+    A tile is prepared, multiplied and searched while it is in cache.
+    """
+    search = Search(centroids, unit=mean is None)
+    size = min(block, piece.rows)
+    x = np.empty((size, piece.dim), dtype=np.float32)
+    labels, squared = np.empty(size, dtype=np.int64), np.empty(size)
+    for start, raw in piece.blocks(block):
+        for low in range(0, len(raw), TILE_ROWS):
+            tile = slice(low, min(low + TILE_ROWS, len(raw)))
+            prepare(raw[tile], mean, out=x[tile])
+            search.tile(x[tile], labels[tile], squared[tile])
+        n = len(raw)
+        yield start, x[:n], labels[:n], squared[:n]

@@ -119,14 +119,16 @@ def lengths(x: Floats) -> npt.NDArray[np.float64]:
     return np.asarray(np.sqrt(found))
 
 
-def prepare(raw: Rows, mean: Floats | None) -> Floats:
+def prepare(raw: Rows, mean: Floats | None, *, out: Floats | None = None) -> Floats:
     """Bring rows to unit length, or, where the geometry is Euclidean, to a mean of zero.
 
     Distances from products lose digits far from the origin; taking off the mean keeps them.
     """
     x = read_floats(raw)
     with np.errstate(all="ignore"):
-        return np.asarray(x / _as_divisors(x) if mean is None else x - mean)
+        if mean is None:
+            return np.divide(x, _as_divisors(x), out=out)
+        return np.subtract(x, mean, out=out)
 
 
 def _as_divisors(x: Floats) -> Floats:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from isoloss._core.arrays import as_positive
 from isoloss._core.threads import one_thread
 from isoloss.errors import InputError
+from isoloss.prune.dedup_rules import PANEL
 from isoloss.prune.embeddings import Embeddings
 from isoloss.prune.kmeans_assign import FARTHEST, TILE_CENTROIDS, TILE_ROWS
 from isoloss.prune.kmeans_start import sample_size
@@ -19,18 +21,32 @@ from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
 FORMULA = {
     "pass_flops": "2 rows k dim",
     "flops": "passes times pass_flops, plus pass_flops to score, plus 2 sample k dim to start",
-    "cpu_hours": "flops / (flops_per_second 3600), the start counted ten times",
-    "hours": "cpu_hours / workers; reading is not in it",
+    "cpu_hours": "flops / (flops_per_second 3600), the start counted ten times, and one look: "
+    "rows dim 4 bytes / look_bytes_per_second",
+    "hours": "cpu_hours / workers, but the start, which one worker makes; reading is not in it",
+    "sent_bytes": "k dim 8 bytes for each piece of 262,144 rows and pass, from workers to here",
     "read_bytes": "rows dim width (passes + 2): one look, the passes, the scores",
     "bytes_needed": "memory of bytes_needed(), the same for any number of rows",
     "score_bytes": "rows (4 + 4 + id width), written",
-    "dedup_flops": "rows^2 dim / k for clusters of equal size",
+    "dedup_flops": "rows dim (rows / k + 512) for clusters of equal size, in panels of 512 rows",
+    "dedup_cpu_hours": "dedup_flops / (dedup_flops_per_second 3600)",
+    "cost": "cpu_hours price",
+    "dedup_cost": "dedup_cpu_hours price",
     "dedup_bytes": "rows 32 + 512 MB",
 }
 """What each number of a plan is."""
 
 _START = 10
 """k-means++ reads its sample once for each centroid, which memory slows some ten times."""
+
+_MOMENT, _MEMBERS = 4e10, 4096
+"""Operations of a pass that is timed, and rows of a cluster."""
+
+_LOOK = 1e9
+"""Bytes a second that one worker looks at, digest and all, where it is not measured."""
+
+_PAIRS = 0.5
+"""Speed of near-duplicates as a part of that of products, where it is not measured."""
 
 DEDUP_ROW_BYTES = 32
 """Cluster, distance, order, answer and partner of a row, held in memory."""
@@ -47,14 +63,16 @@ class PrunePlan:
     ----------
     rows, dim, k, passes, workers, width
         The size: ``width`` is bytes of a stored number.
-    flops_per_second
-        Of one worker, measured or given.
+    flops_per_second, look_bytes_per_second, dedup_flops_per_second
+        Of one worker: in a pass of k-means, in the look at all rows, among near-duplicates.
     pass_flops, flops, cpu_hours, hours
         Work of a pass and of everything, and its time.
-    read_bytes, bytes_needed, score_bytes
-        Read from disk, held in memory by each process, written.
+    read_bytes, bytes_needed, score_bytes, sent_bytes
+        Read from disk, held in memory by each process, written, sent by workers.
     dedup_flops, dedup_cpu_hours, dedup_bytes
         Near-duplicates in clusters of equal size, after the clusters are known.
+    price, cost, dedup_cost
+        Of a CPU hour, and of both jobs, in the same money; None where no price is given.
     """
 
     rows: int
@@ -64,6 +82,8 @@ class PrunePlan:
     workers: int
     width: int
     flops_per_second: float
+    look_bytes_per_second: float
+    dedup_flops_per_second: float
     pass_flops: float
     flops: float
     cpu_hours: float
@@ -71,9 +91,13 @@ class PrunePlan:
     read_bytes: int
     bytes_needed: int
     score_bytes: int
+    sent_bytes: int
     dedup_flops: float
     dedup_cpu_hours: float
     dedup_bytes: int
+    price: float | None
+    cost: float | None
+    dedup_cost: float | None
 
     def __repr__(self) -> str:
         return f"PrunePlan({self.rows:.3g} rows, k={self.k}, {self.cpu_hours:.3g} CPU hours)"
@@ -93,6 +117,7 @@ def plan_pruning(
     workers: int = 1,
     width: int = 4,
     flops_per_second: float | None = None,
+    price: float | None = None,
 ) -> PrunePlan:
     """Foretell time, memory and disk of k-means, prototype scores and near-duplicates.
 
@@ -107,7 +132,10 @@ def plan_pruning(
     width
         Bytes of a stored number: 2, 4 or 8.
     flops_per_second
-        Of one worker; measured by a short product of the same shape where it is not given.
+        Of one worker; where it is not given, passes, look and near-duplicates are each run for a
+        fifth of a second on made-up rows of the same width.
+    price
+        Of a CPU hour.
 
     Raises
     ------
@@ -118,7 +146,7 @@ def plan_pruning(
     --------
     >>> plan = plan_pruning(10**9, 768, 10_000, workers=64, flops_per_second=1e11)
     >>> round(plan.pass_flops / 1e16, 3), round(plan.cpu_hours), round(plan.hours, 1)
-    (1.536, 896, 14.0)
+    (1.536, 897, 14.1)
     """
     rows, dim = as_whole("rows", rows), as_whole("dim", dim, 1, 10**6)
     k, passes = as_whole("k", k), as_whole("passes", passes, 1, 10**5)
@@ -127,24 +155,32 @@ def plan_pruning(
         raise InputError(f"width = {width!r}: numbers take 2, 4 or 8 bytes")
     if k > rows:
         raise InputError(f"k = {k}: there are {rows} rows, and a centroid needs one at least")
-    speed = (
-        measure_flops(dim, k)
-        if flops_per_second is None
-        else as_positive("flops_per_second", flops_per_second)
-    )
+    speeds = measure_speeds(dim, k, rows / k) if flops_per_second is None else None
+    if speeds is None:
+        given = as_positive("flops_per_second", flops_per_second)
+        speeds = Speeds(given, _LOOK, _PAIRS * given)
+    price = None if price is None else as_positive("price", price)
     one = 2.0 * rows * k * dim
     start = 2.0 * sample_size(rows, k, "k-means++") * k * dim
     flops = (passes + 1) * one + start
-    pairs = float(rows) ** 2 * dim / k
-    hours = (flops + (_START - 1) * start) / speed / 3600
+    pairs = float(rows) * dim * (rows / k + PANEL)
+    alone = _START * start / speeds.passes / 3600
+    shared = (flops - start) / speeds.passes / 3600 + rows * dim * 4.0 / speeds.look / 3600
+    dedup_hours = pairs / speeds.pairs / 3600
     held = 2 * workers if workers > 1 else 0
+    pieces = -(-rows // (BLOCK * BLOCKS)) if workers > 1 else 0
     return PrunePlan(
         rows=rows, dim=dim, k=k, passes=passes, workers=workers, width=width,
-        flops_per_second=speed, pass_flops=one, flops=flops, cpu_hours=hours,
-        hours=hours / workers, read_bytes=rows * dim * width * (passes + 2),
+        flops_per_second=speeds.passes, look_bytes_per_second=speeds.look,
+        dedup_flops_per_second=speeds.pairs, pass_flops=one, flops=flops,
+        cpu_hours=shared + alone, hours=shared / workers + alone,
+        read_bytes=rows * dim * width * (passes + 2),
         bytes_needed=bytes_needed(rows, dim, k, width=width, in_flight=held),
-        score_bytes=rows * 16, dedup_flops=pairs, dedup_cpu_hours=pairs / speed / 3600,
-        dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES,
+        score_bytes=rows * 16, sent_bytes=pieces * passes * k * dim * 8,
+        dedup_flops=pairs, dedup_cpu_hours=dedup_hours,
+        dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES, price=price,
+        cost=None if price is None else price * (shared + alone),
+        dedup_cost=None if price is None else price * dedup_hours,
     )  # fmt: skip
 
 
@@ -196,18 +232,52 @@ def needs_of(embeddings: Embeddings, k: int, *, in_flight: int = 0) -> int:
     )  # fmt: skip
 
 
-def measure_flops(dim: int, k: int, *, seconds: float = 0.2) -> float:
-    """Measure operations a CPU second of one thread, on tiles as k-means has them."""
-    from isoloss.prune.kmeans_assign import nearest
+class Speeds(NamedTuple):
+    """Operations a CPU second of one thread in passes and pairs, and bytes looked at."""
 
+    passes: float
+    look: float
+    pairs: float
+
+
+def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) -> Speeds:
+    """Run passes, look and near-duplicates for a moment each on rows like those to come."""
+    from isoloss.prune.dedup import compare_cluster
+    from isoloss.prune.embeddings import open_embeddings
+    from isoloss.prune.embeddings_check import check_embeddings
+    from isoloss.prune.kmeans_assign import sum_piece
+
+    width, k = min(dim, 8192), min(k, 1 << 16)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((TILE_ROWS, min(dim, 8192)), dtype=np.float32)
-    c = rng.standard_normal((min(k, TILE_CENTROIDS), x.shape[1]), dtype=np.float32)
+    # As many rows as a block has, but no more than a moment takes.
+    rows = int(np.clip(_MOMENT / (2 * k * width), TILE_ROWS, BLOCK))
+    x = rng.standard_normal((rows, width), dtype=np.float32)
+    x /= np.linalg.norm(x, axis=1)[:, None]
+    centroids = x[np.arange(k) % rows] + np.float32(1e-3)
+    few = int(np.clip(min(members, rows), 2, _MEMBERS))
+    # One row in twenty is a copy, as duplicates take time and their like stand apart on disk.
+    x[: few // 20] = x[few // 2 : few // 2 + few // 20]
+    order = rng.permutation(few)
+    opened = open_embeddings(x)
     with one_thread():
-        nearest(x, c)
-        rounds, begin = 0, time.process_time()
-        while time.process_time() - begin < seconds:
-            nearest(x, c)
-            rounds += 1
+        a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
+        a_look = _timed(lambda: check_embeddings(opened), seconds)
+        pairs = _timed(
+            lambda: compare_cluster(opened, order, 0.05, "greedy", None, DEDUP_CLUSTER_BYTES),
+            seconds,
+        )
+    return Speeds(
+        2.0 * rows * k * width / a_pass, rows * width * 4.0 / a_look,
+        few * width * (few + PANEL) / pairs,
+    )  # fmt: skip
+
+
+def _timed(job: Callable[[], Any], seconds: float) -> float:
+    """CPU seconds of one call, after one that does not count."""
+    job()
+    rounds, begin, spent = 0, time.process_time(), 0.0
+    while spent < seconds:
+        job()
+        rounds += 1
         spent = time.process_time() - begin
-    return float(2.0 * rounds * len(x) * len(c) * x.shape[1] / spent)
+    return spent / rounds

@@ -123,12 +123,7 @@ def class_means(
     """
     opened = open_embeddings(embeddings)
     as_geometry(geometry)
-    part = read_column("labels", labels, opened.rows)
-    if part.dtype.kind not in "biuSU" or len(part.shape) > 1:
-        raise InputError(
-            f"labels: {part.name} holds {part.dtype} of shape {part.shape}; give one whole number "
-            "or text a row"
-        )
+    part = read_labels(labels, opened.rows)
     checked = checked or check_embeddings(
         opened, geometry=geometry, executor=executor, block=block, on_step=on_step
     )
@@ -254,6 +249,17 @@ def score_pieces(
                 "that are not finite or too large"
             )
         yield first, embeddings.ids(first, first + len(scores)), scores, clusters
+
+
+def read_labels(labels: Any, rows: int) -> Part:
+    """Look at the classes of rows: whole numbers or texts, an array or a ``.npy`` file."""
+    part = read_column("labels", labels, rows)
+    if part.dtype.kind not in "biuSU" or len(part.shape) > 1:
+        raise InputError(
+            f"labels: {part.name} holds {part.dtype} of shape {part.shape}; give one whole number "
+            "or text a row"
+        )
+    return part
 
 
 def with_labels(embeddings: Embeddings, labels: Part) -> Embeddings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -16,14 +17,15 @@ from isoloss._core.serial import digest_bytes, to_json, write_atomic
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import open_embeddings
 from isoloss.prune.kmeans import Clusters
-from isoloss.prune.pieces import BLOCKS, is_shown, package_version
-from isoloss.prune.prototypes import ClassMeans, PrototypeScores, score_pieces
-from isoloss.prune.shards import Rows, open_npy
+from isoloss.prune.pieces import BLOCK, BLOCKS, is_shown, package_version
+from isoloss.prune.prototypes import ClassMeans, PrototypeScores, read_labels, score_pieces
+from isoloss.prune.shards import Part, Rows, open_npy
 
 DIRECTION = "high is hard"
 _SOURCE = "Sorscher et al., arXiv:2206.14486"
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished"
+LABELS = "labels.npy"
 _COLUMNS = ("ids", "scores", "clusters")
 
 
@@ -32,6 +34,7 @@ def write_prototype_scores(
     prototypes: Clusters | ClassMeans,
     out: str | Path,
     *,
+    labels: Any = None,
     executor: Executor | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -46,6 +49,9 @@ def write_prototype_scores(
         As for `score_prototypes`.
     out
         The folder.
+    labels
+        A class for each row, kept in the folder for the floors of a selection: an array or a
+        ``.npy`` file. Those of class means are kept unasked.
 
     Returns
     -------
@@ -71,6 +77,9 @@ def write_prototype_scores(
     opened, folder = open_embeddings(embeddings), Path(out)
     refuse_finished(folder)
     about = prototypes.checked
+    classes = prototypes.labels if isinstance(prototypes, ClassMeans) else None
+    if labels is not None:
+        classes = read_labels(labels, opened.rows)
     centroids = _npy(np.asarray(prototypes.centroids))
     said = prototypes.to_dict()
     key = digest_bytes(
@@ -107,6 +116,7 @@ def write_prototype_scores(
     assert all(part is not None for part in parts)
     _clear(folder, len(parts))
     _join_clusters(folder, parts, opened.rows)
+    digests_last = [] if classes is None else [_write_labels(folder, classes)]
     write_atomic(folder / "centroids.npy", centroids)
     manifest = {
         "schema": 1,
@@ -127,7 +137,8 @@ def write_prototype_scores(
         "centroids": {"file": "centroids.npy", "sha256": digest_bytes(centroids)},
         "clusters": "clusters.npy",
         "shards": parts,
-        "digest": _digest(parts),
+        "labels": None if classes is None else LABELS,
+        "digest": _digest(parts, digests_last),
     }
     write_atomic(folder / MANIFEST, to_json(manifest))
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -209,10 +220,24 @@ def _definition(prototypes: Clusters | ClassMeans) -> str:
     return f"{distance} to the mean of the example's class"
 
 
-def _digest(parts: list[Any]) -> str:
-    """SHA-256 over the digests, a line each, of scores and ids of each shard in turn."""
-    lines = [part["sha256"][what] + "\n" for part in parts for what in ("scores", "ids")]
-    return digest_bytes("".join(lines).encode())
+def _digest(parts: list[Any], last: list[str]) -> str:
+    """SHA-256 over the digests, a line each, of scores and ids of each shard, labels last."""
+    found = [part["sha256"][what] for part in parts for what in ("scores", "ids")]
+    return digest_bytes("".join(line + "\n" for line in found + last).encode())
+
+
+def _write_labels(folder: Path, labels: Part) -> str:
+    """Write labels block by block; return the digest of the file."""
+    temporary, rows = folder / UNFINISHED / LABELS, labels.shape[0]
+    kind = labels.dtype if labels.dtype.kind != "b" else np.dtype(np.int8)
+    written = np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=(rows,))
+    for start in range(0, rows, BLOCK):
+        stop = min(rows, start + BLOCK)
+        written[start:stop] = labels.read(start, stop)
+    written.flush()
+    temporary.replace(folder / LABELS)
+    with (folder / LABELS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _join_clusters(folder: Path, parts: list[Any], rows: int) -> None:

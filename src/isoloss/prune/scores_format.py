@@ -74,6 +74,22 @@ def shard_lengths(path: Any) -> list[int]:
     return [_whole(s.get("rows"), "rows") for s in _manifest(folder)["shards"]]
 
 
+def clusters_of(path: Any) -> Path | None:
+    """File of the clusters of all rows, where a folder of scores has one.
+
+    Raises
+    ------
+    InputError
+        If the manifest cannot be read, or lists a file that is not there.
+    """
+    place = Path(path)
+    if not place.is_dir() and place.name != MANIFEST:
+        return None
+    folder = place if place.is_dir() else place.parent
+    name = _manifest(folder).get("clusters")
+    return None if name is None else folder / _plain_name(folder, name)
+
+
 def write_scores(scores: Scores, folder: Any, *, shard_rows: int = SHARD) -> Path:
     """Write scores as a folder of shards with a manifest, the manifest last.
 
@@ -190,11 +206,20 @@ def _read_folder(folder: Path) -> Scores:
     if len(kinds) > 1:
         raise InputError("ids: some shards hold numbers and some texts; write them alike")
     return Scores(
-        metric=str(manifest.get("metric") or "score"), values=np.concatenate(values),
+        metric=str(manifest.get("metric") or "score"), values=_join(values),
         definition=str(manifest.get("definition") or ""),
         source=str(manifest.get("source") or ""), labels=labels,
-        ids=np.concatenate(ids),
+        ids=_join(ids),
     )  # fmt: skip
+
+
+def _join(parts: list[Any]) -> Any:
+    """Put parts together, closed, so that nothing has to be copied again to be safe."""
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    # The list would keep what texts became.
+    parts.clear()
+    joined.flags.writeable = False
+    return joined
 
 
 def _plain_name(folder: Path, name: Any) -> str:

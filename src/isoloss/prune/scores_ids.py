@@ -76,25 +76,6 @@ def hash_ids(ids: Ids, seed: int = 0) -> Hashes:
         return _mix((_fnv(ids) if ids.dtype.kind == "S" else ids.astype(np.uint64)) + start)
 
 
-def canonical_order(ids: Ids) -> Rows:
-    """Order by id; refuse an id that is there twice.
-
-    Raises
-    ------
-    InputError
-        If ids repeat; names the first ones.
-    """
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    same = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if same.size:
-        shown = np.unique(ordered[same[: 4 * _SHOWN]])[:_SHOWN]
-        raise InputError(
-            f"ids: {same.size} repeat, such as {show_ids(shown)}; each row needs an id of its own"
-        )
-    return np.asarray(order, dtype=np.int64)
-
-
 def show_ids(ids: Ids, most: int = _SHOWN) -> str:
     """List a few ids for a message."""
     shown = ", ".join(str(v) for v in plain_ids(ids[:most]))
@@ -106,6 +87,29 @@ def plain_ids(ids: Ids) -> list[Any]:
     if ids.dtype.kind == "S":
         return [v.decode("utf8", "backslashreplace") for v in ids.tolist()]
     return list(ids.tolist())
+
+
+def pairs_of(ids: Ids) -> npt.NDArray[Any]:
+    """Turn 32 hexadecimal digits back into pairs of unsigned 64-bit numbers, in their order.
+
+    Raises
+    ------
+    InputError
+        If an id is of another form.
+
+    Examples
+    --------
+    >>> pairs_of(as_ids(np.array([[1, 2**63]], dtype=np.uint64))).tolist()
+    [(1, 9223372036854775808)]
+    """
+    try:
+        good = ids.dtype == np.dtype("S32") and bool((np.char.str_len(ids) == 32).all())
+        found = bytes.fromhex(ids.tobytes().decode("ascii")) if good else b""
+    except ValueError:
+        found = b""
+    if len(found) != 16 * ids.size:
+        raise InputError("uids: ids are not all 32 hexadecimal digits; write ids instead")
+    return np.frombuffer(found, dtype=">u8").astype("<u8").view("<u8,<u8")
 
 
 def _of_objects(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

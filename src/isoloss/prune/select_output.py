@@ -18,13 +18,14 @@ import numpy as np
 
 from isoloss._core.serial import to_json, write_atomic
 from isoloss.errors import InputError
-from isoloss.prune.scores_ids import plain_ids
+from isoloss.prune.scores_ids import pairs_of, plain_ids
 from isoloss.prune.select_result import BUDGET, REASONS, Selection
 
 CONTENTS: dict[str, tuple[str, ...]] = {
     "ids": (".npy", ".csv", ".jsonl"),
     "dropped": (".npy", ".csv", ".jsonl"),
     "rows": (".npy", ".csv", ".jsonl"),
+    "uids": (".npy",),
     "mask": (".npy",),
     "record": (".csv", ".jsonl"),
     "shards": ("",),
@@ -47,9 +48,10 @@ def write_selection(
     path
         The ending chooses the form: ``.npy``, ``.csv`` or ``.jsonl``; a folder for shards.
     content
-        ``"ids"`` kept, ``"dropped"`` ids, ``"rows"`` kept of the input, ``"mask"`` of the input's
-        rows, ``"record"`` of every example with reason, score and neighbour, in the order of
-        ids, or ``"shards"``: a bitmap for each shard, ``numpy.packbits`` of its rows.
+        ``"ids"`` kept, ``"dropped"`` ids, ``"rows"`` kept of the input, ``"uids"``: 128-bit ids
+        kept, as the sorted pairs of ``u8`` that DataComp reads, ``"mask"`` of the input's rows,
+        ``"record"`` of every example with reason, score and neighbour, in the order of ids, or
+        ``"shards"``: a bitmap for each shard, ``numpy.packbits`` of its rows.
     overwrite
         Write over a file that is there.
     lengths
@@ -115,6 +117,8 @@ def _write(selection: Selection, content: str, suffix: str, file: BinaryIO) -> N
         values: Any = selection.mask
     elif content == "rows":
         values = selection.rows
+    elif content == "uids":
+        values = pairs_of(selection.kept_ids)
     else:
         values = selection.kept_ids if content == "ids" else selection.dropped_ids
     if suffix == ".npy":

@@ -8,49 +8,89 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.prune.scores_ids import Ids, Rows, hash_ids
+from isoloss.prune.scores_order import settle_ties
 
 Key = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
+
+_PART = 1 << 20
 
 
-def first(key: Key, ids: Ids, seed: int, count: int) -> Rows:
-    """Places of the ``count`` largest keys; ties go to the smallest hash of the id, then the id.
+def first(key: Key, ids: Ids, seed: int, count: int, *, among: Bools | None = None) -> Bools:
+    """Mark the ``count`` largest keys; ties go to the smallest hash of the id, then the id.
 
     Linear in time: the key at the cut is found by partition, and only rows that tie there are
-    hashed.
+    hashed. ``among`` tells which rows there are to choose from.
     """
-    n = key.size
+    pool = key if among is None else key[among]
     if count <= 0:
-        return np.empty(0, dtype=np.int64)
-    if count >= n:
-        return np.arange(n)
-    cut = np.partition(key, n - count)[n - count]
-    above = key > cut
-    missing = count - int(above.sum())
-    tied = np.flatnonzero(key == cut)
+        return np.zeros(key.size, dtype=bool)
+    if count >= pool.size:
+        return np.ones(key.size, dtype=bool) if among is None else among.copy()
+    cut = _at(pool, pool.size - count)
+    del pool
+    above: Bools = key > cut
+    at = key == cut
+    if among is not None:
+        above &= among
+        at &= among
+    tied = np.flatnonzero(at)
+    missing = count - int(np.count_nonzero(above))
     if tied.size > missing:
         tied = tied[_least(hash_ids(ids[tied], seed), ids[tied], missing)]
     above[tied] = True
-    return np.flatnonzero(above)
+    return above
+
+
+def _at(key: Key, place: int) -> Any:
+    return np.partition(key, place)[place]
 
 
 def ranks(key: Key, ids: Ids, seed: int) -> Rows:
     """Rank of each key from the smallest, 0; ties by hash of the id, then the id."""
     found = np.empty(key.size, dtype=np.int64)
-    found[np.lexsort((ids, hash_ids(ids, seed), key))] = np.arange(key.size)
+    order = np.argsort(key, kind="stable")
+    settle_ties(order, key, lambda rows: (ids[rows], hash_ids(ids[rows], seed)))
+    found[order] = np.arange(key.size)
     return found
 
 
 def first_of_groups(
-    key: Key, ids: Ids, seed: int, codes: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
-) -> Rows:
-    """Places of the first rows of each group, as many as its count."""
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=counts.size))
-    found = []
+    key: Key, ids: Ids, seed: int, codes: Key, counts: npt.NDArray[np.int64],
+    *, among: Bools | None = None,
+) -> Bools:  # fmt: skip
+    """Mark the first rows of each group, as many as its count."""
+    found = np.zeros(key.size, dtype=bool)
+    rows = None if among is None else np.flatnonzero(among)
+    some = codes if rows is None else codes[rows]
+    order = np.argsort(some, kind="stable")
+    ends = np.cumsum(count_codes(some, counts.size))
     for group in np.flatnonzero(counts):
         members = order[(ends[group - 1] if group else 0) : ends[group]]
-        found.append(members[first(key[members], ids[members], seed, int(counts[group]))])
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+        members = members if rows is None else rows[members]
+        values, count = key[members], int(counts[group])
+        if 0 < count < members.size:
+            cut = _at(values, members.size - count)
+            above, tied = values > cut, members[values == cut]
+            missing = count - int(np.count_nonzero(above))
+            if tied.size > missing:
+                tied = tied[_least(hash_ids(ids[tied], seed), ids[tied], missing)]
+            found[members[above]] = True
+            found[tied] = True
+        elif count:
+            found[members] = True
+    return found
+
+
+def count_codes(codes: Key, size: int, among: Bools | None = None) -> npt.NDArray[np.int64]:
+    """Count rows of each code, in parts: counting widens what it counts."""
+    found = np.zeros(size, dtype=np.int64)
+    for start in range(0, codes.size, _PART):
+        part = codes[start : start + _PART]
+        if among is not None:
+            part = part[among[start : start + _PART]]
+        found += np.bincount(part, minlength=size)
+    return found
 
 
 def _least(hashes: npt.NDArray[np.uint64], ids: Ids, count: int) -> Rows:

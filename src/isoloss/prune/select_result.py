@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from isoloss.errors import InputError
 from isoloss.prune.scores_ids import Ids, Rows, plain_ids
-from isoloss.prune.scores_result import seal
 
 REASONS = (
     "rank", "class-floor", "cluster-floor", "stratum", "allocation", "budget", "suspect",
@@ -83,12 +82,12 @@ class Selection:
     @property
     def kept_ids(self) -> Ids:
         """Ids that are kept, rising."""
-        return seal(self.ids[self.reason < BUDGET])
+        return _own(self.ids[self.reason < BUDGET])
 
     @property
     def dropped_ids(self) -> Ids:
         """Ids that are dropped, rising."""
-        return seal(self.ids[self.reason >= BUDGET])
+        return _own(self.ids[self.reason >= BUDGET])
 
     @property
     def kept(self) -> list[Any]:
@@ -102,14 +101,14 @@ class Selection:
         What ``torch.utils.data.Subset(data, selection.rows)`` takes, and ``Dataset.select`` of
         Hugging Face.
         """
-        return seal(np.sort(self.row[self.reason < BUDGET]))
+        return _own(np.sort(self.row[self.reason < BUDGET]))
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """Whether each row of the input is kept."""
         found = np.zeros(self.ids.size, dtype=bool)
         found[self.row] = self.reason < BUDGET
-        return seal(found)
+        return _own(found)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -177,3 +176,9 @@ class Selection:
                 for k, (rows, kept) in self.classes.items()
             ],
         }  # fmt: skip
+
+
+def _own(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Close an array that nobody else holds; `seal` would copy it."""
+    array.flags.writeable = False
+    return array

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import as_seed
 from isoloss.errors import InputError
-from isoloss.prune.scores_ids import Ids, Rows, as_ids, canonical_order, hash_ids
+from isoloss.prune.scores_ids import Ids, Rows, as_ids, hash_ids
+from isoloss.prune.scores_order import canonical_order
 from isoloss.prune.scores_result import Scores, as_score_values, refuse_nan, seal
 from isoloss.prune.select_allocate import allocate_clusters, spread
 from isoloss.prune.select_groups import (
@@ -33,7 +34,7 @@ from isoloss.prune.select_policy import (
     Stratified,
     as_policy,
 )
-from isoloss.prune.select_rank import Key, first, first_of_groups, ranks
+from isoloss.prune.select_rank import Bools, Key, count_codes, first, first_of_groups, ranks
 from isoloss.prune.select_result import (
     ALLOCATION,
     BUDGET,
@@ -45,6 +46,8 @@ from isoloss.prune.select_result import (
     SUSPECT,
     Selection,
 )
+
+_PART = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +64,7 @@ class _Problem:
     cluster_floor: Floor
     suspicion: npt.NDArray[Any]
     noise_guard: float
-    excluded: npt.NDArray[np.bool_]
+    excluded: Bools | None
     neighbour: Ids | None
     seed: int
     metric: str
@@ -81,8 +84,9 @@ def select(
     Nothing is changed in place.
 
     Time is linear in rows but for the sort of ids, and of scores under the middle policy and
-    strata of equal mass. Memory beside the input, with float32 scores and whole-number ids, is
-    some 40 bytes a row, 60 with a sort of scores, and 80 to 100 with classes and a floor.
+    strata of equal mass; ids that span no more than four times their number are put in order
+    without a sort. Memory beside the input, with float32 scores and whole-number ids, is some 40
+    bytes a row, with classes and a floor too, and 50 to 60 with a sort of scores or strata.
 
     Parameters
     ----------
@@ -139,18 +143,17 @@ def select(
     n = values.size
     assigned = as_ids(ids, n) if known is None else known
     refuse_nan(values, assigned)
-    by_row = known is None and ids is None
-    row = np.arange(n) if by_row else canonical_order(assigned)
+    row, rising = canonical_order(assigned)
 
     def ordered(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return array if by_row else array[row]
+        return array if row is None else array[row]
 
     suspect = values if suspicion is None else as_score_values(suspicion)
     if suspect.size != n:
         raise InputError(f"suspicion: {suspect.size} numbers for {n} rows")
     refuse_nan(suspect, assigned)
-    out = np.zeros(n, dtype=bool) if exclude is None else seal(np.asarray(exclude))
-    if out.shape != (n,) or out.dtype.kind != "b":
+    out = None if exclude is None else seal(np.asarray(exclude))
+    if out is not None and (out.shape != (n,) or out.dtype.kind != "b"):
         raise InputError(f"exclude: shape {out.shape} of {out.dtype}; give True or False a row")
     number = isinstance(noise_guard, int | float | np.floating)
     if not number or not 0 <= noise_guard < 1:
@@ -159,12 +162,13 @@ def select(
     if isinstance(chosen, ByCluster) and clusters is None:
         raise InputError("clusters: the policy needs the cluster of each row")
     problem = _Problem(
-        values=ordered(values), ids=ordered(assigned), row=row, policy=chosen,
+        values=ordered(values), ids=rising, row=np.arange(n) if row is None else row,
+        policy=chosen,
         classes=group_rows("labels", labels, n, row, as_floor(class_floor), "class_floor"),
         clusters=group_rows("clusters", clusters, n, row, as_floor(cluster_floor), "cluster_floor"),
         class_floor=class_floor, cluster_floor=cluster_floor,
         suspicion=ordered(suspect) if suspicion is not None else np.empty(0),
-        noise_guard=float(noise_guard), excluded=ordered(out),
+        noise_guard=float(noise_guard), excluded=None if out is None else ordered(out),
         neighbour=None if neighbour is None else ordered(seal(as_ids(neighbour, n))),
         seed=as_seed(seed), metric=metric,
     )  # fmt: skip
@@ -194,30 +198,33 @@ def _select(problem: _Problem, budget: Any) -> Selection:
     n = problem.values.size
     count = as_budget(budget, n)
     reason = np.full(n, BUDGET, dtype=np.uint8)
-    reason[problem.excluded] = EXCLUDED
+    if problem.excluded is not None:
+        reason[problem.excluded] = EXCLUDED
     _drop_suspects(problem, reason)
-    rows = np.flatnonzero(reason == BUDGET)
-    if count > rows.size:
+    left = int(np.count_nonzero(reason == BUDGET))
+    if count > left:
         raise InputError(
-            f"budget = {budget!r}: asks for {count}, and {rows.size} of {n} rows are left after "
+            f"budget = {budget!r}: asks for {count}, and {left} of {n} rows are left after "
             "exclusions and the noise guard; keep fewer, or lower noise_guard"
         )
-    whole = rows.size == n
-    ids = problem.ids if whole else problem.ids[rows]
-    values = problem.values if whole else problem.values[rows]
+    rows = None if left == n else np.flatnonzero(reason == BUDGET)
+    ids, values = _of(rows, problem.ids), _of(rows, problem.values)
     key = _key(problem, values, ids)
-    inner = np.full(rows.size, BUDGET, dtype=np.uint8)
-    floors = {}
+    inner = np.full(left, BUDGET, dtype=np.uint8)
     for name, groups, floor, code in (
         ("class_floor", problem.classes, problem.class_floor, CLASS_FLOOR),
         ("cluster_floor", problem.clusters, problem.cluster_floor, CLUSTER_FLOOR),
     ):
         if groups is not None:
-            codes = groups.codes if whole else groups.codes[rows]
-            floors[name] = _take_floor(problem, name, groups, codes, floor, count, key, ids, inner)
-            inner[floors[name]] = code
+            codes = _of(rows, groups.codes)
+            more = _take_floor(problem, name, groups, codes, floor, count, key, ids, inner)
+            if more is not None:
+                inner[more] = code
     _fill(problem, key, values, ids, rows, inner, count)
-    reason[rows] = inner
+    if rows is None:
+        reason = inner
+    else:
+        reason[rows] = inner
     cut = None
     if isinstance(problem.policy, Hard | Easy) and (inner == RANK).any():
         ranked = values[inner == RANK]
@@ -231,12 +238,18 @@ def _select(problem: _Problem, budget: Any) -> Selection:
     )  # fmt: skip
 
 
+def _of(rows: Rows | None, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return column if rows is None else column[rows]
+
+
 def _drop_suspects(problem: _Problem, reason: npt.NDArray[np.uint8]) -> None:
-    rows = np.flatnonzero(reason == BUDGET)
-    count = int(np.floor(problem.noise_guard * rows.size + GUARD))
+    if not problem.noise_guard:
+        return
+    there = reason == BUDGET
+    count = int(np.floor(problem.noise_guard * np.count_nonzero(there) + GUARD))
     if count:
         key = problem.suspicion if problem.suspicion.size else problem.values
-        reason[rows[first(key[rows], problem.ids[rows], problem.seed, count)]] = SUSPECT
+        reason[first(key, problem.ids, problem.seed, count, among=there)] = SUSPECT
 
 
 def _key(problem: _Problem, values: npt.NDArray[Any], ids: Ids) -> Key:
@@ -252,14 +265,14 @@ def _key(problem: _Problem, values: npt.NDArray[Any], ids: Ids) -> Key:
 
 
 def _take_floor(
-    problem: _Problem, name: str, groups: Groups, codes: npt.NDArray[np.int64], floor: Floor,
+    problem: _Problem, name: str, groups: Groups, codes: npt.NDArray[Any], floor: Floor,
     count: int, key: Key, ids: Ids, inner: npt.NDArray[np.uint8],
-) -> Rows:  # fmt: skip
-    """Places of the rows that bring each group up to its floor."""
-    available = np.bincount(codes, minlength=len(groups.names))
+) -> Bools | None:  # fmt: skip
+    """Mark the rows that bring each group up to its floor."""
+    available = count_codes(codes, len(groups.names))
     wanted = wanted_of(name, groups, floor, count, available)
     taken = inner != BUDGET
-    have = np.bincount(codes[taken], minlength=len(groups.names))
+    have = count_codes(codes, len(groups.names), taken)
     short = np.maximum(wanted - have, 0)
     need = int(short.sum()) + int(taken.sum())
     if need > count:
@@ -267,13 +280,17 @@ def _take_floor(
             f"{name}: floors need {need} rows of a budget of {count}; lower them, or keep more"
         )
     if not short.any():
-        return np.empty(0, dtype=np.int64)
-    rest = np.flatnonzero(~taken)
-    return rest[first_of_groups(key[rest], ids[rest], problem.seed, codes[rest], short)]
+        return None
+    return first_of_groups(key, ids, problem.seed, codes, short, among=_free(taken))
+
+
+def _free(taken: Bools) -> Bools | None:
+    """Mark the rows that are not taken; None where none is."""
+    return ~taken if taken.any() else None
 
 
 def _fill(
-    problem: _Problem, key: Key, values: npt.NDArray[Any], ids: Ids, rows: Rows,
+    problem: _Problem, key: Key, values: npt.NDArray[Any], ids: Ids, rows: Rows | None,
     inner: npt.NDArray[np.uint8], count: int,
 ) -> None:  # fmt: skip
     """Keep by the policy, up to the budget, what the floors have not."""
@@ -284,19 +301,16 @@ def _fill(
             codes, size = _strata(policy, values, ids, problem.seed), policy.strata
         else:
             assert problem.clusters is not None
-            codes, size = problem.clusters.codes[rows], len(problem.clusters.names)
-        held = np.bincount(codes[taken], minlength=size)
-        sizes = np.bincount(codes, minlength=size)
-        budgets = _budgets(problem, sizes, held, count) - held
-        rest = np.flatnonzero(~taken)
-        more = first_of_groups(key[rest], ids[rest], problem.seed, codes[rest], budgets)
-        inner[rest[more]] = STRATUM if isinstance(policy, Stratified) else ALLOCATION
+            codes, size = _of(rows, problem.clusters.codes), len(problem.clusters.names)
+        held = count_codes(codes, size, taken)
+        budgets = _budgets(problem, count_codes(codes, size), held, count) - held
+        more = first_of_groups(key, ids, problem.seed, codes, budgets, among=_free(taken))
+        inner[more] = STRATUM if isinstance(policy, Stratified) else ALLOCATION
     elif not taken.any():
         inner[first(key, ids, problem.seed, count)] = RANK
     else:
-        rest = np.flatnonzero(~taken)
-        left = count - (rows.size - rest.size)
-        inner[rest[first(key[rest], ids[rest], problem.seed, left)]] = RANK
+        left = count - int(np.count_nonzero(taken))
+        inner[first(key, ids, problem.seed, left, among=~taken)] = RANK
         ranked = inner == RANK
         if ranked.any():
             # What is above the cut needed no floor.
@@ -327,19 +341,22 @@ def _budgets(
     return spread(np.zeros(sizes.size), held, sizes, count, prefer=prefer)[0]
 
 
-def _strata(
-    policy: Stratified, values: npt.NDArray[Any], ids: Ids, seed: int
-) -> npt.NDArray[np.int64]:
+def _strata(policy: Stratified, values: npt.NDArray[Any], ids: Ids, seed: int) -> npt.NDArray[Any]:
+    kind = np.uint16 if policy.strata <= 1 << 16 else np.int64
     if policy.of == "mass":
-        return ranks(values, ids, seed) * policy.strata // values.size
+        return (ranks(values, ids, seed) * policy.strata // values.size).astype(kind)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise InputError(
             "scores: are infinite; strata of equal width need finite scores, take "
             "Stratified(of='mass')"
         )
+    found = np.zeros(values.size, dtype=kind)
     if low == high:
-        return np.zeros(values.size, dtype=np.int64)
-    # Halves, so that a range of more than the largest float does not overflow.
-    place = (values.astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2) * policy.strata
-    return np.minimum(place.astype(np.int64), policy.strata - 1)
+        return found
+    for start in range(0, values.size, _PART):
+        # Halves, so that a range of more than the largest float does not overflow.
+        part = values[start : start + _PART].astype(np.float64) / 2 - low / 2
+        place = part / (high / 2 - low / 2) * policy.strata
+        found[start : start + _PART] = np.minimum(place.astype(np.int64), policy.strata - 1)
+    return found

@@ -233,9 +233,10 @@ def _parquet(path: Path) -> Any:
         raise MissingExtra("pyarrow", "parquet") from error
     try:
         return parquet.ParquetFile(path)
-    except OSError:
-        raise
     except Exception as error:  # pyarrow raises its own and many built-in errors on bad files
+        # Of those OSError without a number; with one it is the system's.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise InputError(
             f"{path.name}: the Parquet file cannot be read; it may be cut short or damaged"
         ) from error
