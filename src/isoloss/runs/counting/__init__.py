@@ -9,6 +9,7 @@ from isoloss.runs.counting.bill import (
 )
 from isoloss.runs.counting.compare import ConventionRow, ConventionTable, compare_conventions
 from isoloss.runs.counting.conventions import CONVENTIONS, Convention, get_convention
+from isoloss.runs.counting.convert import convert_runs, describe_runs
 from isoloss.runs.counting.count import count_model
 from isoloss.runs.counting.decoder import DecoderModel, Experts
 from isoloss.runs.counting.describe import ModelFile, model_from, read_model
@@ -35,7 +36,9 @@ __all__ = [
     "TrainingBill",
     "VitModel",
     "compare_conventions",
+    "convert_runs",
     "count_model",
+    "describe_runs",
     "get_convention",
     "model_from",
     "model_utilisation",
