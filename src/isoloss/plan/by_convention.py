@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from isoloss._core.arrays import Array, as_level, as_positive
+from isoloss._core.arrays import as_level, as_positive
 from isoloss._core.interval import Interval
 from isoloss.errors import InputError
 from isoloss.fit import fit
 from isoloss.plan.allocate import allocate
-from isoloss.plan.family import FamilyCost, family_cost
+from isoloss.plan.family import FamilyCost, family_cost, fit_width_power
 from isoloss.runs import Runs
 from isoloss.runs.counting import Convention, convert_runs, get_convention
 from isoloss.runs.counting.count import Model
@@ -161,8 +161,8 @@ def split_by_convention(
     r"""Refit the same runs under several conventions and find the best split under each.
 
     N and C of every run are counted anew, the law is fitted to N and D, and the loss minimised
-    subject to :math:`C = D\,(a N + b N^{2/3} + c N^{1/3})`, the cost that the convention gives to
-    this family of models. Nothing else differs: what moves between rows is the convention.
+    subject to the cost that the convention gives to this family of models (`FamilyCost`). Nothing
+    else differs: what moves between rows is the convention.
 
     Parameters
     ----------
@@ -246,14 +246,13 @@ def split_by_table(
     if not laws:
         raise InputError("laws: name one or more")
     _same_runs(tables)
-    costs = {n: family_cost(t["N"], t["C"] / t["D"]) for n, t in tables.items()}
-    scale = _common(tables)
+    costs = _costs(tables)
     rows = []
     for law in laws:
         for name, table in tables.items():
             on_step(f"fitting {law} to N and D as {name} counts them")
             rows.append(
-                _row(name, law, table, budget, costs, scale,
+                _row(name, law, table, budget, costs,
                      objective=objective, draws=draws, level=level, rng=rng)
             )  # fmt: skip
     warnings = [
@@ -281,15 +280,16 @@ def _row(
     table: Runs,
     budget: float,
     costs: Mapping[str, FamilyCost],
-    scale: Mapping[str, tuple[Array, Array]],
     **policy: Any,
 ) -> SplitRow:
     fitted = fit(table, law, **policy)
     plan = allocate(fitted, C=budget, cost=costs[name], near=False, level=policy["level"])
     N, D = float(plan.N_opt[0]), float(plan.D_opt[0])
-    first = next(iter(costs))
-    same = _translate(N, *scale[name]) if np.isfinite(N) else N
-    spent = float(costs[first](same, D)) if np.isfinite(N) else N
+    same = spent = float("nan")
+    if np.isfinite(N):
+        reference = next(iter(costs.values()))
+        same = float(reference.size_of(costs[name].blocks(N)))
+        spent = float(reference(same, D))
     intervals = [
         None if found is None else found[0]
         for found in (plan.exponent_N_interval, plan.N_interval, plan.D_interval)
@@ -311,22 +311,14 @@ def _row(
     )
 
 
-def _common(tables: Mapping[str, Runs]) -> dict[str, tuple[Array, Array]]:
-    """Take logs of each convention's N of the models, ascending, and of the reference's."""
-    reference = np.log(next(iter(tables.values()))["N"])
-    found = {}
-    for name, table in tables.items():
-        own, first = np.unique(np.log(table["N"]), return_index=True)
-        found[name] = (own, reference[first])
-    return found
-
-
-def _translate(N: float, own: Array, reference: Array) -> float:
-    """N of the same model as the reference counts it; beyond the runs by their last ratio.
-
-    Both grow as the blocks do for large models, so that the ratio goes to a constant; below the
-    smallest model the first ratio is kept as well.
-    """
-    x = float(np.log(N))
-    ratio = np.interp(x, own, reference - own)
-    return float(np.exp(x + ratio))
+def _costs(tables: Mapping[str, Runs]) -> dict[str, FamilyCost]:
+    """Fit the cost under each convention to one family of models."""
+    # The N that varies most holds least of what grows slowly: it stands for the blocks.
+    blocks = max((t["N"] for t in tables.values()), key=lambda n: float(np.ptp(np.log(n))))
+    _, first = np.unique(np.stack([t["N"] for t in tables.values()]), axis=1, return_index=True)
+    columns = {n: (t["N"][first], (t["C"] / t["D"])[first]) for n, t in tables.items()}
+    w = fit_width_power(blocks[first], [y for pair in columns.values() for y in pair])
+    return {
+        n: family_cost(size, rate, blocks=blocks[first], width_power=w)
+        for n, (size, rate) in columns.items()
+    }

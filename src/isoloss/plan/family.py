@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,61 +13,125 @@ from isoloss._core.arrays import Array, as_vector
 from isoloss.errors import InputError
 from isoloss.plan.cost import PerToken
 
-POWERS = (1.0, 2 / 3, 1 / 3)
-"""How blocks, attention over a fixed context and vocabulary grow with N at a fixed aspect ratio."""
+Terms = tuple[float, float, float]
+SHALLOWEST, DEEPEST = 0.5, 0.2
+"""Width grows as blocks to a power between these: at one depth, and faster than depth never."""
+CONSTANT_ASPECT = 1 / 3
+_NEWTON = 60
+_TINY = 1e-15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyCost(PerToken):
-    r"""C = D (a N + b N^{2/3} + c N^{1/3}), with a, b, c at or above zero.
+    r"""C = D f(b), N = n(b): size and cost of models that differ in the size b of their blocks.
 
-    Blocks grow as N, attention over a fixed context as depth times width, N^(2/3), embedding and
-    head as width, N^(1/3).
+    Width grows as :math:`b^w`, so that depth grows as :math:`b^{1-2w}`. Size and cost are
+    :math:`a\,b + c\,b^{1-w} + e\,b^w`, coefficients at or above zero: blocks, attention over a
+    fixed context (depth times width), and what has one vector a symbol (width).
 
     Attributes
     ----------
-    a, b, c
-        Training FLOPs per token of each term.
+    width_power
+        w; one third at a constant aspect ratio.
+    size_terms, rate_terms
+        a, c, e of N and of training FLOPs per token.
     misfit
-        Largest relative difference from a run.
+        Largest relative difference from a model of the family, of either.
 
     Examples
     --------
-    >>> cost = FamilyCost(a=6.0, b=0.0, c=0.0, misfit=0.0)
-    >>> float(cost(1e9, 2e10))
-    1.2e+20
+    >>> cost = FamilyCost(size_terms=(1.0, 0.0, 0.0), rate_terms=(6.0, 0.0, 0.0))
+    >>> cost.text, round(float(cost(1e9, 2e10)) / 1e20, 9)
+    ('(6 N) D', 1.2)
     """
 
-    a: float
-    b: float
-    c: float
-    misfit: float
+    size_terms: Terms
+    rate_terms: Terms
+    width_power: float = CONSTANT_ASPECT
+    misfit: float = 0.0
 
     @property
     def text(self) -> str:
         """Formula for people."""
-        names = (("N", self.a), ("N^(2/3)", self.b), ("N^(1/3)", self.c))
-        terms = " + ".join(f"{value:.4g} {name}" for name, value in names if value)
-        return f"({terms}) D"
+        rate, size = self._formula(self.rate_terms), self._formula(self.size_terms)
+        if size == "b":
+            return f"({rate.replace('b', 'N')}) D"
+        return f"({rate}) D, where N = {size}"
+
+    def blocks(self, N: npt.ArrayLike) -> Array:
+        """Size b of the blocks of a model of size N."""
+        return np.asarray(np.exp(self._root(np.asarray(N, float))))
+
+    def size_of(self, blocks: npt.ArrayLike) -> Array:
+        """Size N of a model whose blocks are of size b."""
+        return np.exp(self._log(self.size_terms, np.log(np.asarray(blocks, float)))[0])
 
     def per_token(self, N: Array) -> Array:
-        """Sum of the three terms."""
-        return np.asarray(self.a * N + self.b * np.cbrt(N) ** 2 + self.c * np.cbrt(N))
+        """f(b) at the b that gives N."""
+        return np.exp(self._log(self.rate_terms, self._root(np.asarray(N, float)))[0])
 
     def tilt(self, N: npt.ArrayLike, D: npt.ArrayLike) -> Array:
-        """Exact: minus the mean power."""
+        """Exact: minus the elasticity of f in N, by way of b."""
         n = np.asarray(N, float)
-        mean = self.a * n + self.b * np.cbrt(n) ** 2 * POWERS[1] + self.c * np.cbrt(n) * POWERS[2]
-        return -np.broadcast_to(mean / self.per_token(n), np.broadcast_shapes(n.shape, np.shape(D)))
+        x = self._root(n)
+        slope = self._log(self.rate_terms, x)[1] / self._log(self.size_terms, x)[1]
+        return -np.broadcast_to(slope, np.broadcast_shapes(n.shape, np.shape(D)))
+
+    def _log(self, terms: Terms, x: Array) -> tuple[Array, Array]:
+        """Log of the sum of terms at x = log b, and its slope."""
+        parts = [(v, p) for v, p in zip(terms, _powers(self.width_power), strict=True) if v > 0]
+        logs = np.stack([np.log(v) + p * x for v, p in parts])
+        top = logs.max(axis=0)
+        shares = np.exp(logs - top)
+        total = shares.sum(axis=0)
+        slope = sum(p * s for (_, p), s in zip(parts, shares, strict=True)) / total
+        return np.asarray(top + np.log(total)), np.asarray(slope)
+
+    def _root(self, N: Array) -> Array:
+        """Log of the b that gives N.
+
+        In logs the sum is convex with a slope between those of its terms, so that Newton's method
+        converges from anywhere.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            goal = np.log(N)
+            x = goal - np.log(max(self.size_terms[0], 1e-300))
+            if sum(v > 0 for v in self.size_terms) == 1 and self.size_terms[0] > 0:
+                return np.asarray(x)
+            for _ in range(_NEWTON):
+                value, slope = self._log(self.size_terms, x)
+                step = (value - goal) / slope
+                x = x - np.where(np.isfinite(step), step, 0.0)
+                if not np.any(np.abs(step) > _TINY * (1 + np.abs(x))):
+                    break
+        return np.asarray(x)
+
+    def _formula(self, terms: Terms) -> str:
+        powers = _powers(self.width_power)
+        return " + ".join(
+            ("" if abs(v - 1) < 1e-9 else f"{v:.4g} ") + ("b" if p == 1 else f"b^{p:.3f}")
+            for v, p in zip(terms, powers, strict=True)
+            if v
+        )
 
 
-def family_cost(N: npt.ArrayLike, per_token: npt.ArrayLike) -> FamilyCost:
-    """Fit the cost of a token to the sizes of a family, by least squares of relative errors.
+def family_cost(
+    N: npt.ArrayLike,
+    per_token: npt.ArrayLike,
+    *,
+    blocks: npt.ArrayLike | None = None,
+    width_power: float | None = None,
+) -> FamilyCost:
+    """Fit size and cost of a token to the models of a family, by least relative squares.
 
     Parameters
     ----------
     N, per_token
         Size of each model, and its training FLOPs per token, (n,).
+    blocks
+        Size of each model's blocks, (n,); N by default.
+    width_power
+        Power of the blocks as which width grows; by default that which fits best.
 
     Raises
     ------
@@ -80,22 +145,49 @@ def family_cost(N: npt.ArrayLike, per_token: npt.ArrayLike) -> FamilyCost:
     """
     sizes = as_vector("N", N, positive=True)
     rates = as_vector("per_token", per_token, positive=True)
-    if sizes.size != rates.size or not sizes.size:
-        raise InputError(f"N, per_token: {sizes.size} and {rates.size} values; give one each")
-    values = powers_of(sizes, rates)
-    cost = FamilyCost(a=values[0], b=values[1], c=values[2], misfit=0.0)
-    misfit = float(np.max(np.abs(cost.per_token(sizes) / rates - 1)))
-    return FamilyCost(a=values[0], b=values[1], c=values[2], misfit=misfit)
+    bases = sizes if blocks is None else as_vector("blocks", blocks, positive=True)
+    if not sizes.size == rates.size == bases.size or not sizes.size:
+        raise InputError(
+            f"N, per_token, blocks: {sizes.size}, {rates.size} and {bases.size} values; give one "
+            "each a model"
+        )
+    w = fit_width_power(bases, [sizes, rates]) if width_power is None else width_power
+    size, off_size = _fit(bases, sizes, w)
+    rate, off_rate = _fit(bases, rates, w)
+    misfit = max(float(np.abs(off_size).max()), float(np.abs(off_rate).max()))
+    return FamilyCost(size_terms=size, rate_terms=rate, width_power=w, misfit=misfit)
 
 
-def powers_of(x: Array, y: Array) -> tuple[float, float, float]:
-    """Non-negative coefficients of x, x^(2/3) and x^(1/3) that give y."""
+def fit_width_power(blocks: Array, columns: Sequence[Array]) -> float:
+    """Power of the blocks as which width grows, from what depends on width."""
+
+    def error(w: float) -> float:
+        return float(sum(np.sum(_fit(blocks, y, w)[1] ** 2) for y in columns))
+
+    grid = np.append(np.linspace(DEEPEST, SHALLOWEST, 61), CONSTANT_ASPECT)
+    errors = np.array([error(w) for w in grid])
+    # Where width shows nowhere, any power fits: then a constant aspect ratio is taken.
+    if errors[-1] <= errors.min() * (1 + 1e-9) + 1e-20:
+        return CONSTANT_ASPECT
+    from scipy.optimize import minimize_scalar
+
+    k = int(np.argmin(errors[:-1]))
+    ends = grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 2)]
+    return float(minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-9}).x)
+
+
+def _powers(w: float) -> Terms:
+    return 1.0, 1 - w, w
+
+
+def _fit(b: Array, y: Array, w: float) -> tuple[Terms, Array]:
+    """Coefficients at or above zero, and relative errors."""
     from scipy.optimize import nnls
 
-    basis = np.stack([x**p for p in POWERS], axis=1) / y[:, None]
+    basis = np.stack([b**p for p in _powers(w)], axis=1) / y[:, None]
     scale = np.linalg.norm(basis, axis=0)
-    found: Any = nnls(basis / scale, np.ones(x.size))[0] / scale
+    found: Any = nnls(basis / scale, np.ones(b.size))[0] / scale
     # Rounding leaves specks of terms that are not there.
-    share = found * np.stack([x**p for p in POWERS], axis=1).max(axis=0)
+    share = np.max(found * basis, axis=0)
     found = np.where(share < 1e-9 * share.max(), 0.0, found)
-    return float(found[0]), float(found[1]), float(found[2])
+    return (float(found[0]), float(found[1]), float(found[2])), basis @ found - 1

@@ -25,7 +25,7 @@ def ledger_flops(model: Model) -> Number:
 
 def kaplan_flops(model: Model) -> Number:
     """6 N, N without embeddings: Kaplan et al. 2020, arXiv:2001.08361, eq. 2.2, section 2.1."""
-    return 6 * count_model(model).N_active_non_embedding
+    return 6 * count_model(decoder_of(model)).N_active_non_embedding
 
 
 def kaplan_attention_flops(model: Model) -> Number:
@@ -113,7 +113,7 @@ def _total(model: Model) -> Number:
 
 
 def _non_embedding(model: Model) -> Number:
-    return count_model(model).N_active_non_embedding
+    return count_model(decoder_of(model)).N_active_non_embedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -135,13 +135,18 @@ def shapes_near(
             kv_heads=max(1, heads // group), vocabulary=vocabulary, context=context, **fields,
         )  # fmt: skip
 
-    found = []
+    found: list[tuple[float, int, int]] = []
+    beyond = 0
     for depth in range(1, _DEEPEST + 1):
         least = max(1, math.ceil(low * depth / step))
         most = min(math.floor(high * depth / step), _WIDEST // step)
         usable = _Sizes(build, depth, step // head_width, group, count)
-        for k in usable.around(wanted, least, most):
-            found.append((abs(math.log(usable.size(k) / wanted)), depth, k))
+        sizes = {k: usable.size(k) for k in usable.around(wanted, least, most)}
+        found += [(abs(math.log(size / wanted)), depth, k) for k, size in sizes.items()]
+        # The least width grows with depth: once that is too large, deeper ones are further away.
+        beyond += bool(sizes) and min(sizes.values()) > wanted
+        if beyond > limit:
+            break
     if not found:
         raise InputError(
             f"no shape has a width that is a multiple of {step} and an aspect ratio between "
