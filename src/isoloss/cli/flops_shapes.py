@@ -70,9 +70,9 @@ def command(size: float, fields: tuple[str, ...], as_json: bool, **rules: Any) -
     if as_json:
         print_json({"N": size, "count": rules["count"], "shapes": rows})
         return
-    say(f"{'N':>16} {'error':>8} {'layers':>6} {'width':>6} {'heads':>5} {'kv':>4} {'mlp':>6} "
+    say(f"{'N':<16} {'error':>8} {'layers':>6} {'width':>6} {'heads':>5} {'kv':>4} {'mlp':>6} "
         f"{'aspect':>6}  FLOPs/token")  # fmt: skip
     for r in rows:
-        say(f"{r['N']:>16,} {100 * r['error']:>+7.2f}% {r['depth']:>6} {r['width']:>6} "
+        say(f"{r['N']:<16,} {100 * r['error']:>+7.2f}% {r['depth']:>6} {r['width']:>6} "
             f"{r['heads']:>5} {r['kv_heads']:>4} {r['mlp_width']:>6} {r['aspect']:>6.1f}  "
             f"{r['flops']:.4g}")  # fmt: skip

@@ -143,7 +143,7 @@ def convert_runs(runs: Runs, models: Sequence[Model], convention: str | Conventi
         conventions=words,
         source=runs.source,
         refused=runs.refused,
-        notes=(*(n for n in runs.notes if not n.code.startswith("DERIVED")), told),
+        notes=(*(n for n in runs.notes if n.code not in ("DERIVED_N", "DERIVED_C")), told),
     )
 
 

@@ -106,7 +106,7 @@ def read_model(path: str | Path) -> ModelFile:
     try:
         data = tomllib.loads(text) if name.lower().endswith(".toml") else json.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = "TOML" if name.lower().endswith(".toml") else "JSON"
+        kind = "TOML text" if name.lower().endswith(".toml") else "JSON text"
         reason = str(error)[:120] or "nested too deep"
         raise InputError(f"{name[:120]}: not valid {kind}: {reason}") from None
     if not isinstance(data, dict):

@@ -172,9 +172,9 @@ class ModelCounts:
     def summary(self) -> str:
         """Table for people."""
         columns = self.to_columns()
-        width = max(len(n) for n in columns["term"])
+        width = max(13, *(len(n) for n in columns["term"]))
         unit = f"FLOPs/{self.unit}"
-        lines = [f"{'':<{width}}  {'parameters':>17}  {'training ' + unit:>24}"]
+        lines = [f"{'term':<{width}}  {'parameters':>17}  {'training ' + unit:>24}"]
         for name, held, cost in zip(
             columns["term"], columns["parameters"], columns["training"], strict=True
         ):
