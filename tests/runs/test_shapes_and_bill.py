@@ -45,6 +45,13 @@ def test_the_nearest_shapes_are_found(N):
         assert 32 <= s.aspect <= 160
 
 
+def test_as_many_as_asked_for_where_all_are_too_large():
+    found = shapes_near(10, **BASE, limit=7)
+    assert len(found) == 7
+    assert (found[0].model.depth, found[0].model.width) == (1, 64)
+    assert [s.N for s in found] == sorted(s.N for s in found)
+
+
 def test_rules_hold():
     found = shapes_near(1e9, vocabulary=32000, context=2048, multiple=128, head_width=128, group=4,
                         gated=True, tied=False, mlp_multiple=256, count="non-embedding",
