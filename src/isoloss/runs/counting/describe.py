@@ -69,7 +69,7 @@ def model_from(given: Mapping[str, Any]) -> Model:
         rest["experts"] = _build(Experts, "experts", rest["experts"])
     if "layers" in rest and kind == "conv":
         layers = rest["layers"]
-        if not isinstance(layers, list):
+        if not isinstance(layers, (list, tuple)):
             raise InputError("layers: expected a list of tables")
         rest["layers"] = tuple(_build(Layer, f"layer {i}", x) for i, x in enumerate(layers, 1))
     made: Model = _build(KINDS[kind], kind, rest)
