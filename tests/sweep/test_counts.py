@@ -49,6 +49,15 @@ def test_flops_are_three_times_those_that_torch_counts_forward(model, features, 
     assert 3 * products == (c.flops_dense + c.flops_head) * examples
 
 
+def test_ledgers_keep_half_a_square_for_the_mask():
+    """Other conventions are for `isoloss.runs.counting`; what is written stays comparable."""
+    c = counts(spec(Transformer(width=12, depth=3, heads=2, context=9)), (), 256)
+    assert c.flops_attention == 6 * 3 * 9 * 12
+    assert c.flops_dense == 6 * 12 * 3 * 12**2
+    assert c.flops_head == 6 * 256 * 12
+    assert c.N_non_embedding == 12 * 3 * 12**2 + 7 * 12
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="learns from text"):
         counts(spec(CASES[4][0]), (5,), 3)

@@ -12,6 +12,7 @@ import isoloss
 _COMMANDS = {
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
+    "flops": "Count parameters and FLOPs in every convention.",
     "forecast": "Forecast the loss at a target or a budget.",
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",

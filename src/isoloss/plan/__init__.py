@@ -4,6 +4,12 @@ from isoloss.plan.allocate import allocate
 from isoloss.plan.allocation import Allocation, NearOptimal, PriceRow
 from isoloss.plan.approaches import Approach, Approaches, compare_approaches
 from isoloss.plan.budgets import BudgetGroup, group_budgets
+from isoloss.plan.by_convention import (
+    ConventionEffect,
+    SplitRow,
+    split_by_convention,
+    split_by_table,
+)
 from isoloss.plan.cheapest import ComputeForLoss, compute_for_loss
 from isoloss.plan.cost import (
     Coefficient,
@@ -15,6 +21,7 @@ from isoloss.plan.cost import (
     WithAttention,
 )
 from isoloss.plan.envelope import Envelope, fit_envelope
+from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
@@ -27,8 +34,10 @@ __all__ = [
     "BudgetGroup",
     "Coefficient",
     "ComputeForLoss",
+    "ConventionEffect",
     "Cost",
     "Envelope",
+    "FamilyCost",
     "FromFunction",
     "IsoBudget",
     "IsoFLOP",
@@ -37,13 +46,17 @@ __all__ = [
     "PriceRow",
     "Reason",
     "SixND",
+    "SplitRow",
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
     "compare_approaches",
     "compute_for_loss",
+    "family_cost",
     "fit_envelope",
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "split_by_convention",
+    "split_by_table",
 ]

@@ -1,5 +1,6 @@
 """Training runs: the table, its readers, and parameter and FLOP conventions."""
 
+from isoloss.runs.combine import combine_runs
 from isoloss.runs.embedded import embedded_runs
 from isoloss.runs.flops import TransformerCounts, transformer_counts
 from isoloss.runs.read import read_runs
@@ -11,6 +12,7 @@ __all__ = [
     "Refusal",
     "Runs",
     "TransformerCounts",
+    "combine_runs",
     "embedded_runs",
     "read_runs",
     "transformer_counts",

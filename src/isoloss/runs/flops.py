@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from isoloss.runs.counting.count import count_model
+from isoloss.runs.counting.decoder import DecoderModel
+
 FLOPS_PER_PARAMETER_TOKEN = 6
 """Two for the forward pass, four for the backward pass (Kaplan et al. 2020, section 2.1)."""
 
@@ -55,14 +58,16 @@ def transformer_counts(
     Kaplan et al. 2020, arXiv:2001.08361, table 1; Chowdhery et al. 2022, arXiv:2204.02311,
     appendix B.
     """
-    blocks = 12 * depth * width**2
-    norms = (2 * depth + 1) * width
-    embeddings = (vocabulary + context) * width
-    attention = 12 * depth * context * width
+    # One head: their number changes neither weights nor products.
+    shape = DecoderModel(
+        width=width, depth=depth, heads=1, vocabulary=vocabulary, context=context,
+        positions="learned", causal=causal,
+    )  # fmt: skip
+    counts = count_model(shape, masked="half")
     return TransformerCounts(
-        N_total=blocks + norms + embeddings,
-        N_non_embedding=blocks + norms,
-        flops_dense=FLOPS_PER_PARAMETER_TOKEN * blocks,
-        flops_head=FLOPS_PER_PARAMETER_TOKEN * vocabulary * width,
-        flops_attention=attention // 2 if causal else attention,
+        N_total=counts.N_total,
+        N_non_embedding=counts.N_non_embedding,
+        flops_dense=int(counts.flops_of("dense")),
+        flops_head=int(counts.flops_of("head")),
+        flops_attention=int(counts.flops_of("attention")),
     )

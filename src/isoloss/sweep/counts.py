@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from isoloss.errors import InputError
-from isoloss.runs.flops import FLOPS_PER_PARAMETER_TOKEN, transformer_counts
+from isoloss.runs.counting import (
+    ConvModel,
+    DecoderModel,
+    Layer,
+    MlpModel,
+    count_model,
+)
 from isoloss.sweep.shapes import Cnn, Mlp, Transformer
 from isoloss.sweep.spec import RunSpec
 
@@ -78,35 +84,35 @@ def counts(spec: RunSpec, features: Sequence[int], outputs: int) -> Counts:
     Kaplan et al. 2020, arXiv:2001.08361, section 2.1; Chowdhery et al. 2022, arXiv:2204.02311,
     appendix B, for attention.
     """
-    model = spec.model
     check_features(spec, features)
-    per = FLOPS_PER_PARAMETER_TOKEN
+    found = count_model(description(spec, features, outputs), masked="half")
+    return Counts(
+        N=found.N_total,
+        N_non_embedding=found.N_non_embedding,
+        flops_dense=int(found.flops_of("dense")),
+        flops_head=int(found.flops_of("head")),
+        flops_attention=int(found.flops_of("attention")),
+    )
+
+
+def description(
+    spec: RunSpec, features: Sequence[int], outputs: int
+) -> DecoderModel | MlpModel | ConvModel:
+    """Describe the model of a run, for counts in any convention."""
+    model = spec.model
     if isinstance(model, Transformer):
-        c = transformer_counts(
-            width=model.width, depth=model.depth, vocabulary=outputs, context=model.context
-        )
-        return Counts(
-            N=c.N_total,
-            N_non_embedding=c.N_non_embedding,
-            flops_dense=c.flops_dense,
-            flops_head=c.flops_head,
-            flops_attention=c.flops_attention,
-        )
-    w, d = model.width, getattr(model, "depth", 1)
-    head = w * outputs
+        return DecoderModel(
+            width=model.width, depth=model.depth, heads=model.heads, vocabulary=outputs,
+            context=model.context, positions="learned",
+        )  # fmt: skip
     if isinstance(model, Mlp):
-        dense = weights = math.prod(features) * w + (d - 1) * w * w
-    else:
-        channels, height, width = features
-        weights = dense = 0
-        for _ in range(d):
-            # Stride 2 with one place of padding: a side of n places becomes one of ceil(n / 2).
-            height, width = -(-height // 2), -(-width // 2)
-            weights += 9 * channels * w
-            dense += 9 * channels * w * height * width
-            channels = w
-    N = weights + d * w + head + outputs
-    return Counts(N=N, N_non_embedding=N, flops_dense=per * dense, flops_head=per * head)
+        widths = (model.width,) * model.depth
+        return MlpModel(inputs=math.prod(features), widths=widths, outputs=outputs)
+    channels, height, width = features
+    convolution = Layer(kind="conv", channels=model.width, kernel=3, stride=2, bias=True)
+    head = (Layer(kind="mean"), Layer(kind="dense", channels=outputs, bias=True))
+    layers = (convolution,) * getattr(model, "depth", 1) + head
+    return ConvModel(inputs=(channels, height, width), layers=layers)
 
 
 def check_features(spec: RunSpec, features: Sequence[int]) -> None:
