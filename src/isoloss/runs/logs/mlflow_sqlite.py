@@ -17,6 +17,8 @@ MAGIC = b"SQLite format 3\x00"
 _STEPS = 200_000
 """Instructions of the database's machine between two looks at how many there were."""
 _MAX_LOOKS = 500_000
+_FAULTS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+"""What Python's sqlite3 raises on damage; its own messages may quote bytes that are no text."""
 _COLUMNS = {
     "runs": ("run_uuid",),
     "metrics": ("key", "value", "run_uuid"),
@@ -44,7 +46,7 @@ def read_mlflow_sqlite(log: Log, wanted: Wanted) -> Iterator[LoggedRun]:
                         "backend store of MLflow"
                     )
             yield from _runs(base, have, log, wanted)
-    except sqlite3.Error as error:
+    except _FAULTS as error:
         raise InputError(f"the database cannot be read: {error}; copy it again") from None
 
 
@@ -94,7 +96,7 @@ def _runs(
     listed = base.execute(f"SELECT {fields} FROM runs LIMIT {MAX_RUNS}").fetchall()
     for uuid, name, status, stage in listed:
         run = LoggedRun(name="", kind=log.kind, source=log.label, run_id=str(uuid))
-        damage = None
+        damage: Exception | None = None
         try:
             for key, value in _pairs(base, have, "params", uuid):
                 run.set(key, value)
@@ -103,7 +105,7 @@ def _runs(
             set_tags(run, tags)
             set_status(run, str(status or ""), str(stage or ""))
             _metrics(base, have["metrics"], uuid, run, wanted)
-        except sqlite3.Error as error:
+        except _FAULTS as error:
             damage = error
         run.name = run.name or str(name or uuid)
         if damage is not None:

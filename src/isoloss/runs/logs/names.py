@@ -10,55 +10,84 @@ from isoloss.errors import InputError
 from isoloss.runs.columns import ALIASES, squash
 from isoloss.runs.rows import short
 
-_LOSS = frozenset(["loss", "losses", "nll", "ce", "xent", "entropy", "crossentropy"])
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LOSS = _set(
+    "loss losses nll ce xent entropy crossentropy"
+)
 _SCALED = {
     "ppl": "perplexity", "perplexity": "perplexity", "bpb": "bpb", "bpc": "bits", "bits": "bits",
     "bpt": "bits",
 }  # fmt: skip
 """Words that name another unit than nats."""
-_EVAL = frozenset(["eval", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held"])
-_OTHER = frozenset(
-    ["aux", "z", "zloss", "grad", "norm", "scale", "scaler", "router", "balance", "balancing", "load", "kl", "reg", "regularization", "weight", "std", "stderr", "se", "var", "time", "runtime", "best", "min", "max", "per", "second", "lr", "ratio", "mtp"]
+_EVAL = _set(
+    "eval evaluation val valid validation test dev heldout held"
 )
-_PLAIN_EVAL = frozenset(
-    ["evalloss", "valloss", "validloss", "validationloss", "lossval", "losseval", "lossvalid", "lossvalidation", "devloss", "heldoutloss", "validationepochloss", "vallossepoch", "evalcrossentropy", "evalevalloss"]
+_OTHER = _set(
+    "aux z zloss grad norm scale scaler router balance balancing load kl reg regularization "
+    "weight std stderr se var time runtime best min max per second lr ratio mtp"
 )
-_PLAIN_TRAIN = frozenset(
-    ["loss", "trainloss", "trainingloss", "losstrain", "lmloss", "trainepochloss", "trainlmloss", "traincrossentropy", "traintrainloss"]
+_PLAIN_EVAL = _set(
+    "evalloss valloss validloss validationloss lossval losseval lossvalid lossvalidation "
+    "devloss heldoutloss validationepochloss vallossepoch evalcrossentropy evalevalloss"
 )
-UPDATES = frozenset(
-    ["globalstep", "trainerglobalstep", "trainglobalstep", "numupdates", "nupdates", "optimizerstep", "trainstep", "trainingstep"]
+_PLAIN_TRAIN = _set(
+    "loss trainloss trainingloss losstrain lmloss trainepochloss trainlmloss "
+    "traincrossentropy traintrainloss"
 )
-TOKENS = frozenset(
-    ["tokens", "tokensseen", "seentokens", "consumedtokens", "totaltokens", "ntokens", "numtokens", "numinputtokensseen", "trainedtokens", "traintokens", "trainingtokens", "processedtokens", "tokensprocessed", "consumedtraintokens", "tokensconsumed"]
+UPDATES = _set(
+    "globalstep trainerglobalstep trainglobalstep numupdates nupdates optimizerstep trainstep "
+    "trainingstep"
 )
-EXAMPLES = frozenset(
-    ["examples", "samples", "examplesseen", "samplesseen", "seenexamples", "seensamples", "consumedsamples", "consumedexamples", "nexamples", "nsamples", "consumedtrainsamples"]
+TOKENS = _set(
+    "tokens tokensseen seentokens consumedtokens totaltokens ntokens numtokens "
+    "numinputtokensseen trainedtokens traintokens trainingtokens processedtokens "
+    "tokensprocessed consumedtraintokens tokensconsumed"
 )
-FLOPS = frozenset(
-    ["flops", "flop", "totalflops", "trainflops", "trainingflops", "totalflos", "compute", "totalcompute"]
+EXAMPLES = _set(
+    "examples samples examplesseen samplesseen seenexamples seensamples consumedsamples "
+    "consumedexamples nexamples nsamples consumedtrainsamples"
 )
-RATES = frozenset(["lr", "learningrate"])
+FLOPS = _set(
+    "flops flop totalflops trainflops trainingflops totalflos compute totalcompute"
+)
+RATES = _set(
+    "lr learningrate"
+)
 PEAK_RATES = ALIASES["lr"]
 SEEDS = ALIASES["seed"]
 PARAMETERS = ALIASES["N"] - {"n"}
-PLANNED = frozenset(
-    ["maxsteps", "totalsteps", "trainsteps", "numtrainsteps", "numsteps", "trainiters", "maxiters", "totaliters", "numiterations", "trainingsteps", "totaltrainsteps", "maxtrainsteps", "maxupdates", "totaltrainingsteps", "numtrainingsteps"]
+PLANNED = _set(
+    "maxsteps totalsteps trainsteps numtrainsteps numsteps trainiters maxiters totaliters "
+    "numiterations trainingsteps totaltrainsteps maxtrainsteps maxupdates totaltrainingsteps "
+    "numtrainingsteps"
 )
-BATCH = frozenset(["globalbatchsize", "totalbatchsize", "batchsize", "trainbatchsize"])
-BATCH_TOKENS = frozenset(["tokensperstep", "tokensperbatch", "batchtokens", "batchsizetokens"])
-BATCH_PARTS = frozenset(
-    ["gradientaccumulationsteps", "gradaccumsteps", "gradaccum", "accumulategradbatches", "worldsize", "numgpus", "ngpus", "numdevices", "devices", "dataparallelsize", "perdevicetrainbatchsize", "microbatchsize", "devicebatchsize"]
+BATCH = _set(
+    "globalbatchsize totalbatchsize batchsize trainbatchsize"
+)
+BATCH_TOKENS = _set(
+    "tokensperstep tokensperbatch batchtokens batchsizetokens"
+)
+BATCH_PARTS = _set(
+    "gradientaccumulationsteps gradaccumsteps gradaccum accumulategradbatches worldsize "
+    "numgpus ngpus numdevices devices dataparallelsize perdevicetrainbatchsize microbatchsize "
+    "devicebatchsize"
 )
 """Factors of a batch: where one is given, ``batch_size`` may be that of one device."""
-CONTEXT = frozenset(
-    ["context", "contextlength", "contextsize", "seqlen", "seqlength", "sequencelength", "blocksize", "maxseqlen", "maxseqlength", "ctx", "nctx", "ctxlen"]
+CONTEXT = _set(
+    "context contextlength contextsize seqlen seqlength sequencelength blocksize maxseqlen "
+    "maxseqlength ctx nctx ctxlen"
 )
-TOKENIZER = frozenset(
-    ["tokenizer", "tokenizername", "tokenizernameorpath", "tokenizerpath", "tokenizerfile", "vocabfile", "vocabsize", "nvocab"]
+TOKENIZER = _set(
+    "tokenizer tokenizername tokenizernameorpath tokenizerpath tokenizerfile vocabfile "
+    "vocabsize nvocab"
 )
-EVAL_SET = frozenset(
-    ["evalset", "evaldata", "evaldataset", "evalfile", "evalpath", "valset", "valdata", "valdataset", "valfile", "valpath", "validationset", "validationdata", "validationdataset", "validationfile", "testset", "testdata"]
+EVAL_SET = _set(
+    "evalset evaldata evaldataset evalfile evalpath valset valdata valdataset valfile valpath "
+    "validationset validationdata validationdataset validationfile testset testdata"
 )
 
 
@@ -101,7 +130,7 @@ def is_loss(name: str) -> bool:
 
 
 def unit_in_name(name: str) -> str | None:
-    """Unit that the name itself states, if it is not that of a loss in nats."""
+    """Return the unit that the name itself states, if it is not that of a loss in nats."""
     return next((_SCALED[word] for word in words(name) if word in _SCALED), None)
 
 

@@ -27,15 +27,14 @@ from isoloss.runs.source import MAX_COLUMNS, MAX_JSON_BYTES, Limits
 _LINE = 4 * 2**20
 _PEEK = 200
 _STEPS = (
-    "trainer/global_step", "train/global_step", "global_step", "num_updates", "n_updates", "updates",
-    "update", "optimizer_step", "train_step", "training_step", "step", "steps", "iteration",
+    "trainer/global_step", "train/global_step", "global_step", "num_updates", "n_updates",
+    "updates", "update", "optimizer_step", "train_step", "training_step", "step", "steps", "iteration",
     "iterations", "iter", "iters", "num_steps", "_step",
 )  # fmt: skip
 """Names of the count of updates, the surest first."""
 _RUN_COLUMNS = ("run_name", "run", "run_id", "name")
-_GENERIC = frozenset(
-    ["metrics", "log", "logs", "history", "train", "training", "progress", "results", "scalars", "events", "output"]
-)
+_GENERIC = ("metrics", "log", "logs", "history", "train", "training", "progress", "results",
+            "scalars", "events", "output")  # fmt: skip
 _CONFIG_KEYS = ("config", "hparams", "args", "hyperparameters")
 _WHOLE_AGAIN = "copy the file again if it is whole elsewhere"
 

@@ -1,8 +1,8 @@
 """TensorBoard: event files, scalars as plain numbers (first version) or as tensors (second).
 
 A record is a length (8 bytes), a masked CRC-32C of the length, the event, a masked CRC-32C of the
-event. The checksum of the length is what keeps the reader in step, so it must hold. That of an event
-only tells whether this one event is damaged: one that fails is left out and counted.
+event. The checksum of the length is what keeps the reader in step, so it must hold. That of an
+event only tells whether this one event is damaged: one that fails is left out and counted.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def masked_crc(data: bytes) -> int:
 
     Examples
     --------
-    >>> hex(masked_crc(bytes(8)))
-    '0x7ea57d'
+    >>> hex(masked_crc(b"123456789"))
+    '0xc78ab0e5'
     """
     crc, rows = 0xFFFFFFFF, _CRC
     for byte in data:
@@ -238,7 +238,7 @@ def _settings(run: LoggedRun, data: bytes) -> None:
 
 
 def _words(run: LoggedRun, words: bytes) -> None:
-    """Settings that were logged as a text of JSON, as the Transformers library does."""
+    """Take settings that were logged as a text of JSON, as the Transformers library does."""
     try:
         value = json.loads(text(words[: 2**20]))
     except (ValueError, RecursionError):
