@@ -1,8 +1,8 @@
 """Write the fixtures with the tools themselves; each is skipped where its tool is not installed.
 
 ``python tests/runs/logs/make_logs.py FOLDER [TOOL ...]`` writes one small run of each tool: N = 1e6
-parameters, 24 steps of 8,000 tokens, the losses of `curve`. Names of machines, users and folders are
-taken out of what is written, and the tables of MLflow's database that hold no logs are dropped.
+parameters, 24 steps of 8,000 tokens, the losses of `curve`. Names of machines, users and folders
+are taken out of what is written, and the tables of MLflow's database that hold no logs are dropped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def wandb(folder: Path) -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         run = tool.init(project="p", name="gpt-1M", dir=scratch, settings=settings, tags=["a", "b"],
-                        config={"n_params": PARAMETERS, "lr": 1e-3, "model": {"width": 64}})  # fmt: skip
+                        config={"n_params": PARAMETERS, "lr": 1e-3,
+                                "model": {"width": 64}})  # fmt: skip
         for step in range(1, STEPS + 1):
             row = {"train/loss": curve(step), "tokens": step * TOKENS, "lr": rate(step),
                    "train/global_step": step}  # fmt: skip

@@ -94,7 +94,9 @@ def test_share_is_of_logs_and_ten_at_least() -> None:
     assert final_value(X, X, FinalRule("share", 0.01)).logs == 10
 
 
-@pytest.mark.parametrize("text", ["last", "last:0", "last:1.5", "ema:0.5", "share:2", "mean:3", "x:nan"])
+@pytest.mark.parametrize(
+    "text", ["last", "last:0", "last:1.5", "ema:0.5", "share:2", "mean:3", "x:nan"]
+)
 def test_bad_rules_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="final"):
         parse_final(text)

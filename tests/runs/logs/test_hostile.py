@@ -14,7 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cli.commands import call
+from isoloss.errors import InputError, IsolossError
+from isoloss.runs import read_runs
+from isoloss.runs.logs import import_logs
+from isoloss.runs.logs.flat_yaml import read_flat_yaml
+from isoloss.runs.logs.read import read_log
+from isoloss.runs.logs.record import Log, LoggedRun
 from runs.logs.make_logs import TOOLS
 from runs.logs.writers import (
     MLFLOW_TABLES,
@@ -27,14 +34,6 @@ from runs.logs.writers import (
     write_csv,
     write_jsonl,
 )
-
-from isoloss.errors import InputError, IsolossError
-from isoloss.runs import read_runs
-from isoloss.runs.logs import import_logs
-from isoloss.runs.logs.find import find_logs
-from isoloss.runs.logs.flat_yaml import read_flat_yaml
-from isoloss.runs.logs.read import read_log
-from isoloss.runs.logs.record import Log, LoggedRun
 
 FIXTURES = Path(__file__).parent / "fixtures"
 KINDS = {
@@ -90,7 +89,9 @@ def test_cut_anywhere_gives_a_part_and_a_note(which: int, stride: int, tmp_path:
     path = tmp_path / source.name
     whole, _ = survive(source)
     most = 0
-    for length in range(0, len(data), stride if len(data) <= 6000 and stride else len(data) // 120):
+    if not stride or len(data) > 6000:
+        stride = max(1, len(data) // 120)
+    for length in range(0, len(data), stride):
         path.write_bytes(data[:length])
         runs, said = survive(path)
         count = points(runs)
@@ -139,7 +140,11 @@ HUGE = struct.pack("<Q", 2**60)
         record(b"\x1a\x0dbrain.Event:2") + HUGE + b"abcd" + bytes(100),
         record(b"\x2a" + b"\xff" * 9 + b"\x01"),
         record(message(5, message(1, b"\x0a\xff\xff\xff\xff\x0f"))),
-        record(message(5, message(1, message(8, message(2, message(2, b"\x08" + b"\xff" * 9 + b"\x01")))))),
+        record(
+            message(
+                5, message(1, message(8, message(2, message(2, b"\x08" + b"\xff" * 9 + b"\x01"))))
+            )
+        ),
     ],
 )
 def test_claims_of_enormous_events_cost_nothing(data: bytes, tmp_path: Path) -> None:
@@ -192,7 +197,9 @@ def survive_as(path: Path, kind: str) -> tuple[list[LoggedRun], bool]:
 def test_wandb_record_of_several_blocks_is_whole(tmp_path: Path) -> None:
     config = {"n_params": 7, "text": "x" * 100_000}
     path = tmp_path / "run-id.wandb"
-    path.write_bytes(wandb_file([wandb_run("r", "id", config), wandb_history({"val_loss": 2.0}, 3)]))
+    path.write_bytes(
+        wandb_file([wandb_run("r", "id", config), wandb_history({"val_loss": 2.0}, 3)])
+    )
     runs, said = survive_as(path, "wandb")
     assert not said
     assert runs[0].config["n_params"] == 7
@@ -233,8 +240,8 @@ def test_sqlite_without_tables_or_with_views_is_refused(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "no table 'metrics'" in done.output
     # A view can run for ever; it is no table.
-    base.execute("CREATE VIEW metrics AS WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key + 1 "
-                 "FROM n) SELECT key, key AS value, key AS run_uuid FROM n")  # fmt: skip
+    base.execute("CREATE VIEW metrics AS WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT "
+                 "key + 1 FROM n) SELECT key, key AS value, key AS run_uuid FROM n")  # fmt: skip
     base.commit()
     base.close()
     with pytest.raises(InputError, match="no table 'metrics'"):
@@ -325,7 +332,13 @@ def test_settings_are_read_without_running_anything(tmp_path: Path) -> None:
 
 
 def test_yaml_takes_linear_time() -> None:
-    for text in ("a" * 10**6, "a: " + "[" * 10**5, ": " * 10**5, "'" * 10**5, ("x: " * 600 + "\n") * 300):
+    for text in (
+        "a" * 10**6,
+        "a: " + "[" * 10**5,
+        ": " * 10**5,
+        "'" * 10**5,
+        ("x: " * 600 + "\n") * 300,
+    ):
         read_flat_yaml(text)
 
 
@@ -360,7 +373,7 @@ def test_many_metrics_are_bounded(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_million_steps_in_bounded_memory(tmp_path: Path) -> None:
-    """A curve costs 16 bytes a point and metric of use; copies while it is cleaned a few times that."""
+    """A curve costs 16 bytes a point; copies while it is cleaned a few times that."""
     path = tmp_path / "run.csv"
     with path.open("w") as file:
         file.write("step,tokens,val_loss,grad_norm,other\n")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import call
-from runs.logs.writers import WRITERS, grid, law
 
+from cli.commands import call
 from isoloss import fit, read_runs
 from isoloss.runs import Runs
 from isoloss.runs.logs import import_logs
+from runs.logs.writers import WRITERS, grid, law
 
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs.logs.make_logs import EVERY, PARAMETERS, STEPS, TOKENS, TOOLS, curve
 
 from isoloss.runs.logs import import_logs
 from isoloss.runs.logs.find import find_logs
 from isoloss.runs.logs.read import read_log
 from isoloss.runs.logs.record import LoggedRun
+from runs.logs.make_logs import EVERY, PARAMETERS, STEPS, TOKENS, TOOLS, curve
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SMALL = {"tensorboardx", "torch_tensorboard", "lightning", "trainer"}

@@ -26,7 +26,12 @@ def log(folder: Path, rows: list[dict[str, Any]], name: str = "run", **config: A
 def curve(values: Any, **more: Any) -> list[dict[str, Any]]:
     """Held-out losses every 10 steps of 1,000 tokens."""
     return [
-        {"step": 10 * k, "tokens": 10_000 * k, "eval_loss": v, **{n: s[k - 1] for n, s in more.items()}}
+        {
+            "step": 10 * k,
+            "tokens": 10_000 * k,
+            "eval_loss": v,
+            **{n: s[k - 1] for n, s in more.items()},
+        }
         for k, v in enumerate(values, 1)
     ]
 
@@ -122,11 +127,15 @@ def test_warmup_is_cut_where_the_rate_first_peaks(tmp_path: Path) -> None:
 def test_units_become_nats(tmp_path: Path, unit: str, factor: float) -> None:
     found = import_logs(log(tmp_path, curve(FALLING)), loss_unit=unit)
     assert found.runs["loss"][0] == pytest.approx(3.02 * factor, rel=1e-15)
-    assert found.runs.conventions.loss.startswith("nats per " + ("byte" if unit == "bpb" else "token"))
+    assert found.runs.conventions.loss.startswith(
+        "nats per " + ("byte" if unit == "bpb" else "token")
+    )
 
 
 def test_perplexity_is_averaged_as_a_loss(tmp_path: Path) -> None:
-    rows = [{"step": k, "tokens": k, "eval/ppl": math.exp(v)} for k, v in ((1, 3.5), (2, 3.1), (3, 3.0))]
+    rows = [
+        {"step": k, "tokens": k, "eval/ppl": math.exp(v)} for k, v in ((1, 3.5), (2, 3.1), (3, 3.0))
+    ]
     path = log(tmp_path, rows)
     with pytest.raises(InputError, match="--loss-unit perplexity"):
         import_logs(path)
@@ -256,7 +265,9 @@ def test_steps_of_wandb_are_mapped_through_the_count_of_updates(tmp_path: Path) 
     found = import_logs(path)
     assert found.rows[0].step == 450  # half a log after the last count, at its pace
     assert found.runs["D"].tolist() == [450 * 10]
-    path.write_bytes(wandb_file([r.replace(b"trainer/global_step", b"trainer/global_size") for r in records]))
+    path.write_bytes(
+        wandb_file([r.replace(b"trainer/global_step", b"trainer/global_size") for r in records])
+    )
     assert "STEPS_COUNT_LOGS" in codes(import_logs(path))
     named = import_logs(path, columns={"step": "trainer/global_size"})
     assert named.runs["D"].tolist() == [450 * 10]

@@ -1,4 +1,4 @@
-"""Small writers of each log format, apart from the readers: bytes as the tools' own definitions say.
+"""Small writers of each log format, apart from the readers: bytes as the tools define them.
 
 What the tools themselves write is in ``fixtures``; these make as many runs as a test wants.
 """
@@ -56,7 +56,9 @@ def wandb_file(records: Sequence[bytes]) -> bytes:
 
 
 def wandb_run(name: str, run_id: str, config: Mapping[str, Any], tags: Sequence[str] = ()) -> bytes:
-    update = b"".join(message(1, message(1, k) + message(16, json.dumps(v))) for k, v in config.items())
+    update = b"".join(
+        message(1, message(1, k) + message(16, json.dumps(v))) for k, v in config.items()
+    )
     body = message(1, run_id) + message(4, update) + message(8, name)
     return message(17, body + b"".join(message(10, tag) for tag in tags))
 
@@ -145,7 +147,8 @@ def write_mlflow_files(folder: Path, name: str, config: Mapping[str, Any], rows:
 
 MLFLOW_TABLES = (
     "CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT, lifecycle_stage TEXT)",
-    "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT, is_nan INT)",
+    "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT, "
+    "is_nan INT)",
     "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT)",
     "CREATE TABLE tags (key TEXT, value TEXT, run_uuid TEXT)",
 )
@@ -253,7 +256,11 @@ def grid() -> list[tuple[str, dict[str, Any], list[dict[str, float]]]]:
             rows = []
             for k in range(1, 21):
                 seen = D * k / 20
-                row = {"step": 50 * k, "train/loss": law(N, seen) + 0.02 * (-1) ** k, "tokens": seen}
+                row = {
+                    "step": 50 * k,
+                    "train/loss": law(N, seen) + 0.02 * (-1) ** k,
+                    "tokens": seen,
+                }
                 if k % 4 == 0:
                     row["eval_loss"] = law(N, seen)
                 rows.append(row)

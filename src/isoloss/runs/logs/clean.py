@@ -162,7 +162,7 @@ def mark_spikes(curve: Clean) -> None:
 
 
 def groups(marks: npt.NDArray[np.bool_]) -> int:
-    """Runs of marks that follow each other."""
+    """Count runs of marks that follow each other."""
     return int((marks[1:] & ~marks[:-1]).sum() + (marks[0] if marks.size else 0))
 
 

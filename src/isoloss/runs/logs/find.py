@@ -88,15 +88,29 @@ def _walk(root: Path, base: Path, hidden: set[Path], found: Found) -> Iterator[L
             continue
         links = [name for name in folders if (folder / name).is_symlink()]
         if links:
-            found.findings.append(Finding(run=links[0], source=shown(folder, base), code="LINK",
-                severity="info", reason=f"{len(links)} links to folders are not followed",
-                remedy="name the folders themselves"))  # fmt: skip
+            found.findings.append(
+                Finding(
+                    run=links[0],
+                    source=shown(folder, base),
+                    code="LINK",
+                    severity="info",
+                    reason=f"{len(links)} links to folders are not followed",
+                    remedy="name the folders themselves",
+                )
+            )
         folders[:] = sorted(n for n in folders if n not in _SKIPPED and not n.startswith("."))
         if depth >= MAX_DEPTH and folders:
             folders.clear()
-            found.findings.append(Finding(run=folder.name, source=shown(folder, base),
-                code="TOO_DEEP", severity="warning", remedy="name the inner folder",
-                reason=f"folders deeper than {MAX_DEPTH} are not searched"))  # fmt: skip
+            found.findings.append(
+                Finding(
+                    run=folder.name,
+                    source=shown(folder, base),
+                    code="TOO_DEEP",
+                    severity="warning",
+                    remedy="name the inner folder",
+                    reason=f"folders deeper than {MAX_DEPTH} are not searched",
+                )
+            )
         for name in sorted(files):
             entries += 1
             if entries > MAX_ENTRIES:
@@ -124,8 +138,14 @@ def _noted(found: Found, base: Path) -> Callable[[OSError], None]:
 
 
 def _unreadable(path: Path, base: Path, error: OSError) -> Finding:
-    return Finding(run=path.name, source=shown(path, base), code="UNREADABLE", severity="dropped",
-                   reason=str(error.strerror or error), remedy="check who may read it")  # fmt: skip
+    return Finding(
+        run=path.name,
+        source=shown(path, base),
+        code="UNREADABLE",
+        severity="dropped",
+        reason=str(error.strerror or error),
+        remedy="check who may read it",
+    )
 
 
 def _kind(path: Path, *, explicit: bool) -> str | None:

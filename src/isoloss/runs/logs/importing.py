@@ -41,8 +41,8 @@ def import_logs(
     r"""Read training logs where they lie, and make one row of each run.
 
     Weights & Biases (offline files and exports), MLflow (file store and SQLite), TensorBoard,
-    Hugging Face Trainer, Lightning's CSV logger, and plain CSV, JSON lines and Parquet. Files are told
-    by content and only ever read; no package of these tools is needed.
+    Hugging Face Trainer, Lightning's CSV logger, and plain CSV, JSON lines and Parquet. Files are
+    told by content and only ever read; no package of these tools is needed.
 
     Parameters
     ----------
@@ -51,18 +51,19 @@ def import_logs(
     metric
         ``"eval"`` (the held-out loss), ``"train"``, or a name, or a pattern with ``*``.
     loss_unit
-        ``"nats"``, ``"bits"``, ``"base10"``, ``"perplexity"`` or ``"bpb"`` (bits per byte); the table
-        holds nats. None: nats, unless the metric's name states another.
+        ``"nats"``, ``"bits"``, ``"base10"``, ``"perplexity"`` or ``"bpb"`` (bits per byte); the
+        table holds nats. None: nats, and an error where the metric's name states another.
     final
-        ``"last:K"``, ``"share:X"``, ``"ema:K"``; ``"auto"`` takes the last log of a held-out loss and the
-        mean of the last 1 % of logs, ten at least, of a training loss.
+        ``"last:K"``, ``"share:X"``, ``"ema:K"``; ``"auto"`` takes the last log of a held-out loss
+        and the mean of the last 1 % of logs, ten at least, of a training loss.
     warmup
         Step before which logs are cut; ``"auto"``: where the logged learning rate first peaks.
     anneal
         Share of the peak learning rate above which a run counts as under-annealed.
     columns
-        Axis -> metric, setting or number, where the usual names do not say it. Beside the axes of the
-        table: ``step``, ``batch``, ``context``, ``planned``, ``lr``, ``tokenizer``, ``eval_set``.
+        Axis -> metric, setting or number, where the usual names do not say it. Beside the axes of
+        the table: ``step``, ``batch``, ``context``, ``planned``, ``lr``, ``tokenizer``,
+        ``eval_set``.
     units
         Axis -> factor.
     pattern
@@ -97,9 +98,17 @@ def import_logs(
     ([1000000.0, 2000000.0], [200000.0, 200000.0], [3.5, 1.75])
     """
     rules = make_rules(
-        metric=metric, loss_unit=loss_unit, final=final, warmup=warmup, anneal=anneal,
-        columns=columns, units=units, pattern=pattern, keep=keep, drop=drop,
-    )  # fmt: skip
+        metric=metric,
+        loss_unit=loss_unit,
+        final=final,
+        warmup=warmup,
+        anneal=anneal,
+        columns=columns,
+        units=units,
+        pattern=pattern,
+        keep=keep,
+        drop=drop,
+    )
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     if not listed:
         raise InputError("paths: name a file or a folder that holds logs")
@@ -172,8 +181,12 @@ class _Import:
         self.names[run.name] += 1
         if (count := self.names[run.name]) > 1:
             run.name = f"{run.name} ({count})"
-            run.note("SAME_NAME", "warning", f"{count} runs bear this name; this one got a number",
-                     "check that no run is counted twice")  # fmt: skip
+            run.note(
+                "SAME_NAME",
+                "warning",
+                f"{count} runs bear this name; this one got a number",
+                "check that no run is counted twice",
+            )
         try:
             metric, rivals = choose_metric(run.counts, self.rules.metric)
         except Ambiguous as error:
@@ -186,11 +199,26 @@ class _Import:
                 remedy = "--metric train, or --metric NAME"
             shown = ", ".join(map(short, (rivals or list(run.counts))[:_SHOWN])) or "nothing"
             fatal = [note for note in run.notes if note[1] == "dropped"]
-            code, _, reason, what = fatal[0] if fatal else (
-                "NO_METRIC", "", f"no metric fits {self.rules.metric!r}; it logs {shown}",
-                remedy)  # fmt: skip
-            self.findings.append(Finding(run=run.name, source=run.source, code=code,
-                severity="dropped", reason=reason, remedy=what))  # fmt: skip
+            code, _, reason, what = (
+                fatal[0]
+                if fatal
+                else (
+                    "NO_METRIC",
+                    "",
+                    f"no metric fits {self.rules.metric!r}; it logs {shown}",
+                    remedy,
+                )
+            )
+            self.findings.append(
+                Finding(
+                    run=run.name,
+                    source=run.source,
+                    code=code,
+                    severity="dropped",
+                    reason=reason,
+                    remedy=what,
+                )
+            )
             return
         unit = unit_in_name(metric)
         if unit and not self.rules.unit_given:
@@ -199,8 +227,12 @@ class _Import:
                 "--loss-unit nats if it is not"
             )
         if rivals:
-            run.note("METRICS", "info", f"{metric} was taken of {', '.join([metric, *rivals[:8]])}",
-                     "for another, --metric NAME")  # fmt: skip
+            run.note(
+                "METRICS",
+                "info",
+                f"{metric} was taken of {', '.join([metric, *rivals[:8]])}",
+                "for another, --metric NAME",
+            )
         work = Reduction(run, self.rules)
         row = work.row(metric)
         self.findings += work.findings
@@ -234,14 +266,20 @@ class _Import:
             key = (row.values.get("N"), row.values.get("D"), row.values["loss"], row.step)
             twin = kept.get(key)
             same = twin is not None and (
-                (row.run_id and row.run_id == twin.run_id)
-                or _bare(row.name) == _bare(twin.name)
-            )  # fmt: skip
+                (row.run_id and row.run_id == twin.run_id) or _bare(row.name) == _bare(twin.name)
+            )
             severity = self.rules.severity("DUPLICATE_RUN", "dropped")
             if same and twin is not None:
-                self.findings.append(Finding(run=row.name, source=row.source, code="DUPLICATE_RUN",
-                    severity=severity, reason=f"the same run as {twin.name} in {twin.source}",
-                    remedy="name one copy, or --keep DUPLICATE_RUN"))  # fmt: skip
+                self.findings.append(
+                    Finding(
+                        run=row.name,
+                        source=row.source,
+                        code="DUPLICATE_RUN",
+                        severity=severity,
+                        reason=f"the same run as {twin.name} in {twin.source}",
+                        remedy="name one copy, or --keep DUPLICATE_RUN",
+                    )
+                )
                 if severity == "dropped":
                     continue
             kept.setdefault(key, row)

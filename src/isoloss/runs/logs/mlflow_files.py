@@ -31,8 +31,11 @@ def read_mlflow_files(log: Log, wanted: Wanted) -> Iterator[LoggedRun]:
     run.name = tags.get("mlflow.runName") or str(meta.get("run_name") or "") or run.run_id
     set_tags(run, tags)
     code = meta.get("status")
-    set_status(run, _STATUS.get(code, "") if isinstance(code, int) else str(code or ""),
-               str(meta.get("lifecycle_stage") or ""))  # fmt: skip
+    set_status(
+        run,
+        _STATUS.get(code, "") if isinstance(code, int) else str(code or ""),
+        str(meta.get("lifecycle_stage") or ""),
+    )
     for name, path in _files(folder / "metrics"):
         _metric(run, name, path, wanted)
     yield run
@@ -66,8 +69,12 @@ def _metric(run: LoggedRun, name: str, path: Path, wanted: Wanted) -> None:
             counted += 1
             run.log(name, step, value, wanted)
     if bad:
-        run.note("TRUNCATED", "warning", f"{bad} lines of metric {name} are cut short or damaged",
-                 "copy the folder again if it is whole elsewhere")  # fmt: skip
+        run.note(
+            "TRUNCATED",
+            "warning",
+            f"{bad} lines of metric {name} are cut short or damaged",
+            "copy the folder again if it is whole elsewhere",
+        )
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -90,7 +90,7 @@ def _runs(
     base: sqlite3.Connection, have: dict[str, set[str]], log: Log, wanted: Wanted
 ) -> Iterator[LoggedRun]:
     def column(name: str) -> str:
-        return name if name in have["runs"] else "NULL"
+        return name if name in have["runs"] else "null"
 
     fields = ", ".join(map(column, ("run_uuid", "name", "status", "lifecycle_stage")))
     listed = base.execute(f"SELECT {fields} FROM runs LIMIT {MAX_RUNS}").fetchall()
@@ -109,8 +109,12 @@ def _runs(
             damage = error
         run.name = run.name or str(name or uuid)
         if damage is not None:
-            run.note("TRUNCATED", "warning", f"the database cannot be read to the end: {damage}",
-                     "copy it again if it is whole elsewhere")  # fmt: skip
+            run.note(
+                "TRUNCATED",
+                "warning",
+                f"the database cannot be read to the end: {damage}",
+                "copy it again if it is whole elsewhere",
+            )
         yield run
 
 

@@ -15,17 +15,13 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_LOSS = _set(
-    "loss losses nll ce xent entropy crossentropy"
-)
+_LOSS = _set("loss losses nll ce xent entropy crossentropy")
 _SCALED = {
     "ppl": "perplexity", "perplexity": "perplexity", "bpb": "bpb", "bpc": "bits", "bits": "bits",
     "bpt": "bits",
 }  # fmt: skip
 """Words that name another unit than nats."""
-_EVAL = _set(
-    "eval evaluation val valid validation test dev heldout held"
-)
+_EVAL = _set("eval evaluation val valid validation test dev heldout held")
 _OTHER = _set(
     "aux z zloss grad norm scale scaler router balance balancing load kl reg regularization "
     "weight std stderr se var time runtime best min max per second lr ratio mtp"
@@ -51,12 +47,8 @@ EXAMPLES = _set(
     "examples samples examplesseen samplesseen seenexamples seensamples consumedsamples "
     "consumedexamples nexamples nsamples consumedtrainsamples"
 )
-FLOPS = _set(
-    "flops flop totalflops trainflops trainingflops totalflos compute totalcompute"
-)
-RATES = _set(
-    "lr learningrate"
-)
+FLOPS = _set("flops flop totalflops trainflops trainingflops totalflos compute totalcompute")
+RATES = _set("lr learningrate")
 PEAK_RATES = ALIASES["lr"]
 SEEDS = ALIASES["seed"]
 PARAMETERS = ALIASES["N"] - {"n"}
@@ -65,12 +57,8 @@ PLANNED = _set(
     "numiterations trainingsteps totaltrainsteps maxtrainsteps maxupdates totaltrainingsteps "
     "numtrainingsteps"
 )
-BATCH = _set(
-    "globalbatchsize totalbatchsize batchsize trainbatchsize"
-)
-BATCH_TOKENS = _set(
-    "tokensperstep tokensperbatch batchtokens batchsizetokens"
-)
+BATCH = _set("globalbatchsize totalbatchsize batchsize trainbatchsize")
+BATCH_TOKENS = _set("tokensperstep tokensperbatch batchtokens batchsizetokens")
 BATCH_PARTS = _set(
     "gradientaccumulationsteps gradaccumsteps gradaccum accumulategradbatches worldsize "
     "numgpus ngpus numdevices devices dataparallelsize perdevicetrainbatchsize microbatchsize "

@@ -85,7 +85,7 @@ class Curve:
         return len(self.steps)
 
     def arrays(self) -> tuple[Array, Array]:
-        """Steps and values as arrays."""
+        """Return steps and values as arrays."""
         return np.array(self.steps, dtype=np.float64), np.array(self.values, dtype=np.float64)
 
 
@@ -132,8 +132,12 @@ class LoggedRun:
         count = self.counts.get(name)
         if count is None:
             if len(self.counts) >= MAX_NAMES:
-                self.note("MANY_METRICS", "warning", f"more than {MAX_NAMES:,} metrics; the rest "
-                          "are not read", "log fewer names")  # fmt: skip
+                self.note(
+                    "MANY_METRICS",
+                    "warning",
+                    f"more than {MAX_NAMES:,} metrics; the rest are not read",
+                    "log fewer names",
+                )
                 return
             self.counts[name] = count = 0
             if wanted(name):
@@ -146,8 +150,12 @@ class LoggedRun:
         if curve is not None:
             self.points += 1
             if self.points > MAX_POINTS:
-                self.note("TOO_LARGE", "dropped", f"more than {MAX_POINTS:,} points of use in one "
-                          "run", "export fewer steps or fewer metrics")  # fmt: skip
+                self.note(
+                    "TOO_LARGE",
+                    "dropped",
+                    f"more than {MAX_POINTS:,} points of use in one run",
+                    "export fewer steps or fewer metrics",
+                )
                 return
             curve.steps.append(step)
             curve.values.append(value)

@@ -28,6 +28,7 @@ from isoloss.runs.logs.rules import Rules
 _DIVERGED, _RISING = 1.1, 1.02
 _UNFINISHED, _EARLY = 0.99, 0.95
 _DRIFT = 0.002
+_AMBIGUOUS = {"N": "AMBIGUOUS_N", "D": "AMBIGUOUS_D"}
 
 
 @dataclass(slots=True)
@@ -65,8 +66,14 @@ class Reduction:
     def say(self, code: str, severity: str, reason: str, remedy: str = "") -> None:
         """Note something; the caller's rules decide whether it costs the run its row."""
         severity = self.rules.severity(code, severity)
-        found = Finding(run=self.run.name, source=self.run.source, code=code, severity=severity,
-                        reason=reason, remedy=remedy)  # fmt: skip
+        found = Finding(
+            run=self.run.name,
+            source=self.run.source,
+            code=code,
+            severity=severity,
+            reason=reason,
+            remedy=remedy,
+        )
         self.findings.append(found)
         if severity == "dropped":
             raise _Stop
@@ -126,20 +133,34 @@ class Reduction:
 
     def _logged(self, curve: Clean, metric: str) -> None:
         if curve.repeated:
-            self.say("REPEATED_STEPS", "info", f"{curve.repeated} logs of {metric} share a step with"
-                     " a later one; the later value stays")  # fmt: skip
+            self.say(
+                "REPEATED_STEPS",
+                "info",
+                f"{curve.repeated} logs of {metric} share a step with"
+                " a later one; the later value stays",
+            )
         if curve.restarts:
             self.say("RESTARTED", "info", f"steps go back {curve.restarts} times")
         if curve.missing:
-            self.say("NOT_FINITE", "info" if not curve.ends_missing else "warning",
-                     f"{curve.missing} logs of {metric} are not finite and count as missing")  # fmt: skip
+            self.say(
+                "NOT_FINITE",
+                "info" if not curve.ends_missing else "warning",
+                f"{curve.missing} logs of {metric} are not finite and count as missing",
+            )
         if not curve.steps.size:
-            self.say("NO_FINITE_LOSS", "dropped", f"{metric} has no finite value",
-                     "choose another metric with --metric")  # fmt: skip
+            self.say(
+                "NO_FINITE_LOSS",
+                "dropped",
+                f"{metric} has no finite value",
+                "choose another metric with --metric",
+            )
         if curve.ends_missing:
-            self.say("DIVERGED", "dropped", f"{metric} ends as NaN or infinite at step "
-                     f"{curve.last_logged:g}", "repeat the run, or --keep DIVERGED for its last "
-                     "finite loss")  # fmt: skip
+            self.say(
+                "DIVERGED",
+                "dropped",
+                f"{metric} ends as NaN or infinite at step {curve.last_logged:g}",
+                "repeat the run, or --keep DIVERGED for its last finite loss",
+            )
 
     def _warm(self, curve: Clean, rate: Any) -> None:
         asked = self.rules.warmup
@@ -148,37 +169,65 @@ class Reduction:
         if math.isfinite(first):
             cut(curve, first)
         if not curve.steps.size:
-            self.say("WARMUP_ONLY", "dropped", f"all {before} logs lie before step {first:g}, within"
-                     " the warm-up", "lower --warmup, or train longer")  # fmt: skip
+            self.say(
+                "WARMUP_ONLY",
+                "dropped",
+                f"all {before} logs lie before step {first:g}, within the warm-up",
+                "lower --warmup, or train longer",
+            )
 
     def _final(self, curve: Clean, final: Final) -> None:
         if final.value <= 0 or not math.isfinite(final.value):
-            self.say("NOT_POSITIVE", "dropped", f"the final loss is {final.value:.6g}",
-                     "a loss in nats is above zero: check --metric and --loss-unit")  # fmt: skip
+            self.say(
+                "NOT_POSITIVE",
+                "dropped",
+                f"the final loss is {final.value:.6g}",
+                "a loss in nats is above zero: check --metric and --loss-unit",
+            )
         if final.logs < final.asked:
-            self.say("SHORT_WINDOW", "warning", f"{final.logs} logs where the rule averages "
-                     f"{final.asked}", "log more often, or --final last:K with a smaller K")  # fmt: skip
+            self.say(
+                "SHORT_WINDOW",
+                "warning",
+                f"{final.logs} logs where the rule averages {final.asked}",
+                "log more often, or --final last:K with a smaller K",
+            )
         window = curve.steps >= final.first_step
         if count := groups(curve.spikes):
             inside = groups(curve.spikes & window)
             where = f", {inside} within the window of the final loss" if inside else ""
-            self.say("SPIKES", "warning" if inside else "info",
-                     f"{count} spikes above the local median{where}",
-                     "look at the curve; a wider --final dilutes them" if inside else "")  # fmt: skip
+            self.say(
+                "SPIKES",
+                "warning" if inside else "info",
+                f"{count} spikes above the local median{where}",
+                "look at the curve; a wider --final dilutes them" if inside else "",
+            )
         best = float(curve.smooth.min())
         ratio = final.value / best if best > 0 else 1.0
         noise = 3 * final.error if math.isfinite(final.error) else 0.0
         if ratio > _DIVERGED:
-            self.say("DIVERGED", "dropped", f"ends {100 * (ratio - 1):.3g} % above its best, "
-                     f"{best:.4g}", "repeat the run, or --keep DIVERGED if this is its "
-                     "loss")  # fmt: skip
+            self.say(
+                "DIVERGED",
+                "dropped",
+                f"ends {100 * (ratio - 1):.3g} % above its best, {best:.4g}",
+                "repeat the run, or --keep DIVERGED if this is its loss",
+            )
         elif ratio > _RISING and final.value - best > noise:
-            self.say("RISING", "warning", f"ends {100 * (ratio - 1):.3g} % above its best, "
-                     f"{best:.4g}", "overfitting, or a spike that did not recover")  # fmt: skip
-        if final.drift > max(2 * final.error if math.isfinite(final.error) else 0.0,
-                             _DRIFT * final.value):  # fmt: skip
-            self.say("DRIFT", "warning", f"the loss still falls within the window: its mean lies "
-                     f"{final.drift:.3g} above its end", "narrow the window with --final")  # fmt: skip
+            self.say(
+                "RISING",
+                "warning",
+                f"ends {100 * (ratio - 1):.3g} % above its best, {best:.4g}",
+                "overfitting, or a spike that did not recover",
+            )
+        if final.drift > max(
+            2 * final.error if math.isfinite(final.error) else 0.0, _DRIFT * final.value
+        ):
+            self.say(
+                "DRIFT",
+                "warning",
+                f"the loss still falls within the window: its mean lies "
+                f"{final.drift:.3g} above its end",
+                "narrow the window with --final",
+            )
 
     def _resources(self, look: Lookup) -> dict[str, float]:
         values: dict[str, float] = {}
@@ -186,7 +235,7 @@ class Reduction:
             try:
                 value = look.axis(axis)
             except Unclear as error:
-                self.say(f"AMBIGUOUS_{axis}", "dropped", str(error), "")
+                self.say(_AMBIGUOUS[axis], "dropped", str(error))
                 value = None
             if value is not None and math.isfinite(value):
                 values[axis] = value
@@ -194,9 +243,13 @@ class Reduction:
         for axis in extra:
             value = values.get(axis, look.axis(axis))
             if value is None or not math.isfinite(value):
-                self.say("NO_COLUMN", "dropped",
-                         f"{axis}: {self.rules.columns.get(axis, 'the pattern')} is neither a "
-                         "metric nor a setting of this run", "check --columns")  # fmt: skip
+                self.say(
+                    "NO_COLUMN",
+                    "dropped",
+                    f"{axis}: {self.rules.columns.get(axis, 'the pattern')} is neither a "
+                    "metric nor a setting of this run",
+                    "check --columns",
+                )
             else:
                 values[axis] = value
         for axis, factor in self.rules.units.items():
@@ -208,26 +261,47 @@ class Reduction:
         run = self.run
         planned = look.planned()
         counted = run.steps_counted and clock is None
-        last = max([step, run.last_step] if clock is None else
-                   [float(stepped(run, n, clock)[0].max()) for n in run.curves if len(run.curves[n])
-                    and n != clock])  # fmt: skip
+        last = max(
+            [step, run.last_step]
+            if clock is None
+            else [
+                float(stepped(run, n, clock)[0].max())
+                for n in run.curves
+                if len(run.curves[n]) and n != clock
+            ]
+        )
         interval = (last - run.first_step) / max(1, max(run.counts.values(), default=1))
         if planned is not None and last + 2 * abs(interval) < _UNFINISHED * planned:
-            self.say("UNFINISHED", "warning" if counted else "dropped",
-                     f"{last:g} of {planned:g} planned steps are logged",
-                     "name the metric that counts updates with --columns step=NAME" if counted else
-                     "finish it, or --keep UNFINISHED if the loss was annealed there")  # fmt: skip
+            self.say(
+                "UNFINISHED",
+                "warning" if counted else "dropped",
+                f"{last:g} of {planned:g} planned steps are logged",
+                "name the metric that counts updates with --columns step=NAME"
+                if counted
+                else "finish it, or --keep UNFINISHED if the loss was annealed there",
+            )
         elif run.closed is False:
-            self.say("NOT_CLOSED", "warning",
-                     f"the log does not say that the run ended{f' ({run.status})' * bool(run.status)}",
-                     "check that it is finished")  # fmt: skip
+            self.say(
+                "NOT_CLOSED",
+                "warning",
+                f"the log does not say that the run ended{f' ({run.status})' * bool(run.status)}",
+                "check that it is finished",
+            )
         if last > 0 and step < _EARLY * last and step + 2 * abs(interval) < last:
-            self.say("EARLY_LAST_LOG", "warning", f"the loss was last logged at step {step:g} of "
-                     f"{last:g}; D is taken there", "evaluate at the end of a run")  # fmt: skip
+            self.say(
+                "EARLY_LAST_LOG",
+                "warning",
+                f"the loss was last logged at step {step:g} of {last:g}; D is taken there",
+                "evaluate at the end of a run",
+            )
         if counted and "steps x" in look.how.get("D", ""):
-            self.say("STEPS_COUNT_LOGS", "warning", "D is derived from W&B's own step, which counts "
-                     "calls of log unless a step was passed", "log the number of updates and name it "
-                     "with --columns step=NAME")  # fmt: skip
+            self.say(
+                "STEPS_COUNT_LOGS",
+                "warning",
+                "D is derived from W&B's own step, which counts "
+                "calls of log unless a step was passed",
+                "log the number of updates and name it with --columns step=NAME",
+            )
 
     def _annealed(self, rate: Any, step: float) -> None:
         if rate is None:
@@ -238,6 +312,10 @@ class Reduction:
             return
         share = float(before[-1] / values.max())
         if share > self.rules.anneal:
-            self.say("UNDER_ANNEALED", "warning", f"the learning rate at the final loss is "
-                     f"{100 * share:.3g} % of its peak, more than {100 * self.rules.anneal:g} %",
-                     "anneal the run, or --anneal 1 if all runs are alike in this")  # fmt: skip
+            self.say(
+                "UNDER_ANNEALED",
+                "warning",
+                f"the learning rate at the final loss is "
+                f"{100 * share:.3g} % of its peak, more than {100 * self.rules.anneal:g} %",
+                "anneal the run, or --anneal 1 if all runs are alike in this",
+            )

@@ -31,8 +31,8 @@ class Unclear(Exception):
 class Lookup:
     """Finds the value of an axis of one run at one step.
 
-    ``named`` maps axes to names of metrics or settings, or to numbers, as the caller said; ``fields``
-    holds numbers from the run's name.
+    ``named`` maps axes to names of metrics or settings, or to numbers, as the caller said;
+    ``fields`` holds numbers from the run's name.
     """
 
     run: LoggedRun
@@ -173,7 +173,7 @@ class Lookup:
         return value
 
     def _derived(self) -> float | None:
-        """Steps times the tokens of a batch: only from settings that leave no doubt."""
+        """Multiply steps and the tokens of a batch: only from settings that leave no doubt."""
         if not self.step > 0:
             return None
         tokens = None
@@ -201,7 +201,7 @@ class Lookup:
         return self.setting("batch", known.BATCH)
 
     def planned(self) -> float | None:
-        """Steps that were planned; None where nothing, or two things, are said."""
+        """Return the steps that were planned; None where nothing, or two things, are said."""
         if "planned" in self.named:
             return self.given("planned")
         values = set(self._settings(known.PLANNED).values())
@@ -251,6 +251,6 @@ def _convention(name: str) -> str:
 
 
 def convention_of(words: Iterable[str]) -> str:
-    """What N counts, from the words for where it came from; empty where they differ."""
+    """Say what N counts, from the words for where it came from; empty where they differ."""
     found = {(re.search(r"\(([a-z-]+ parameters)\)", text) or [""])[-1] for text in words}
     return found.pop() if len(found) == 1 else ""

@@ -35,8 +35,8 @@ class ImportedRuns:
     Attributes
     ----------
     runs
-        The table: N, D, loss and, where every run has them, C, lr, seed, ``loss_se`` and the columns
-        that were asked for.
+        The table: N, D, loss and, where every run has them, C, lr, seed, ``loss_se`` and the
+        columns that were asked for.
     rows
         For each run, in the order of the table: source, metric, how each value was found.
     findings

@@ -17,10 +17,12 @@ from isoloss.runs.rows import short
 from isoloss.runs.table import Refusal, Runs
 
 _ALL = "all runs"
+_WITHOUT = {"N": "NO_N", "D": "NO_D"}
+_UNKNOWN = {"MIXED_TOKENIZER": "UNKNOWN_TOKENIZER", "MIXED_EVAL_SET": "UNKNOWN_EVAL_SET"}
 _REMEDIES = {
     "N": "--columns N=SETTING, or --pattern 'NAME-{N}*' where the run's name holds it",
-    "D": "--columns D=METRIC, or --columns batch=SEQUENCES_PER_STEP,context=TOKENS for steps x batch "
-    "x context",
+    "D": "--columns D=METRIC, or --columns batch=SEQUENCES_PER_STEP,context=TOKENS for steps x "
+    "batch x context",
 }
 
 
@@ -68,8 +70,15 @@ def make_runs(rows: list[Row], findings: list[Finding], rules: Rules, label: str
     runs = read_runs(columns, columns=mapping, conventions=_conventions(rows, rules, findings))
     kept = [rows[i - 1] for i in runs.rows]
     for refusal in runs.refused:
-        findings.append(Finding(run=refusal.name, source=rows[refusal.row - 1].source,
-            code=refusal.code, severity="dropped", reason=refusal.reason))  # fmt: skip
+        findings.append(
+            Finding(
+                run=refusal.name,
+                source=rows[refusal.row - 1].source,
+                code=refusal.code,
+                severity="dropped",
+                reason=refusal.reason,
+            )
+        )
     gone = [f for f in findings if f.severity == "dropped"]
     runs = Runs(
         columns=runs.columns,
@@ -104,18 +113,32 @@ def _need(axis: str, rows: list[Row], findings: list[Finding], rules: Rules) -> 
     without = [row for row in rows if axis not in row.values]
     if not without or (len(without) == len(rows) and not asked):
         if without:
-            _all(findings, f"NO_{axis}", "warning", f"no run says its {axis}; the table has none",
-                 _REMEDIES[axis])  # fmt: skip
+            _all(
+                findings,
+                _WITHOUT[axis],
+                "warning",
+                f"no run says its {axis}; the table has none",
+                _REMEDIES[axis],
+            )
         return rows
     for row in without:
-        findings.append(Finding(run=row.name, source=row.source, code=f"NO_{axis}",
-            severity="dropped", reason=f"nothing says its {axis}", remedy=_REMEDIES[axis]))  # fmt: skip
+        findings.append(
+            Finding(
+                run=row.name,
+                source=row.source,
+                code=_WITHOUT[axis],
+                severity="dropped",
+                reason=f"nothing says its {axis}",
+                remedy=_REMEDIES[axis],
+            )
+        )
     return [row for row in rows if axis in row.values]
 
 
 def _all(findings: list[Finding], code: str, severity: str, reason: str, remedy: str = "") -> None:
-    findings.append(Finding(run=_ALL, source="", code=code, severity=severity, reason=reason,
-                            remedy=remedy))  # fmt: skip
+    findings.append(
+        Finding(run=_ALL, source="", code=code, severity=severity, reason=reason, remedy=remedy)
+    )
 
 
 def _identity(
@@ -133,14 +156,23 @@ def _identity(
         shown = ", ".join(f"{short(value)} ({n} runs)" for value, n in counts.most_common(6))
         if rules.severity(code, "dropped") == "dropped":
             raise InputError(
-                f"the runs name different {what}s: {shown}; their losses are not one measure: import "
-                f"them apart, or --keep {code} and select with --where later"
+                f"the runs name different {what}s: {shown}; their losses are not one measure: "
+                f"import them apart, or --keep {code} and select with --where later"
             )
-        _all(findings, code, "warning", f"the runs name different {what}s: {shown}",
-             "select one with --where")  # fmt: skip
+        _all(
+            findings,
+            code,
+            "warning",
+            f"the runs name different {what}s: {shown}",
+            "select one with --where",
+        )
     elif counts and unknown:
-        _all(findings, f"UNKNOWN_{code.partition('_')[2]}", "info",
-             f"{unknown} of {len(rows)} runs name no {what}")  # fmt: skip
+        _all(
+            findings,
+            _UNKNOWN[code],
+            "info",
+            f"{unknown} of {len(rows)} runs name no {what}",
+        )
 
 
 def _conventions(rows: list[Row], rules: Rules, findings: list[Finding]) -> dict[str, str]:
@@ -151,15 +183,25 @@ def _conventions(rows: list[Row], rules: Rules, findings: list[Finding]) -> dict
         found["loss"] += f", from {rules.unit}"
     meanings = {convention_of([row.how.get("N", "")]) for row in rows}
     if len(meanings) > 1:
-        _all(findings, "MIXED_N", "warning", "N counts different parameters: "
-             + ", ".join(sorted(m or "parameters as given" for m in meanings)),
-             "name one setting that all runs have: --columns N=SETTING")  # fmt: skip
+        _all(
+            findings,
+            "MIXED_N",
+            "warning",
+            "N counts different parameters: "
+            + ", ".join(sorted(m or "parameters as given" for m in meanings)),
+            "name one setting that all runs have: --columns N=SETTING",
+        )
     elif (meaning := meanings.pop()) and "N" in rows[0].values:
         found["N"] = meaning
     data = {_data_word(row.how.get("D", "")) for row in rows}
     if len(data) > 1:
-        _all(findings, "MIXED_D", "warning", f"D counts {' and '.join(sorted(data))}",
-             "--columns D=METRIC")  # fmt: skip
+        _all(
+            findings,
+            "MIXED_D",
+            "warning",
+            f"D counts {' and '.join(sorted(data))}",
+            "--columns D=METRIC",
+        )
     elif "D" in rows[0].values:
         found["D"] = f"{data.pop()} seen"
     sets = {row.eval_set for row in rows} - {""}

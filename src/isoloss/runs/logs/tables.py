@@ -28,8 +28,8 @@ _LINE = 4 * 2**20
 _PEEK = 200
 _STEPS = (
     "trainer/global_step", "train/global_step", "global_step", "num_updates", "n_updates",
-    "updates", "update", "optimizer_step", "train_step", "training_step", "step", "steps", "iteration",
-    "iterations", "iter", "iters", "num_steps", "_step",
+    "updates", "update", "optimizer_step", "train_step", "training_step", "step", "steps",
+    "iteration", "iterations", "iter", "iters", "num_steps", "_step",
 )  # fmt: skip
 """Names of the count of updates, the surest first."""
 _RUN_COLUMNS = ("run_name", "run", "run_id", "name")

@@ -82,17 +82,24 @@ def _read_file(run: LoggedRun, path: Path, prefix: str, wanted: Wanted) -> None:
         size = path.stat().st_size
         while head := file.read(12):
             if len(head) < 12:
-                run.note("TRUNCATED", "warning", f"{path.name}: the last record is cut short",
-                         remedy)  # fmt: skip
+                run.note(
+                    "TRUNCATED", "warning", f"{path.name}: the last record is cut short", remedy
+                )
                 break
             length = int.from_bytes(head[:8], "little")
             if masked_crc(head[:8]) != int.from_bytes(head[8:], "little"):
-                run.note("CORRUPT", "warning", f"{path.name}: no record begins at byte "
-                         f"{file.tell() - 12}; what was before it is used", remedy)  # fmt: skip
+                run.note(
+                    "CORRUPT",
+                    "warning",
+                    f"{path.name}: no record begins at byte "
+                    f"{file.tell() - 12}; what was before it is used",
+                    remedy,
+                )
                 break
             if length + 4 > size - file.tell():
-                run.note("TRUNCATED", "warning", f"{path.name}: the last record is cut short",
-                         remedy)  # fmt: skip
+                run.note(
+                    "TRUNCATED", "warning", f"{path.name}: the last record is cut short", remedy
+                )
                 break
             if length > _MAX_EVENT:
                 file.seek(length + 4, 1)

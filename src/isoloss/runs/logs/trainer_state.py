@@ -19,7 +19,7 @@ _ALWAYS = ("max_steps", "num_train_epochs", "train_batch_size", "logging_steps",
 
 
 def checkpoint_number(folder: Path) -> int | None:
-    """Number in the name of a checkpoint's folder."""
+    """Return the number in the name of a checkpoint's folder."""
     match = _CHECKPOINT.fullmatch(folder.name)
     return int(match[1]) if match else None
 
@@ -44,11 +44,18 @@ def read_trainer_state(log: Log, wanted: Wanted) -> Iterator[LoggedRun]:
     base = folder.parent if checkpoint_number(folder) is not None else folder
     run = LoggedRun(name=base.name, kind=log.kind, source=log.label)
     if not whole:
-        run.note("TRUNCATED", "warning", f"{path.name} is cut short; the logs before that are used",
-                 "copy the file again if it is whole elsewhere")  # fmt: skip
+        run.note(
+            "TRUNCATED",
+            "warning",
+            f"{path.name} is cut short; the logs before that are used",
+            "copy the file again if it is whole elsewhere",
+        )
     if len(log.paths) > 1:
-        run.note("OLDER_CHECKPOINTS", "info", f"{folder.name}/{path.name} was taken of "
-                 f"{len(log.paths)} states of this run")  # fmt: skip
+        run.note(
+            "OLDER_CHECKPOINTS",
+            "info",
+            f"{folder.name}/{path.name} was taken of {len(log.paths)} states of this run",
+        )
     for name in _ALWAYS:
         run.set(name, state.get(name))
     for name in ("total_flos", "num_input_tokens_seen"):

@@ -43,8 +43,12 @@ def read_wandb(log: Log, wanted: Wanted) -> Iterator[LoggedRun]:
                 records += 1
                 _take(run, record, wanted)
         except _Damage as damage:
-            run.note("TRUNCATED", "warning", f"{path.name}: {damage}; what was before it is used",
-                     "copy the file again if it is whole elsewhere")  # fmt: skip
+            run.note(
+                "TRUNCATED",
+                "warning",
+                f"{path.name}: {damage}; what was before it is used",
+                "copy the file again if it is whole elsewhere",
+            )
     if len(log.paths) > 1:
         run.note("MERGED_FILES", "info", f"{len(log.paths)} files of one run id were joined")
     run.run_id = run.run_id or log.paths[0].stem.removeprefix("run-")

@@ -14,14 +14,14 @@ from isoloss.runs.logs.result import CURVE_COLUMNS, ImportedRuns
 
 
 def side_file(table: Path) -> Path:
-    """Return the path of the file of findings beside a table: ``runs.csv``, ``runs.import.json``."""
+    """Return the path of the findings beside a table: ``runs.csv``, ``runs.import.json``."""
     return table.with_name(f"{table.stem}.import.json")
 
 
 def write_table(found: ImportedRuns, path: Path) -> None:
     """Write the table and, beside it, every choice and finding.
 
-    A path that ends in ``.json`` gets the runs as `Runs.from_dict` reads them, conventions included.
+    A path that ends in ``.json`` gets the runs as `Runs.from_dict` reads them, with conventions.
 
     Raises
     ------
