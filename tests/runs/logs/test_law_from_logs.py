@@ -127,3 +127,15 @@ def test_curves_are_written_clean(tmp_path: Path) -> None:
     assert (step, lr) == ("50", "")
     assert float(tokens) == rows[name][0]["tokens"]
     assert float(loss) == rows[name][0]["train/loss"]
+
+
+def test_curves_of_runs_of_one_name_stay_apart(tmp_path: Path) -> None:
+    paths = []
+    for folder, end in (("a", 3.0), ("b", 2.5)):
+        rows = [{"step": k, "tokens": k, "eval_loss": end + 1 / k} for k in (1, 2)]
+        WRITERS["jsonl"](tmp_path / folder, "run", {"n_params": 5}, rows)
+        paths.append(tmp_path / folder / "run.jsonl")
+    curves = list(import_logs(paths).curves())
+    assert [(name, loss) for name, _, _, loss, _ in curves] == [
+        ("run", "4"), ("run", "3.5"), ("run (2)", "3.5"), ("run (2)", "3"),
+    ]  # fmt: skip

@@ -128,7 +128,7 @@ def import_logs(
         rules=rules.to_dict(),
         found=work.seen,
         text_columns=runs.texts,
-        sources=tuple((log, frozenset(names)) for log, names in work.used.values()),
+        sources=tuple(work.used.items()),
         policy=rules,
     )
 
@@ -144,7 +144,8 @@ class _Import:
     seen: int = 0
     ambiguous: dict[str, list[str]] = field(default_factory=dict)
     without: dict[str, list[str]] = field(default_factory=dict)
-    used: dict[str, tuple[Log, set[str]]] = field(default_factory=dict)
+    used: dict[Log, dict[int, str]] = field(default_factory=dict)
+    """Place in its log of each run that got a row, with its final name."""
     names: Counter[str] = field(default_factory=Counter)
 
     def wanted(self, name: str) -> bool:
@@ -160,9 +161,10 @@ class _Import:
     def read(self, log: Log) -> None:
         """Read all runs of a log."""
         try:
-            for run in read_log(log, self.wanted):
+            for place, run in enumerate(read_log(log, self.wanted)):
                 self.seen += 1
-                self._take(log, run)
+                if self._take(run):
+                    self.used.setdefault(log, {})[place] = run.name
         except (InputError, MissingExtra) as error:
             direct = bool({path.absolute() for path in log.paths} & self.explicit)
             table = log.kind in ("table", "mlflow database") and not direct
@@ -176,7 +178,8 @@ class _Import:
                 )
             )
 
-    def _take(self, log: Log, run: LoggedRun) -> None:
+    def _take(self, run: LoggedRun) -> bool:
+        """Work a run out; return whether it got a row."""
         run.name = clean(run.name) or "unnamed"
         self.names[run.name] += 1
         if (count := self.names[run.name]) > 1:
@@ -191,7 +194,7 @@ class _Import:
             metric, rivals = choose_metric(run.counts, self.rules.metric)
         except Ambiguous as error:
             self.ambiguous[run.name] = error.names
-            return
+            return False
         if metric is None:
             self.without[run.name] = rivals
             remedy = "--metric NAME"
@@ -219,7 +222,7 @@ class _Import:
                     remedy=what,
                 )
             )
-            return
+            return False
         unit = unit_in_name(metric)
         if unit and not self.rules.unit_given:
             raise InputError(
@@ -238,7 +241,7 @@ class _Import:
         self.findings += work.findings
         if row is not None:
             self.rows.append(row)
-            self.used.setdefault(log.label, (log, set()))[1].add(run.name)
+        return row is not None
 
     def check_metric(self) -> None:
         """Refuse to choose between metrics, and to mix them."""

@@ -19,7 +19,6 @@ from isoloss.runs.logs.read import read_log
 from isoloss.runs.logs.record import Finding, Log, LoggedRun
 from isoloss.runs.logs.reduce import Reduction, Row
 from isoloss.runs.logs.rules import Rules
-from isoloss.runs.rows import clean
 from isoloss.runs.table import Runs
 
 SCHEMA = 1
@@ -55,7 +54,7 @@ class ImportedRuns:
     rules: dict[str, Any]
     found: int
     text_columns: dict[str, list[str]]
-    sources: tuple[tuple[Log, frozenset[str]], ...]
+    sources: tuple[tuple[Log, dict[int, str]], ...]
     policy: Rules
 
     def __repr__(self) -> str:
@@ -93,11 +92,9 @@ class ImportedRuns:
         """
         metrics = {row.name: row.metric for row in self.rows}
         for log, names in self.sources:
-            for run in read_log(log, lambda name: self._useful(name, metrics)):
-                run.name = next((n for n in names if n == clean(run.name)), run.name)
-                if run.name not in metrics and len(names) == 1:
-                    run.name = next(iter(names))
-                if run.name in metrics and metrics[run.name] in run.curves:
+            for place, run in enumerate(read_log(log, lambda name: self._useful(name, metrics))):
+                run.name = names.get(place, "")
+                if metrics.get(run.name, "") in run.curves:  # a log may have changed since
                     yield from _curve(run, metrics[run.name], self.policy)
 
     def _useful(self, name: str, metrics: dict[str, str]) -> bool:
