@@ -208,6 +208,28 @@ def test_wandb_record_of_several_blocks_is_whole(tmp_path: Path) -> None:
     assert runs[0].last == {"val_loss": 2.0}
 
 
+def test_wandb_damage_is_found_by_the_checksum(tmp_path: Path) -> None:
+    rows = [wandb_history({"val_loss": 3.0 + k / 8}, k) for k in range(3)]
+    path = tmp_path / "run-id.wandb"
+    path.write_bytes(wandb_file([wandb_run("r", "id", {}), *rows]).replace(b"3.125", b"3.725"))
+    runs, said = survive_as(path, "wandb")
+    assert said
+    assert list(runs[0].curves["val_loss"].values) == [3.0]
+
+
+@pytest.mark.parametrize("left", range(9))
+def test_wandb_blocks_may_end_in_any_rest(left: int, tmp_path: Path) -> None:
+    """Fewer than seven bytes at the end of a block hold no record."""
+    head = wandb_run("r", "id", {})
+    padding = message(4, bytes(32768 - 7 - 7 - len(head) - 7 - 3 - 4 - left))
+    data = wandb_file([head, padding, wandb_history({"val_loss": 2.0}, 1)])
+    path = tmp_path / "run-id.wandb"
+    path.write_bytes(data)
+    runs, said = survive_as(path, "wandb")
+    assert not said
+    assert runs[0].last == {"val_loss": 2.0}
+
+
 NAMES = ["=cmd|'/c calc'!A0", "../../etc/passwd", "\x1b[31mred\x07", "<script>alert(1)</script>",
          "a\nb", "\u202eevil", "@SUM(1)", "n" * 5000, ""]  # fmt: skip
 

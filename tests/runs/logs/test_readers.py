@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import math
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -154,10 +154,16 @@ def test_newest_checkpoint_is_taken(tmp_path: Path) -> None:
     assert one(tmp_path).last_step == 16
 
 
-def test_mean_training_loss_of_the_closing_row_is_no_point() -> None:
-    run = one(FIXTURES / "trainer")
-    assert "train_loss" not in run.curves
-    assert math.isfinite(run.last_step)
+def test_mean_training_loss_of_the_closing_row_is_no_point(tmp_path: Path) -> None:
+    rows = [{"step": 10, "loss": 3.0}, {"step": 20, "loss": 2.0}]
+    closing = {"step": 20, "train_loss": 2.5, "train_runtime": 9.0, "total_flos": 1e9}
+    state = {"global_step": 20, "log_history": [*rows, closing]}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    run = one(tmp_path)
+    assert list(run.curves["loss"].values) == [3.0, 2.0]
+    assert "train_loss" not in run.counts
+    assert run.summary == {"mean_train_loss": 2.5}
+    assert run.last["total_flos"] == 1e9
 
 
 def test_subfolders_of_one_side_are_one_run(tmp_path: Path) -> None:
