@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from isoloss.runs.logs.record import Log, LoggedRun, Wanted
-from isoloss.runs.logs.wire import WireError, fields, signed, text
+from isoloss.runs.logs.wire import WireError, fields, signed, text, varint
 
 _MAX_EVENT = 256 * 2**20
 _CHECKED = 2**16
@@ -194,8 +194,6 @@ def _packed(layout: str, width: int, kind: int, bits: int, inner: bytes) -> floa
 
 
 def _first_varint(kind: int, bits: int, inner: bytes) -> int:
-    from isoloss.runs.logs.wire import varint
-
     return varint(inner, 0)[0] if kind == 2 else bits
 
 
