@@ -21,6 +21,7 @@ from isoloss.sweep.data import names
 ROOMS = (
     ("isoloss.runs", "Runs"),
     ("isoloss.runs.counting", "Counts of models"),
+    ("isoloss.runs.logs", "Logs of training"),
     ("isoloss.laws", "Laws"),
     ("isoloss.laws.kaplan", "What follows from Kaplan's laws"),
     ("isoloss.fit", "Fits, law sets, forecasts"),
