@@ -155,7 +155,7 @@ def judge_pilots(
     try:
         forms = fit_forms(table, what, draws=draws, rng=rng, on_step=on_step)
     except FitError as error:
-        return replace(verdict, reasons=(Reason(error.code, str(error)),))
+        return replace(verdict, reasons=(Reason(code=error.code, message=str(error)),))
     if on_step:
         on_step("judging")
     return _judge(verdict, forms, table, costs, on_step)
@@ -269,8 +269,8 @@ def _decide(
         first = better[0]
         reasons = [
             Reason(
-                "POLICIES_ALIKE",
-                f"{p.policy} helps as well, and the pilots do not tell it from {first.policy}: "
+                code="POLICIES_ALIKE",
+                message=f"{p.policy} helps as well, and the pilots do not tell it from {first.policy}: "
                 f"{span(p.gain, as_percent=True)}",
             )
             for p in better[1:]
@@ -283,12 +283,12 @@ def _decide(
     if stuck:
         names = " and ".join(p.policy for p in stuck)
         why = Reason(
-            "ONE_SIZE",
-            f"{names} was piloted at one size, so that its change with scale is unknown, and the "
+            code="ONE_SIZE",
+            message=f"{names} was piloted at one size, so that its change with scale is unknown, and the "
             f"target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two more sizes",
         )
         return NO_VERDICT, None, (why,)
-    return NO_VERDICT, None, (Reason("OVERLAP", overlap(policies)),)
+    return NO_VERDICT, None, (Reason(code="OVERLAP", message=overlap(policies)),)
 
 
 def _apart(gains: Gains, first: PolicyFinding, other: PolicyFinding) -> bool:

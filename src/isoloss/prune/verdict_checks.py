@@ -138,26 +138,26 @@ def refusal_reasons(cells: Cells, question: Question | None) -> tuple[Reason, ..
         have = ", ".join(f"{s:g}" for s in sizes) or "none"
         found.append(
             Reason(
-                "TOO_FEW_SIZES",
-                f"random or unpruned pilots have {len(sizes)} sizes ({have}), and a law of them "
+                code="TOO_FEW_SIZES",
+                message=f"random or unpruned pilots have {len(sizes)} sizes ({have}), and a law of them "
                 f"needs {FEWEST_SIZES}: train on random subsets, each twice the last, three seeds",
             )
         )
     if not (cells.policy != NONE).any():
-        found.append(Reason("NO_POLICY", "no pruned run has this outcome: pilot hard and easy"))
+        found.append(Reason(code="NO_POLICY", message="no pruned run has this outcome: pilot hard and easy"))
     if cells.freedom < FEWEST_REPEATS:
         found.append(
             Reason(
-                "ONE_SEED",
-                f"{cells.freedom} runs repeat a setting, so that noise is unknown: train two more "
+                code="ONE_SEED",
+                message=f"{cells.freedom} runs repeat a setting, so that noise is unknown: train two more "
                 "seeds of every setting",
             )
         )
     if len(cells.D) < FEWEST_CELLS:
         found.append(
             Reason(
-                "TOO_FEW_SETTINGS",
-                f"{len(cells.D)} settings, and {FEWEST_CELLS} are needed: pilot two shares of each "
+                code="TOO_FEW_SETTINGS",
+                message=f"{len(cells.D)} settings, and {FEWEST_CELLS} are needed: pilot two shares of each "
                 "policy at three sizes",
             )
         )
@@ -190,20 +190,20 @@ def doubts_of(
     if misfit > _MISFIT:
         found.append(
             Reason(
-                "MISFIT",
-                f"the best form misses the means of pilots by {math.sqrt(misfit):.2g} times what "
+                code="MISFIT",
+                message=f"the best form misses the means of pilots by {math.sqrt(misfit):.2g} times what "
                 "seeds explain: believe it near the pilots only",
             )
         )
     if reach > FAR:
         found.append(
             Reason(
-                "FAR", f"the target is {reach:.3g} times beyond the pilots: pilot a larger size"
+                code="FAR", message=f"the target is {reach:.3g} times beyond the pilots: pilot a larger size"
             )
         )
     if answer != NO_VERDICT:
         found += [
-            Reason("WORST_CLASS", w.sentence)
+            Reason(code="WORST_CLASS", message=w.sentence)
             for w in worst
             if w.policy == answer and w.ratio.interval.low > 1
         ]

@@ -68,6 +68,8 @@ class FittedForm:
         Whether the pilots exclude it.
     misfit
         Chi-squared of cell means over its degrees of freedom.
+    missed
+        Standard deviation of log outcome by which it misses means of cells beyond noise.
     level_discrepancy, gain_discrepancy
         Standard deviation of log outcome, and of the log gain, per root of a unit of log reach: by
         how much the largest pilots were missed when forecast from the others, beyond noise.
@@ -81,33 +83,68 @@ class FittedForm:
     misfit: float
     weight: float
     excluded: bool
+    missed: float
     level_discrepancy: float
     gain_discrepancy: float
     seed: int
 
-    def log_outcome(
-        self, world: World, policy: str, keep: Array, D: Array
-    ) -> Array:
+    def log_outcome(self, world: World, policy: str, keep: Any, D: Any) -> Array:
         """Log outcome of every draw, best fit first, (1 + draws, n)."""
-        theta = np.vstack([self.theta, self.draws])
         at = np.atleast_1d(np.asarray(D, dtype=np.float64))
         share = np.broadcast_to(np.asarray(keep, dtype=np.float64), at.shape)
-        table = columns(at / world.x0, policy, share, world.designs)
+        found = self._formula(world, np.vstack([self.theta, self.draws]), policy, share, at)
+        return np.asarray(found + self._miss(world, policy, share, at))
+
+    def _formula(self, world: World, theta: Array, policy: str, keep: Array, D: Array) -> Array:
+        table = columns(D / world.x0, policy, keep, world.designs)
         if self.law.name == EXACT:
             table = {name: np.tile(v, (len(theta), 1)) for name, v in table.items()}
             table = within_table(table, theta[:, self.law.names.index("M")])
         with np.errstate(all="ignore"):
             found = np.log(self.law(theta, {a: table[a] for a in self.law.axes}))
-        return np.asarray(found + math.log(world.unit) + self._miss(world, policy, share, at))
+        return np.asarray(found + math.log(world.unit))
 
     def _miss(self, world: World, policy: str, keep: Array, D: Array) -> Array:
-        """Errors of extrapolation: one for all policies, and one more for each of them."""
-        normal = np.random.default_rng([self.seed, 7]).standard_normal((3, len(self.draws)))
-        root = np.sqrt(np.log(world.reach(keep, D)))
-        size = self.level_discrepancy * normal[0]
-        if policy != NONE:
-            size = size + self.gain_discrepancy * normal[1 + POLICIES.index(policy)]
-        return np.vstack([np.zeros((1, len(root))), size[:, None] * root])
+        """Errors of the form: one for all policies, and one more for each of them.
+
+        Within the pilots a form misses by what its misfit shows. Beyond them it also misses as it
+        did where the largest pilots were held out, and slopes may go on changing, or stop, as they
+        changed over the pilots.
+        """
+        normal = np.random.default_rng([self.seed, 7]).standard_normal((9, len(self.draws)))
+        reach = np.log(world.reach(keep, D))
+        bend, turn = self._bends(world, policy, keep)
+        who = 0 if policy == NONE else 1 + POLICIES.index(policy)
+        # The misfit of random rows is their own: gains miss by it as well.
+        size = self.missed * normal[6 + who][:, None] + (
+            self.level_discrepancy * normal[0][:, None] * np.sqrt(reach)
+            + bend * normal[3][:, None] * reach**2 / 2
+        )
+        if who:
+            size = size + self.gain_discrepancy * normal[who][:, None] * np.sqrt(reach)
+            size = size + turn * normal[3 + who][:, None] * reach**2 / 2
+        return np.vstack([np.zeros((1, len(reach))), size])
+
+    def _bends(self, world: World, policy: str, keep: Array) -> tuple[float, Array]:
+        """Change of the slope of log loss, and of log gain at each share, a unit of log D."""
+        sizes = np.geomspace(world.cells.D.min(), world.cells.D.max(), 3)
+        half = math.log(sizes[1] / sizes[0])
+        if half < 0.1:
+            return 0.0, np.zeros(keep.shape)
+
+        def change(name: str, share: float) -> float:
+            at = np.full(3, share)
+            v = self._formula(world, self.theta[None], name, at, sizes)[0]
+            return float(v[0] - 2 * v[1] + v[2]) / half**2
+
+        # A solved model has no slopes of its own to drift, unless the pilots contradict it.
+        trust = min(max(1 - 2 / max(self.misfit, 1e-9), 0.0), 1.0) if self.law.name == EXACT else 1
+        base = change(NONE, 1.0)
+        if policy == NONE or trust == 0:
+            return trust * abs(base), np.zeros(keep.shape)
+        shares, back = np.unique(keep, return_inverse=True)
+        turns = np.array([change(policy, float(k)) - base for k in shares])
+        return trust * abs(base), np.nan_to_num(trust * np.abs(turns))[back]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -289,7 +326,7 @@ def _fit_one(
     found = solve(np.ones(len(runs["loss"]), dtype=bool), most)
     form = FittedForm(
         law=law, theta=freeze(found.theta), draws=freeze(found.draws), status=found.status,
-        chi2=_chi2(found, cells), misfit=math.nan, weight=0.0, excluded=False,
+        chi2=_chi2(found, cells), misfit=1.0, weight=0.0, excluded=False, missed=0.0,
         level_discrepancy=0.0, gain_discrepancy=0.0, seed=rng,
     )  # fmt: skip
     if held is None:
@@ -328,11 +365,16 @@ def _weighed(forms: list[FittedForm], cells: Cells) -> tuple[FittedForm, ...]:
     share = weight / weight.sum()
     return tuple(
         replace(
-            form, misfit=float(m), weight=float(w),
+            form, misfit=float(m), weight=float(w), missed=_missed(float(m), cells),
             excluded=not bool(u) or float(w) < REJECTED * float(share.max()),
         )
         for form, m, w, u in zip(forms, misfit, share, usable, strict=True)
     )  # fmt: skip
+
+
+def _missed(misfit: float, cells: Cells) -> float:
+    """Standard deviation of what the noise of seeds leaves unexplained in means of cells."""
+    return cells.noise * math.sqrt(max(misfit - 1, 0.0) / float(np.mean(cells.runs)))
 
 
 def _discrepancy(
