@@ -27,12 +27,11 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
 from isoloss.prune.pilots import NONE, POLICIES, read_pilots
-from isoloss.prune.verdict import judge_pilots
+from isoloss.prune.verdict import _decide, judge_pilots
 from isoloss.prune.verdict_fit import fit_forms
 from isoloss.prune.verdict_gain import Gains, find_policy, measure_gains
 from isoloss.prune.verdict_result import PolicyFinding, Question
 from isoloss.prune.verdict_scale import find_crossovers, find_frontier
-from isoloss.prune.verdict import _decide
 from isoloss.theory import pruned_perceptron, simulate_perceptron
 
 Truth = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
@@ -122,9 +121,7 @@ def students(degrees: float, sizes: tuple[float, ...], seed: int, N: int = 100) 
 
 
 def fixed(D: float) -> Question:
-    return Question(
-        pool=math.inf, D=D, budget=D, unit="seen", epochs=1.0, tol=0.02, trainings=1.0
-    )
+    return Question(pool=math.inf, D=D, budget=D, unit="seen", epochs=1.0, tol=0.02, trainings=1.0)
 
 
 class Tally:
@@ -135,10 +132,11 @@ class Tally:
 
     def line(self, name: str) -> str:
         n = sum(self.answers.values())
-        parts = [f"{word} {self.answers[word] / n:.0%}" for word in ("right", "second", "wrong", "refused")]
-        held = [
-            f"{what} {np.mean(v):.0%} ({len(v)})" for what, v in self.held.items() if len(v)
+        parts = [
+            f"{word} {self.answers[word] / n:.0%}"
+            for word in ("right", "second", "wrong", "refused")
         ]
+        held = [f"{what} {np.mean(v):.0%} ({len(v)})" for what, v in self.held.items() if len(v)]
         width = f"; width of log gain {np.median(self.width):.2f}" if self.width else ""
         return f"{name:<34} {n:>4}: {', '.join(parts)} | held: {', '.join(held)}{width}"
 
@@ -158,7 +156,9 @@ def grade(truth: Truth, answer: str, D: float) -> str:
     return "right" if gain[answer] >= max(gain.values()) - 0.02 else "second"
 
 
-def true_rise(truth: Truth, winner: str, loser: str, keep: float, looked: tuple[float, float]) -> float:
+def true_rise(
+    truth: Truth, winner: str, loser: str, keep: float, looked: tuple[float, float]
+) -> float:
     from isoloss.prune.verdict_scale import last_rise
 
     sizes = np.geomspace(*looked, 400)
@@ -213,7 +213,9 @@ def examine(
         scale.answers["right" if f.difference.interval.low > 0 else "refused"] += 1
 
 
-def run(name: str, truth: Truth, sizes: tuple[int, ...], args: argparse.Namespace, make: Callable) -> None:
+def run(
+    name: str, truth: Truth, sizes: tuple[int, ...], args: argparse.Namespace, make: Callable
+) -> None:
     tallies, scale = {up: Tally() for up in UP}, Tally()
     for seed in range(args.sets):
         examine(

@@ -6,6 +6,7 @@ from isoloss.prune.dynamics_scores import Dynamics, read_dynamics
 from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters, fit_kmeans
+from isoloss.prune.pilots import Pilots, read_pilots
 from isoloss.prune.plan import PrunePlan, bytes_needed, plan_pruning
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, class_means, score_prototypes
 from isoloss.prune.prototypes_folder import read_prototype_scores, write_prototype_scores
@@ -32,6 +33,8 @@ from isoloss.prune.select_output import write_selection
 from isoloss.prune.select_policy import ByCluster, Easy, Hard, Middle, Random, Stratified
 from isoloss.prune.select_result import Selection
 from isoloss.prune.selection import select
+from isoloss.prune.verdict import judge_metrics, judge_pilots
+from isoloss.prune.verdict_result import Verdict
 
 __all__ = [
     "ByCluster",
@@ -45,6 +48,7 @@ __all__ = [
     "Embeddings",
     "Hard",
     "Middle",
+    "Pilots",
     "PrototypeScores",
     "PrunePlan",
     "Random",
@@ -52,6 +56,7 @@ __all__ = [
     "Scores",
     "Selection",
     "Stratified",
+    "Verdict",
     "allocate_clusters",
     "bytes_needed",
     "check_embeddings",
@@ -60,11 +65,14 @@ __all__ = [
     "default_clusters",
     "find_duplicates",
     "fit_kmeans",
+    "judge_metrics",
+    "judge_pilots",
     "margin",
     "neighbour_graph",
     "open_embeddings",
     "plan_pruning",
     "read_dynamics",
+    "read_pilots",
     "read_prototype_scores",
     "read_scores",
     "score_aum",

@@ -140,9 +140,7 @@ class Pilots:
             If there are several and none is named, or the one that is named is not there.
         """
         there = self.metrics()
-        found = [
-            (d, m) for d, m in there if metric in (None, m) and data in (None, d)
-        ]
+        found = [(d, m) for d, m in there if metric in (None, m) and data in (None, d)]
         listed = "; ".join(f"metric {short(m)}, data {short(d)}" for d, m in there[:10])
         if not there:
             raise InputError(
@@ -366,7 +364,10 @@ def _check_copy(row: dict[str, Any], number: int, seen: dict[tuple[Any, ...], An
 
 
 def _assemble(
-    good: list[tuple[int, dict[str, Any]]], refused: list[Refusal], header: Sequence[str], label: str
+    good: list[tuple[int, dict[str, Any]]],
+    refused: list[Refusal],
+    header: Sequence[str],
+    label: str,
 ) -> Pilots:
     rows = [row for _, row in good]
     values = {name: np.array([row[name] for row in rows]) for name in _NUMBERS if name in header}

@@ -14,9 +14,11 @@ from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import Reason
 from isoloss.prune.pilots import NONE, OUTCOMES, POLICIES, Pilots, read_pilots
 from isoloss.prune.verdict_checks import (
-    refusal_reasons,
     doubts_of,
+    far_reason,
+    misfit_reason,
     notes_of,
+    refusal_reasons,
     settle_question,
 )
 from isoloss.prune.verdict_fit import FittedForms, fit_forms, make_cells
@@ -183,9 +185,7 @@ def judge_metrics(pilots: Any, **options: Any) -> tuple[Verdict, ...]:
     """
     table = read_pilots(pilots)
     metric, data = options.pop("metric", None), options.pop("data", None)
-    found = [
-        (d, m) for d, m in table.metrics() if metric in (None, m) and data in (None, d)
-    ]
+    found = [(d, m) for d, m in table.metrics() if metric in (None, m) and data in (None, d)]
     if not found:
         table.of(metric, data)
     return tuple(judge_pilots(table, metric=m, data=d, **options) for d, m in found)
@@ -227,9 +227,7 @@ def _judge(
     answer, chosen, reasons = _decide(policies, gains, forms)
     shown = chosen or max(policies, key=lambda p: p.gain.value)
     worst = _worst_class(table, policies, level, verdict.seed, on_step)
-    reach = float(
-        max(p.reach for p in policies) if chosen is None else chosen.reach
-    )
+    reach = float(max(p.reach for p in policies) if chosen is None else chosen.reach)
     reasons = (*reasons, *doubts_of(forms, reach, worst, answer))
     never = answer == NO_VERDICT
     return replace(
@@ -262,9 +260,10 @@ def _decide(
     policies: tuple[PolicyFinding, ...], gains: Gains, forms: FittedForms
 ) -> tuple[str, PolicyFinding | None, tuple[Reason, ...]]:
     """Choose the answer."""
-    better = sorted(
-        (p for p in policies if p.finding == "better"), key=lambda p: -p.gain.value
-    )
+    reach = max(p.reach for p in policies)
+    if wrong := misfit_reason(forms, reach) or far_reason(forms, reach):
+        return NO_VERDICT, None, (wrong,)
+    better = sorted((p for p in policies if p.finding == "better"), key=lambda p: -p.gain.value)
     if better:
         first = better[0]
         reasons = [

@@ -13,6 +13,7 @@ from isoloss.errors import InputError
 from isoloss.fit.certificate import Reason
 from isoloss.prune.pilots import NONE, Pilots
 from isoloss.prune.verdict_fit import Cells, FittedForms
+from isoloss.prune.verdict_forms import EXACT
 from isoloss.prune.verdict_result import NO_VERDICT, Question, WorstClass
 
 FEWEST_SIZES = 3
@@ -21,6 +22,10 @@ FEWEST_REPEATS = 3
 FAR = 30.0
 """Times beyond the pilots from which a verdict is doubted whatever its interval."""
 _MISFIT = 3.0
+BEYOND_MISFIT = 1.5
+"""Times beyond the pilots that forms are believed which do not explain these."""
+RANGES = 2.0
+"""Factors beyond the pilots, over the factor that they span, that formulas are believed."""
 _VARIES = 0.05
 
 
@@ -96,9 +101,7 @@ def _epochs(table: Pilots, epochs: float | None, notes: list[str]) -> float:
     return 1.0 if found is None else found
 
 
-def _ratio(
-    table: Pilots, name: str, over: Any, meaning: str, notes: list[str]
-) -> float | None:
+def _ratio(table: Pilots, name: str, over: Any, meaning: str, notes: list[str]) -> float | None:
     """Middle of a column over another, with a note where it varies."""
     if name not in table.values:
         return None
@@ -114,9 +117,7 @@ def _ratio(
     return middle
 
 
-def _costs(
-    table: Pilots, each: float | None, score_cost: float | None, notes: list[str]
-) -> Costs:
+def _costs(table: Pilots, each: float | None, score_cost: float | None, notes: list[str]) -> Costs:
     if score_cost is not None:
         if not (math.isfinite(score_cost) and score_cost >= 0):
             raise InputError(f"score_cost = {score_cost!r}: must be finite, zero or more")
@@ -144,7 +145,9 @@ def refusal_reasons(cells: Cells, question: Question | None) -> tuple[Reason, ..
             )
         )
     if not (cells.policy != NONE).any():
-        found.append(Reason(code="NO_POLICY", message="no pruned run has this outcome: pilot hard and easy"))
+        found.append(
+            Reason(code="NO_POLICY", message="no pruned run has this outcome: pilot hard and easy")
+        )
     if cells.freedom < FEWEST_REPEATS:
         found.append(
             Reason(
@@ -164,18 +167,14 @@ def refusal_reasons(cells: Cells, question: Question | None) -> tuple[Reason, ..
     return tuple(found)
 
 
-def notes_of(
-    table: Pilots, used: Pilots, cells: Cells, costs: Costs
-) -> tuple[str, ...]:
+def notes_of(table: Pilots, used: Pilots, cells: Cells, costs: Costs) -> tuple[str, ...]:
     """List what was assumed."""
     notes = list(costs.notes)
     if len(used) < len(table):
         notes.append(f"{len(table) - len(used)} rows do not have this outcome, and have no part")
     if table.refused:
         first = table.refused[0]
-        notes.append(
-            f"{len(table.refused)} rows were refused; row {first.row}: {first.reason}"
-        )
+        notes.append(f"{len(table.refused)} rows were refused; row {first.row}: {first.reason}")
     if costs.score is None:
         notes.append("what scoring costs is not known: no break-even; give flops and score_flops")
     return tuple(notes)
@@ -186,19 +185,13 @@ def doubts_of(
 ) -> tuple[Reason, ...]:
     """List what makes an answer doubtful."""
     found = []
-    misfit = min((f.misfit for f in forms.kept), default=math.inf)
-    if misfit > _MISFIT:
-        found.append(
-            Reason(
-                code="MISFIT",
-                message=f"the best form misses the means of pilots by {math.sqrt(misfit):.2g} times what "
-                "seeds explain: believe it near the pilots only",
-            )
-        )
+    if answer != NO_VERDICT and (wrong := _misfit(forms)):
+        found.append(wrong)
     if reach > FAR:
         found.append(
             Reason(
-                code="FAR", message=f"the target is {reach:.3g} times beyond the pilots: pilot a larger size"
+                code="FAR",
+                message=f"the target is {reach:.3g} times beyond the pilots: pilot a larger size",
             )
         )
     if answer != NO_VERDICT:
@@ -208,3 +201,40 @@ def doubts_of(
             if w.policy == answer and w.ratio.interval.low > 1
         ]
     return tuple(found)
+
+
+def misfit_reason(forms: FittedForms, reach: float) -> Reason | None:
+    """Say that no form explains the pilots, where the target is far beyond them."""
+    return _misfit(forms) if reach > BEYOND_MISFIT else None
+
+
+def far_reason(forms: FittedForms, reach: float) -> Reason | None:
+    """Say that a target is further beyond the pilots than formulas fitted to them are believed.
+
+    The exact form knows what follows; formulas do not, however well they fit.
+    """
+    if forms.best.law.name == EXACT:
+        return None
+    cells = forms.world.cells
+    sizes = cells.D[cells.policy == NONE]
+    most = RANGES * float(sizes.max() / sizes.min())
+    if reach <= most:
+        return None
+    return Reason(
+        code="TOO_FAR",
+        message=f"the target is {reach:.3g} times beyond the pilots, which span a factor of "
+        f"{sizes.max() / sizes.min():.3g}; formulas fitted to them are believed up to {most:.3g}: "
+        "pilot larger sizes",
+    )
+
+
+def _misfit(forms: FittedForms) -> Reason | None:
+    misfit = min((f.misfit for f in forms.kept), default=math.inf)
+    if misfit <= _MISFIT:
+        return None
+    return Reason(
+        code="MISFIT",
+        message=f"the best form misses the means of pilots by {math.sqrt(misfit):.2g} times what "
+        f"seeds explain, so none is believed further than {BEYOND_MISFIT:g} times beyond the "
+        "pilots: pilot closer to the target, and fewer, closer shares",
+    )

@@ -18,7 +18,6 @@ from isoloss.prune.pilots import NONE, POLICIES, Pilots
 from isoloss.prune.verdict_forms import (
     CURVES,
     EXACT,
-
     WORTHS,
     Design,
     columns,
@@ -29,7 +28,7 @@ from isoloss.prune.verdict_forms import (
 )
 from isoloss.runs.table import Runs
 
-REJECTED = 0.05
+REJECTED = 0.01
 """Forms with an Akaike weight below this share of the best one's are excluded."""
 RESAMPLE = "wild"
 _EXACT_DRAWS = 100
@@ -118,11 +117,11 @@ class FittedForm:
         # The misfit of random rows is their own: gains miss by it as well.
         size = self.missed * normal[6 + who][:, None] + (
             self.level_discrepancy * normal[0][:, None] * np.sqrt(reach)
-            + bend * normal[3][:, None] * reach**2 / 2
+            + bend * normal[3][:, None] * world.swing(reach)
         )
         if who:
             size = size + self.gain_discrepancy * normal[who][:, None] * np.sqrt(reach)
-            size = size + turn * normal[3 + who][:, None] * reach**2 / 2
+            size = size + turn * normal[3 + who][:, None] * world.swing(reach)
         return np.vstack([np.zeros((1, len(reach))), size])
 
     def _bends(self, world: World, policy: str, keep: Array) -> tuple[float, Array]:
@@ -155,6 +154,14 @@ class World:
     designs: tuple[Design, ...]
     x0: float
     unit: float
+
+    def swing(self, reach: Array) -> Array:
+        """Log outcome after a slope has gone on changing by one a unit of log reach.
+
+        It changes no longer than over the range of the pilots, and then stays.
+        """
+        most = np.minimum(reach, math.log(self.cells.D.max() / self.cells.D.min()))
+        return np.asarray(most * (reach - most / 2))
 
     def reach(self, keep: Any, D: Any) -> Array:
         """How many times beyond the pilots a size lies, by examples kept or by pool; 1 within."""

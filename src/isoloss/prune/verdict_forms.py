@@ -148,9 +148,7 @@ def perceptron_law(designs: Sequence[Design]) -> Law:
     )  # fmt: skip
 
 
-def columns(
-    x: Array, policy: str, keep: Array, designs: Sequence[Design]
-) -> dict[str, Array]:
+def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
     """Axes of every form, for rows of one policy; ``none`` for random rows."""
     x, keep = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(keep, np.float64))
     table = {"x": x}

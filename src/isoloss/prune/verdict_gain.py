@@ -26,9 +26,7 @@ def hull(forms: FittedForms, draws: Sequence[Array], level: float, centre: float
     low, high = min(e.low for e in ends), max(e.high for e in ends)
     # The best guess is a mean over forms, which a skewed interval may leave out by a little.
     value = float(min(max(centre, low), high)) if math.isfinite(centre) else centre
-    return Estimate(
-        value=value, interval=Interval(low=low, high=high, level=level, method=METHOD)
-    )
+    return Estimate(value=value, interval=Interval(low=low, high=high, level=level, method=METHOD))
 
 
 def _numbers(draws: Array) -> Array:

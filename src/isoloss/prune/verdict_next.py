@@ -19,7 +19,9 @@ _DRAWS = 120
 """Draws taken of each form, so that each has its say."""
 
 
-def find_next_pilots(forms: FittedForms, gains: Gains, policy: str, count: int = 3) -> tuple[NextPilot, ...]:
+def find_next_pilots(
+    forms: FittedForms, gains: Gains, policy: str, count: int = 3
+) -> tuple[NextPilot, ...]:
     r"""Rank pilots by what is left of the variance of the gain once they have been run.
 
     Over the draws of all forms, with g the log gain at the target and y the log loss of a pilot of

@@ -17,9 +17,7 @@ _STEPS = 61
 _SHARES = 12
 
 
-def find_crossovers(
-    forms: FittedForms, question: Question, level: float
-) -> tuple[Crossover, ...]:
+def find_crossovers(forms: FittedForms, question: Question, level: float) -> tuple[Crossover, ...]:
     """Where hard overtakes random, and easy, at each share piloted."""
     cells = forms.world.cells
     target = max(question.kept(1.0).item() if math.isfinite(question.D_none) else 0.0, 1.0)
@@ -98,9 +96,7 @@ def find_frontier(forms: FittedForms, level: float) -> FrontierFinding | None:
         for keep in np.geomspace(tried[0], tried[-1], _SHARES):
             layers.append(forms.log_outcomes(design.policy, float(keep), sizes))
             who.append((design.policy, float(keep)))
-    best = [
-        np.nanmin(np.stack([layer[i] for layer in layers]), axis=0) for i in range(len(base))
-    ]
+    best = [np.nanmin(np.stack([layer[i] for layer in layers]), axis=0) for i in range(len(base))]
     guess = np.array([forms.centre(layer) for layer in layers])
     chosen = np.argmin(np.where(np.isnan(guess), np.inf, guess), axis=0)
     span, half = math.log(sizes[-1] / sizes[0]), len(sizes) // 2
