@@ -64,26 +64,30 @@ def useless(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
 
 
 def broken(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
-    """A random law that steepens, and worths that saturate in another way than any form."""
-    l, x = -np.log(keep), np.log(D / 3000)
-    m = {NONE: 0 * l, "hard": 0.8 * l * np.tanh(0.6 * x) - 0.1 * l**2, "easy": -0.35 * l * x}
+    """Take a random law that steepens, and worths that saturate in another way than any form."""
+    cut, x = -np.log(keep), np.log(D / 3000)
+    m = {
+        NONE: 0 * cut,
+        "hard": 0.8 * cut * np.tanh(0.6 * x) - 0.1 * cut**2,
+        "easy": -0.35 * cut * x,
+    }
     size = D * np.exp(m[policy]) / 2000
     return 0.02 + 0.5 * size**-0.25 * (1 + size**2) ** -0.125
 
 
 def floors(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
     """Each policy ends at a floor of its own; hard examples carry wrong labels."""
-    l = -np.log(keep)
+    cut = -np.log(keep)
     up = {NONE: 0.0, "hard": 0.35, "easy": 0.5}[policy]
     floor = 0.05 * (1 + {NONE: 0.0, "hard": 0.25, "easy": 1.2}[policy] * (1 - keep) ** 1.5)
-    return floor + 0.6 * (D * np.exp(up * l - 0.05 * l**2) / 700) ** -0.55
+    return floor + 0.6 * (D * np.exp(up * cut - 0.05 * cut**2) / 700) ** -0.55
 
 
 def logs(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
     """Loss that falls with the logarithm of D, as no power does for long."""
-    l = -np.log(keep)
-    up = {NONE: 0 * l, "hard": l * (0.25 * np.log(D / 4000)), "easy": -0.2 * l}[policy]
-    return 1 / (1 + 0.5 * np.log1p(D * np.exp(np.minimum(up, l)) / 300)) ** 1.5
+    cut = -np.log(keep)
+    up = {NONE: 0 * cut, "hard": cut * (0.25 * np.log(D / 4000)), "easy": -0.2 * cut}[policy]
+    return 1 / (1 + 0.5 * np.log1p(D * np.exp(np.minimum(up, cut)) / 300)) ** 1.5
 
 
 def table(truth: Truth, sizes: tuple[int, ...], seed: int, noise: float = NOISE) -> dict[str, list]:
@@ -125,12 +129,15 @@ def fixed(D: float) -> Question:
 
 
 class Tally:
+    """Answers, and how often intervals held the truth."""
+
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
         self.held: dict[str, list[bool]] = defaultdict(list)
         self.width: list[float] = []
 
     def line(self, name: str) -> str:
+        """Print what was counted."""
         n = sum(self.answers.values())
         parts = [
             f"{word} {self.answers[word] / n:.0%}"
@@ -182,7 +189,7 @@ def examine(
         found: tuple[PolicyFinding, ...] = tuple(
             find_policy(forms, gains, d.policy, question, 0.9) for d in forms.world.designs
         )
-        answer, chosen, _ = _decide(found, gains, forms)
+        answer, _, _ = _decide(found, gains, forms)
         tally = tallies[up]
         tally.answers[grade(truth, answer, D)] += 1
         base = float(truth(NONE, np.ones(1), np.array([D]))[0])
@@ -270,7 +277,8 @@ def main() -> None:
         for degrees in args.degrees:
             for side, sizes in sides.items():
                 run(f"{degrees:g} degrees, {side}, students", perceptron(degrees), sizes, args,
-                    lambda seed, d=degrees, s=sizes: students(d, tuple(v / UNIT for v in s), seed))  # fmt: skip
+                    lambda seed, d=degrees, s=sizes: students(
+                        d, tuple(v / UNIT for v in s), seed))  # fmt: skip
     else:
         truths = {"useless": useless} if args.case == "null" else {
             "broken": broken, "floors": floors, "logs": logs,

@@ -19,7 +19,7 @@ SHARED = ROOT.parent / "shared" / "data" / "memorization-drop-curves" / "test_ac
 
 def made(worth, *, noise=0.01, seeds=3, sizes=(500, 1000, 2000, 4000), keeps=(0.6, 0.3), rng=0,
          random=None, policies=("hard", "easy"), **columns_of):  # fmt: skip
-    """Pilots of a law: `worth(policy, l, D)` is the log of what an example is worth."""
+    """Pilots of a law: `worth(policy, cut, D)` is the log of what an example is worth."""
     curve = random or (lambda D: 0.05 + 12 * D**-0.5)
     normal, rows = np.random.default_rng(rng), defaultdict(list)
     for D in sizes:
@@ -34,15 +34,15 @@ def made(worth, *, noise=0.01, seeds=3, sizes=(500, 1000, 2000, 4000), keeps=(0.
     return rows
 
 
-def steady(policy, l, D):
-    return 0.7 * l if policy == "hard" else -0.5 * l
+def steady(policy, cut, D):
+    return 0.7 * cut if policy == "hard" else -0.5 * cut
 
 
-def crossing(policy, l, D):
-    return 0.5 * l * math.log(D / 1500) if policy == "hard" else -0.1 * l
+def crossing(policy, cut, D):
+    return 0.5 * cut * math.log(D / 1500) if policy == "hard" else -0.1 * cut
 
 
-def useless(policy, l, D):
+def useless(policy, cut, D):
     return 0.0
 
 
@@ -78,8 +78,8 @@ def test_worths_are_the_formulas():
     designs = [Design(policy="hard", curved=True, scaled=True)]
     table = columns(np.array([3.0]), "hard", np.array([0.25]), designs)
     values = {"E": 0.1, "B": 2.0, "beta": 0.5, "u_hard": 0.3, "w_hard": -0.1, "v_hard": 0.4}
-    l, law = math.log(4), make_law("power", "drift", designs)
-    m = math.exp(0.3 * l - 0.1 * l**2 + 0.4 * l * math.log(3))
+    cut, law = math.log(4), make_law("power", "drift", designs)
+    m = math.exp(0.3 * cut - 0.1 * cut**2 + 0.4 * cut * math.log(3))
     found = law(values, {a: table[a] for a in law.axes})
     assert found[0] == pytest.approx(0.1 + 2 / math.sqrt(3 * m))
     pool = make_law("power", "pool", designs)
@@ -153,7 +153,7 @@ def test_what_a_picture_needs(hard):
 
 
 def test_a_score_that_harms_is_not_used():
-    found = judge_pilots(made(lambda p, l, D: -0.6 * l), budget=8000, draws=80)
+    found = judge_pilots(made(lambda p, cut, D: -0.6 * cut), budget=8000, draws=80)
     assert (found.answer, found.status) == ("none", "ok")
 
 
@@ -177,6 +177,7 @@ def test_crossovers_are_found_where_they_are():
         assert c.pool.value == pytest.approx(c.D.value / c.keep)
 
 
+@pytest.mark.slow
 def test_pools_ask_about_all_of_them():
     found = judge_pilots(made(steady), pool=10000, tol=0.05, draws=80)
     assert found.question.D_none == 10000
@@ -215,6 +216,7 @@ def test_one_policy_at_one_size_is_not_believed_elsewhere():
     assert "easy was not piloted" in " ".join(far.notes)
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_and_units_of_loss():
     rows = made(steady)
     first = judge_pilots(rows, budget=8000, draws=60)

@@ -1,4 +1,4 @@
-"""``isoloss prune verdict``: is pruning worth it?"""
+"""``isoloss prune verdict``: is pruning worth it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def command(
     """Say from PILOTS whether to prune, by which policy, how much, and what it gains.
 
     PILOTS is a CSV, one training a row, with the columns policy (random, hard, easy), keep, pool or
-    D, loss or error, and perhaps seed, worst_error, seen, flops, score_flops, metric, data. Ask with
-    --budget, --pool or both. Every score in the table is judged. Exit code 3: at least one has no
+    D, loss or error, and perhaps seed, worst_error, seen, flops, score_flops, metric, data. Ask
+    with --budget, --pool or both. Every score in the table is judged. Exit code 3: at least one has no
     verdict, or one with doubt.
     """
     from isoloss.prune.pilots import read_pilots

@@ -103,7 +103,8 @@ class Pilots:
         """SHA-256 of what is used, independent of the order of rows."""
         table = [self.policy, self.seed, self.metric, self.data]
         numbers = [self.keep, self.pool, self.D, *(self.values[n] for n in sorted(self.values))]
-        lines = sorted(repr([*row]) for row in zip(*table, *(v.tolist() for v in numbers)))
+        numbers_listed = [v.tolist() for v in numbers]
+        lines = sorted(repr([*row]) for row in zip(*table, *numbers_listed, strict=True))
         return hashlib.sha256("\n".join([*sorted(self.values), *lines]).encode()).hexdigest()
 
     @property

@@ -269,7 +269,8 @@ def _decide(
         reasons = [
             Reason(
                 code="POLICIES_ALIKE",
-                message=f"{p.policy} helps as well, and the pilots do not tell it from {first.policy}: "
+                message=f"{p.policy} helps as well, and the pilots do not tell it from "
+                f"{first.policy}: "
                 f"{span(p.gain, as_percent=True)}",
             )
             for p in better[1:]
@@ -283,8 +284,8 @@ def _decide(
         names = " and ".join(p.policy for p in stuck)
         why = Reason(
             code="ONE_SIZE",
-            message=f"{names} was piloted at one size, so that its change with scale is unknown, and the "
-            f"target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two more sizes",
+            message=f"{names} was piloted at one size, so that its change with scale is unknown, and "
+            f"the target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two more sizes",
         )
         return NO_VERDICT, None, (why,)
     return NO_VERDICT, None, (Reason(code="OVERLAP", message=overlap(policies)),)

@@ -227,7 +227,7 @@ def make_cells(pilots: Pilots, outcome: str) -> tuple[Cells, Pilots]:
 
 
 def make_designs(cells: Cells) -> tuple[Design, ...]:
-    """What can be told about each policy that was tried."""
+    """Say what can be told about each policy that was tried."""
     found = []
     for policy in POLICIES:
         mine = cells.policy == policy
@@ -380,7 +380,7 @@ def _weighed(forms: list[FittedForm], cells: Cells) -> tuple[FittedForm, ...]:
 
 
 def _missed(misfit: float, cells: Cells) -> float:
-    """Standard deviation of what the noise of seeds leaves unexplained in means of cells."""
+    """Give the standard deviation of what the noise of seeds leaves unexplained in means of cells."""
     return cells.noise * math.sqrt(max(misfit - 1, 0.0) / float(np.mean(cells.runs)))
 
 

@@ -1,4 +1,4 @@
-r"""Forms of the loss of pruned training: laws of examples kept and share kept, all policies jointly.
+r"""Forms of the loss of pruned training: laws of examples and share kept, all policies jointly.
 
 Random pruning leaves fewer random examples, so that unpruned and random runs share a law R of D.
 Pruned runs follow it at another number of examples,
@@ -15,8 +15,8 @@ Worths, each with parameters of its own for each policy:
 
 - ``constant``: :math:`\log m = u l + w l^2`, the same at every scale,
 - ``drift``: :math:`\log m = u l + w l^2 + v l \log x`, another exponent at each share,
-- ``pool``: :math:`\log m = l\,(1 - \log(1 + e^{-(u + w l + v \log x)}))`, a drift on one side and on
-  the other the worth of the pool, 1/k, beyond which choosing cannot go,
+- ``pool``: :math:`\log m = l\,(1 - \log(1 + e^{-(u + w l + v \log x)}))`, a drift on one side and
+  on the other the worth of the pool, 1/k, beyond which choosing cannot go,
 - ``floor``: as ``constant``, with F.
 
 And the pruned perceptron, exact, with one angle of the score for both policies.
@@ -67,7 +67,7 @@ def _free(name: str, meaning: str) -> Parameter:
 
 
 def _curve(name: str) -> tuple[str, tuple[Parameter, ...]]:
-    """Formula of R with ``Y`` for the logarithm of the examples, and its parameters."""
+    """Give the formula of R with ``Y`` for the logarithm of the examples, and its parameters."""
     if name == "power":
         return "E + B*exp(-beta*(Y))", (
             Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss"),
@@ -83,18 +83,18 @@ def _curve(name: str) -> tuple[str, tuple[Parameter, ...]]:
 
 def _worth(kind: str, design: Design) -> tuple[str, tuple[Parameter, ...]]:
     """Logarithm of the worth of an example, and its parameters."""
-    p, l = design.policy, f"(-log(keep_{design.policy}))"
+    p, size = design.policy, f"(-log(keep_{design.policy}))"
     terms = [_free(f"u_{p}", "worth of an example, first order in l")]
     curved = design.curved and kind != "floor"
     if curved:
         terms.append(_free(f"w_{p}", "second order in l"))
     if kind in SCALED:
         terms.append(_free(f"v_{p}", "change with scale"))
-    inner = f"u_{p}" + (f" + w_{p}*{l}" if curved else "")
+    inner = f"u_{p}" + (f" + w_{p}*{size}" if curved else "")
     inner += f" + v_{p}*log(x)" if kind in SCALED else ""
     if kind == "pool":
-        return f"{l}*(1 - log(1 + exp(-({inner}))))", tuple(terms)
-    return f"{l}*({inner})", tuple(terms)
+        return f"{size}*(1 - log(1 + exp(-({inner}))))", tuple(terms)
+    return f"{size}*({inner})", tuple(terms)
 
 
 def make_law(curve: str, worth: str, designs: Sequence[Design]) -> Law:

@@ -108,7 +108,7 @@ def measure_gains(forms: FittedForms, question: Question, level: float) -> Gains
 
 
 def _together(gains: Sequence[Array], level: float) -> tuple[Array, Array]:
-    """Ends of intervals that hold for all candidates at once, the widest of all forms, (c,)."""
+    """Find ends of intervals that hold for all candidates at once, the widest of all forms, (c,)."""
     lows, highs = [], []
     for gain in gains:
         good = np.isfinite(gain).all(axis=1)
@@ -160,7 +160,8 @@ def find_policy(
         keep=hull(forms, keep, level, share), pool=float(gains.D[best]) / share,
         loss=estimate(forms, [v[:, best] for v in gains.loss], level, exp=True),
         gain=_part(gain), gain_random=_part(_one(forms, [g[:, best] for g in gains.random], level)),
-        keeps=tuple(piloted.tolist()), gains=tuple(_part(_simultaneous(gains, i, level)) for i in at),
+        keeps=tuple(piloted.tolist()),
+        gains=tuple(_part(_simultaneous(gains, i, level)) for i in at),
         lossless=_lossless(forms, policy, piloted, question, level),
         reach=float(forms.world.reach(share, gains.D[best])),
     )  # fmt: skip

@@ -144,7 +144,8 @@ class Crossover(_Plain):
     """Where one policy overtakes another, at one share and equal numbers of examples kept.
 
     ``D`` is the number from which on ``winner`` has the lower loss: zero where it has it
-    everywhere, infinite where nowhere, ``looked`` from where to where. ``pool`` is D over the share.
+    everywhere, infinite where nowhere, ``looked`` from where to where. ``pool`` is D over the
+    share.
     """
 
     winner: str
@@ -348,11 +349,11 @@ class Verdict(_Plain):
         return self
 
     def policy(self, name: str) -> PolicyFinding | None:
-        """The finding about one policy."""
+        """Return the finding about one policy."""
         return next((p for p in self.policies if p.policy == name), None)
 
     def summary(self) -> str:
-        """The verdict for people."""
+        """Write the verdict for people."""
         from isoloss.prune.verdict_words import summary
 
         return summary(self)

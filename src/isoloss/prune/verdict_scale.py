@@ -21,7 +21,7 @@ def find_crossovers(forms: FittedForms, question: Question, level: float) -> tup
     """Where hard overtakes random, and easy, at each share piloted."""
     cells = forms.world.cells
     target = max(question.kept(1.0).item() if math.isfinite(question.D_none) else 0.0, 1.0)
-    low, high = cells.D.min() / 3, max(30 * cells.D.max(), 3 * target)
+    low, high = cells.D.min() / 3, max(3 * cells.D.max(), target)
     sizes = np.geomspace(low, high, _STEPS)
     tried = {d.policy: np.unique(cells.keep[cells.policy == d.policy]) for d in forms.world.designs}
     scaled = {d.policy for d in forms.world.designs if d.scaled}

@@ -19,24 +19,24 @@ _ENDS = {HARD: "hardest", EASY: "easiest"}
 
 
 def percent(value: float) -> str:
-    """A part as a percentage of three digits."""
+    """Write a part as a percentage of three digits."""
     return f"{100 * value:.3g} %" if math.isfinite(value) else "without end"
 
 
 def number(value: float) -> str:
-    """A number of people: four digits, no end in words."""
+    """Write a number for people: four digits, no end in words."""
     return f"{value:.4g}" if math.isfinite(value) else "without end"
 
 
 def span(estimate: Estimate, as_percent: bool = False) -> str:
-    """A value with its interval."""
+    """Write a value with its interval."""
     show = percent if as_percent else number
     inside = estimate.interval
     return f"{show(estimate.value)} [{show(inside.low)}, {show(inside.high)}]"
 
 
 def asked(question: Question) -> str:
-    """What is asked."""
+    """Say what is asked."""
     parts = []
     if math.isfinite(question.pool):
         parts.append(f"a pool of {number(question.pool)} examples")
@@ -47,7 +47,7 @@ def asked(question: Question) -> str:
 
 
 def answer_sentence(answer: str, question: Question, finding: PolicyFinding | None) -> str:
-    """The answer in one sentence."""
+    """Write the answer in one sentence."""
     where = asked(question)
     if answer in _ENDS and finding is not None:
         return (
@@ -73,7 +73,7 @@ def overlap(findings: tuple[PolicyFinding, ...]) -> str:
 
 
 def summary(verdict: Any) -> str:
-    """The verdict for people, a screen long."""
+    """Write the verdict for people, a screen long."""
     v = verdict
     name = f"{v.metric}, " if v.metric else ""
     data = f" of {v.data}" if v.data else ""
