@@ -64,7 +64,8 @@ def command(
 
     PILOTS is a CSV, one training a row, with the columns policy (random, hard, easy), keep, pool or
     D, loss or error, and perhaps seed, worst_error, seen, flops, score_flops, metric, data. Ask
-    with --budget, --pool or both. Every score in the table is judged. Exit code 3: at least one has no
+    with --budget, --pool or both. Every score in the table is judged. Exit code 3: at least one
+    has no
     verdict, or one with doubt.
     """
     from isoloss.prune.pilots import read_pilots

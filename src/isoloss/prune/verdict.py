@@ -284,8 +284,9 @@ def _decide(
         names = " and ".join(p.policy for p in stuck)
         why = Reason(
             code="ONE_SIZE",
-            message=f"{names} was piloted at one size, so that its change with scale is unknown, and "
-            f"the target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two more sizes",
+            message=f"{names} was piloted at one size, so that its change with scale is unknown, "
+            f"and the target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two "
+            "more sizes",
         )
         return NO_VERDICT, None, (why,)
     return NO_VERDICT, None, (Reason(code="OVERLAP", message=overlap(policies)),)

@@ -141,7 +141,8 @@ def refusal_reasons(cells: Cells, question: Question | None) -> tuple[Reason, ..
             Reason(
                 code="TOO_FEW_SIZES",
                 message=f"random or unpruned pilots have {len(sizes)} sizes ({have}), and a law "
-                f"of them needs {FEWEST_SIZES}: train on random subsets, each twice the last, three seeds",
+                f"of them needs {FEWEST_SIZES}: train on random subsets, each twice the last, "
+                "three seeds",
             )
         )
     if not (cells.policy != NONE).any():
@@ -152,16 +153,16 @@ def refusal_reasons(cells: Cells, question: Question | None) -> tuple[Reason, ..
         found.append(
             Reason(
                 code="ONE_SEED",
-                message=f"{cells.freedom} runs repeat a setting, so that noise is unknown: train two "
-                "more seeds of every setting",
+                message=f"{cells.freedom} runs repeat a setting, so that noise is unknown: train "
+                "two more seeds of every setting",
             )
         )
     if len(cells.D) < FEWEST_CELLS:
         found.append(
             Reason(
                 code="TOO_FEW_SETTINGS",
-                message=f"{len(cells.D)} settings, and {FEWEST_CELLS} are needed: pilot two shares of "
-                "each policy at three sizes",
+                message=f"{len(cells.D)} settings, and {FEWEST_CELLS} are needed: pilot two shares "
+                "of each policy at three sizes",
             )
         )
     return tuple(found)

@@ -380,7 +380,7 @@ def _weighed(forms: list[FittedForm], cells: Cells) -> tuple[FittedForm, ...]:
 
 
 def _missed(misfit: float, cells: Cells) -> float:
-    """Give the standard deviation of what the noise of seeds leaves unexplained in means of cells."""
+    """Measure what the noise of seeds leaves unexplained in means of cells, in log outcome."""
     return cells.noise * math.sqrt(max(misfit - 1, 0.0) / float(np.mean(cells.runs)))
 
 

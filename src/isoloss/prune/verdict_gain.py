@@ -108,7 +108,7 @@ def measure_gains(forms: FittedForms, question: Question, level: float) -> Gains
 
 
 def _together(gains: Sequence[Array], level: float) -> tuple[Array, Array]:
-    """Find ends of intervals that hold for all candidates at once, the widest of all forms, (c,)."""
+    """Find ends that hold for all candidates at once, the widest of all forms, (c,)."""
     lows, highs = [], []
     for gain in gains:
         good = np.isfinite(gain).all(axis=1)
