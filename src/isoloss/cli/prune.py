@@ -20,6 +20,7 @@ from isoloss.cli.common import (
     say,
 )
 from isoloss.cli.prune_select import command as select
+from isoloss.cli.prune_verdict import command as verdict
 
 
 @click.group("prune")
@@ -28,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(select)
+command.add_command(verdict)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # plain in older releases

@@ -7,6 +7,7 @@ from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters, fit_kmeans
 from isoloss.prune.kmeans_choose import ClusterChoice, choose_clusters
+from isoloss.prune.pilots import Pilots, read_pilots
 from isoloss.prune.plan import PrunePlan, bytes_needed, plan_pruning
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, class_means, score_prototypes
 from isoloss.prune.prototypes_folder import read_prototype_scores, write_prototype_scores
@@ -33,6 +34,8 @@ from isoloss.prune.select_output import write_selection
 from isoloss.prune.select_policy import ByCluster, Easy, Hard, Middle, Random, Stratified
 from isoloss.prune.select_result import Selection
 from isoloss.prune.selection import select
+from isoloss.prune.verdict import judge_metrics, judge_pilots
+from isoloss.prune.verdict_result import Verdict
 
 __all__ = [
     "ByCluster",
@@ -47,6 +50,7 @@ __all__ = [
     "Embeddings",
     "Hard",
     "Middle",
+    "Pilots",
     "PrototypeScores",
     "PrunePlan",
     "Random",
@@ -54,6 +58,7 @@ __all__ = [
     "Scores",
     "Selection",
     "Stratified",
+    "Verdict",
     "allocate_clusters",
     "bytes_needed",
     "check_embeddings",
@@ -63,11 +68,14 @@ __all__ = [
     "default_clusters",
     "find_duplicates",
     "fit_kmeans",
+    "judge_metrics",
+    "judge_pilots",
     "margin",
     "neighbour_graph",
     "open_embeddings",
     "plan_pruning",
     "read_dynamics",
+    "read_pilots",
     "read_prototype_scores",
     "read_scores",
     "score_aum",

@@ -1,0 +1,173 @@
+r"""Forms of the loss of pruned training: laws of examples and share kept, all policies jointly.
+
+Random pruning leaves fewer random examples, so that unpruned and random runs share a law R of D.
+Pruned runs follow it at another number of examples,
+
+.. math:: L = R(x m) + F (1 - k), \quad x = D/D_0,\quad l = \log(1/k),
+
+with k the share kept, m the worth of a kept example in ordinary ones, one at k = 1, and a floor F
+that only the form ``floor`` has. Curves R:
+
+- ``power``: :math:`E + B x^{-\beta}`,
+- ``chance``: :math:`A (1 + M x)^{-\beta}`, from what is guessed without examples.
+
+Worths, each with parameters of its own for each policy:
+
+- ``constant``: :math:`\log m = u l + w l^2`, the same at every scale,
+- ``drift``: :math:`\log m = u l + w l^2 + v l \log x`, another exponent at each share,
+- ``pool``: :math:`\log m = l\,(1 - \log(1 + e^{-(u + w l + v \log x)}))`, a drift on one side and
+  on the other the worth of the pool, 1/k, beyond which choosing cannot go,
+- ``floor``: as ``constant``, with F.
+
+And the pruned perceptron, exact, with one angle of the score for both policies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isoloss._core.arrays import Array
+from isoloss.laws.law import Law, Parameter
+from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
+
+CURVES = ("power", "chance")
+WORTHS = ("constant", "drift", "pool", "floor")
+EXACT = "perceptron"
+SCALED = ("drift", "pool")
+"""Worths that change with scale."""
+_FULL = 0.5
+"""Stands for the share of rows that are not easy, where it has no part: any below one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What the pilots can tell about a policy.
+
+    Attributes
+    ----------
+    policy
+        ``hard`` or ``easy``.
+    curved
+        Whether there are two shares below one, for the term in l squared.
+    scaled
+        Whether one share was measured at several sizes, for a change with scale.
+    """
+
+    policy: str
+    curved: bool
+    scaled: bool
+
+
+def _free(name: str, meaning: str) -> Parameter:
+    return Parameter(name=name, lower=-math.inf, upper=math.inf, start=(-1.0, 1.0), meaning=meaning)
+
+
+def _curve(name: str) -> tuple[str, tuple[Parameter, ...]]:
+    """Give the formula of R with ``Y`` for the logarithm of the examples, and its parameters."""
+    if name == "power":
+        return "E + B*exp(-beta*(Y))", (
+            Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss"),
+            Parameter(name="B", start=(0.2, 2.0), meaning="what falls, at the mean size"),
+            Parameter(name="beta", upper=5.0, start=(0.1, 1.2), meaning="its exponent"),
+        )
+    return "A*exp(-beta*log(1 + M*exp(Y)))", (
+        Parameter(name="A", start=(0.8, 4.0), meaning="loss without examples"),
+        Parameter(name="M", start=(0.05, 5.0), meaning="scale at which it falls"),
+        Parameter(name="beta", upper=5.0, start=(0.3, 1.5), meaning="exponent in the end"),
+    )
+
+
+def _worth(kind: str, design: Design) -> tuple[str, tuple[Parameter, ...]]:
+    """Logarithm of the worth of an example, and its parameters."""
+    p, size = design.policy, f"(-log(keep_{design.policy}))"
+    terms = [_free(f"u_{p}", "worth of an example, first order in l")]
+    curved = design.curved and kind != "floor"
+    if curved:
+        terms.append(_free(f"w_{p}", "second order in l"))
+    if kind in SCALED:
+        terms.append(_free(f"v_{p}", "change with scale"))
+    inner = f"u_{p}" + (f" + w_{p}*{size}" if curved else "")
+    inner += f" + v_{p}*log(x)" if kind in SCALED else ""
+    if kind == "pool":
+        return f"{size}*(1 - log(1 + exp(-({inner}))))", tuple(terms)
+    return f"{size}*({inner})", tuple(terms)
+
+
+def make_law(curve: str, worth: str, designs: Sequence[Design]) -> Law:
+    """Law of ``x`` and of a column ``keep_POLICY`` for each policy, one where it is not followed.
+
+    Examples
+    --------
+    >>> law = make_law("power", "constant", [Design(policy="hard", curved=False, scaled=True)])
+    >>> law.formula
+    'E + B*exp(-beta*(log(x) + (-log(keep_hard))*(u_hard)))'
+    >>> theta = {"E": 0.1, "B": 1.0, "beta": 0.5, "u_hard": 1.0}
+    >>> law(theta, {"x": 4.0, "keep_hard": [1.0, 0.25]}).tolist()
+    [0.6, 0.35]
+    """
+    formula, parameters = _curve(curve)
+    parts, floors = ["log(x)"], []
+    for design in designs:
+        text, terms = _worth(worth, design)
+        parts.append(text)
+        parameters += terms
+        if worth == "floor":
+            name = f"F_{design.policy}"
+            floors.append(f" + {name}*(1 - keep_{design.policy})")
+            parameters += (
+                Parameter(name=name, start=(0.01, 0.5), meaning="floor that pruning adds"),
+            )
+    formula = formula.replace("Y", " + ".join(parts)) + "".join(floors)
+    axes = ("x", *(f"keep_{d.policy}" for d in designs))
+    return Law(name=f"{curve}, {worth}", formula=formula, axes=axes, parameters=parameters)
+
+
+def perceptron_law(designs: Sequence[Design]) -> Law:
+    """Exact error of the pruned perceptron, hard and easy rows with one angle of the score."""
+    names = [d.policy for d in designs]
+    hard = "keep_hard" if "hard" in names else "1"
+    formula, axes = f"margin_hard(x/M, {hard}, theta)", ["x", *(f"keep_{n}" for n in names)]
+    if "easy" in names:
+        formula = f"(2 - easy)*{formula} + (easy - 1)*margin_easy(x_easy/M, share_easy, theta)"
+        axes += ["easy", "x_easy", "share_easy"]
+    return Law(
+        name=EXACT, formula=f"E + A*({formula})", axes=tuple(axes),
+        parameters=(
+            Parameter(name="E", start=(0.01, 0.5), meaning="irreducible loss"),
+            Parameter(name="A", start=(1.0, 10.0), meaning="loss over that of the model"),
+            Parameter(name="M", start=(0.05, 3.0), meaning="examples that count as one each"),
+            Parameter(
+                name="theta", lower=LEAST_ANGLE, upper=RIGHT, start=(0.15, 1.2),
+                meaning="angle of the score to the truth",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
+    """Axes of every form, for rows of one policy; ``none`` for random rows."""
+    x, keep = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(keep, np.float64))
+    table = {"x": x}
+    for design in designs:
+        name = f"keep_{design.policy}"
+        table[name] = keep if design.policy == policy else np.ones_like(keep)
+    easy = np.full(keep.shape, policy == "easy") & (keep < 1)
+    table["easy"] = 1.0 + easy
+    table["x_easy"] = np.where(easy, x, np.min(x, axis=-1, keepdims=True))
+    table["share_easy"] = np.where(easy, keep, _FULL)
+    return table
+
+
+def within_table(table: dict[str, Array], M: Array) -> dict[str, Array]:
+    """Hold easy rows where the perceptron's table ends: the error waits there near its plateau."""
+    most = 0.999 * MOST * M[:, None]
+    return {**table, "x_easy": np.minimum(table["x_easy"], most)}
+
+
+def least_share() -> float:
+    """Smallest share that the exact form can be asked for."""
+    return LEAST_SHARE
