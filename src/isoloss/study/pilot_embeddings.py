@@ -39,7 +39,9 @@ class Embedded:
     cpu_seconds: float
 
 
-def embed(x: Any, kind: str = "pca", *, components: int = 64, seed: int = 0, device: str = "cpu") -> Embedded:
+def embed(
+    x: Any, kind: str = "pca", *, components: int = 64, seed: int = 0, device: str = "cpu"
+) -> Embedded:
     """Embed inputs without their labels, learning from these inputs alone.
 
     Parameters

@@ -412,5 +412,3 @@ def _with_length(features: Floats) -> Floats:
     held = features.copy()
     held[lost] = 1e-6
     return held
-
-

@@ -77,7 +77,9 @@ class Store:
             cost = json.loads((place / "cost.json").read_text("utf8"))
             flops, seconds = float(cost["flops"]), float(cost["cpu_seconds"])
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(f"{place}/cost.json: is damaged; delete {place} to score again") from None
+            raise InputError(
+                f"{place}/cost.json: is damaged; delete {place} to score again"
+            ) from None
         scores = read_scores(place)
         if scores.ids is None or not np.array_equal(scores.ids, self.pool(size, seed)):
             raise InputError(f"{place}: scores of other examples; delete it to score again")

@@ -187,7 +187,8 @@ def pilot_text(rows: Sequence[Mapping[str, Any]]) -> str:
                 continue
             cells = [by.get((metric, policy, k)) for k in keeps]
             told = "".join(f"{_percent(c) if c else '-':>14}" for c in cells)
-            lines.append(f"{f'{metric} {policy}'.strip():<22}{told}")
+            what = f"{metric} {policy}".strip()
+            lines.append(f"{what:<22}{told}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from isoloss.study.pilot_store import Store
 from isoloss.study.pilot_table import SCORE_COLUMNS, pilot_csv, pilot_means, pilot_text
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.ledger import ended, read_ledger
-from isoloss.sweep.shapes import Mlp
+from isoloss.sweep.shapes import Cnn, Mlp
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.speed import time_text
 
@@ -42,7 +42,7 @@ class Network:
         Examples a step; peak rate of AdamW, linear to zero.
     """
 
-    model: Any = Mlp(width=64)
+    model: Mlp | Cnn = field(default_factory=lambda: Mlp(width=64))
     epochs: float = 10.0
     match: str = "epochs"
     batch: int = 32
@@ -51,8 +51,10 @@ class Network:
     def __post_init__(self) -> None:
         if self.match not in ("epochs", "steps"):
             raise InputError(f"match = {self.match!r}: write 'epochs' or 'steps'")
+        if not isinstance(self.model, Mlp | Cnn):
+            raise InputError(f"model = {self.model!r}: pilots train an Mlp or a Cnn")
         if not 0 < self.epochs < 1e6:
-            raise InputError(f"epochs = {self.epochs!r}: must be positive")
+            raise InputError(f"epochs = {self.epochs!r}: must be above 0 and below 1e6")
 
     def run(self, data: DataSpec, D: int, pool: int, seed: int) -> RunSpec:
         """Say what one pilot is."""
@@ -259,9 +261,7 @@ def data_label(spec: DataSpec) -> str:
     return " ".join([spec.name, *changes])
 
 
-def _cells(
-    metrics: Iterable[str], policies: Sequence[str], keeps: Sequence[float]
-) -> list[_Cell]:
+def _cells(metrics: Iterable[str], policies: Sequence[str], keeps: Sequence[float]) -> list[_Cell]:
     names = check_metrics([metrics] if isinstance(metrics, str) else metrics)
     for policy in policies:
         if policy not in POLICIES:
@@ -281,9 +281,7 @@ def _cells(
     return [*cells, _Cell(metric="", policy="random", keep=1.0)]
 
 
-def _check_numbers(
-    seeds: Sequence[int], class_floor: float, noise_guard: float, name: str
-) -> None:
+def _check_numbers(seeds: Sequence[int], class_floor: float, noise_guard: float, name: str) -> None:
     if not seeds or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
         raise InputError(f"seeds = {list(seeds)!r}: must be whole numbers of 0 or more")
     if len(set(seeds)) < len(seeds):
@@ -343,5 +341,3 @@ def _rows(plan: Sequence[tuple[RunSpec, dict[str, Any]]], ledger: Path) -> tuple
             "flops": float(row["flops"]), "cpu_seconds": float(row["cpu_seconds"]),
         })  # fmt: skip
     return rows, failed
-
-
