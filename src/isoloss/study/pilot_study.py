@@ -20,7 +20,9 @@ _TEN = (
     "el2n", "grand", "forgetting", "aum", "memorization", "disagreement", "class-means", "moderate",
     "prototypes", "density",
 )  # fmt: skip
-_THREE = ("el2n", "forgetting", "prototypes")
+_TWO = ("el2n", "prototypes")
+_WIDTH = 32
+"""Of the networks that are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +50,12 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "abundance": Experiment(
         what="hard and easy from 1,718 to 55,000 examples",
-        data=DataSpec(name=_DATA), arguments={"metrics": _THREE},
+        data=DataSpec(name=_DATA), arguments={"metrics": _TWO},
     ),
     "noise": Experiment(
         what="the same where a fifth of the labels is drawn anew",
         data=DataSpec(name=_DATA, label_noise=0.2),
-        arguments={"metrics": ("el2n", "prototypes"), "pools": (13_750,)},
+        arguments={"metrics": _TWO, "pools": (13_750,)},
     ),
     "noise-guard": Experiment(
         what="the fifth with the highest score never kept",
@@ -92,12 +94,16 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import train_pilots
+    from isoloss.study.pilots import Network, train_pilots
+    from isoloss.sweep.shapes import Mlp
 
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
     asked = EXPERIMENTS[name]
-    return train_pilots(asked.data, out, name=f"pruning-{name}", **asked.arguments, **how)
+    network = Network(model=Mlp(width=_WIDTH))
+    return train_pilots(
+        asked.data, out, name=f"pruning-{name}", network=network, **asked.arguments, **how
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
