@@ -21,8 +21,8 @@ _TEN = (
     "prototypes", "density",
 )  # fmt: skip
 _TWO = ("el2n", "prototypes")
-_WIDTH = 32
-"""Of the networks that are compared."""
+_WIDTH, _EPOCHS, _RATE = 32, 6.0, 0.004
+"""Of the networks that are compared: small, so that all of it takes minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
     asked = EXPERIMENTS[name]
-    network = Network(model=Mlp(width=_WIDTH))
+    network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE)
     return train_pilots(
         asked.data, out, name=f"pruning-{name}", network=network, **asked.arguments, **how
     )
