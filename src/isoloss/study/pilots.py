@@ -10,14 +10,27 @@ from typing import Any
 
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
-from isoloss.study.pilot_scores import FIXED, Scoring, check_metrics
+from isoloss.study.pilot_embeddings import Embedded, embed
+from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
+from isoloss.study.pilot_scores import FIXED, Scored, Scoring, check_metrics, score_pool
 from isoloss.study.pilot_store import Store
-from isoloss.study.pilot_table import SCORE_COLUMNS, pilot_csv, pilot_means, pilot_text
+from isoloss.study.pilot_table import (
+    SCORE_COLUMNS,
+    pilot_csv,
+    pilot_means,
+    pilot_text,
+    read_pilots,
+)
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.ledger import ended, read_ledger
 from isoloss.sweep.shapes import Cnn, Mlp
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.speed import time_text
+
+__all__ = [
+    "Embedded", "Network", "PilotLaw", "Pilots", "Scored", "Scoring", "crossovers", "embed",
+    "frontier", "pilot_laws", "pilot_means", "read_pilots", "score_pool", "train_pilots",
+]  # fmt: skip
 
 POLICIES = ("random", "hard", "easy")
 LEAST_POOL = 256

@@ -8,6 +8,7 @@ from isoloss.sweep.frozen_regimes import FrozenRegimes, RegimeCurve, frozen_regi
 from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
 from isoloss.sweep.ledger import append_row, read_ledger
 from isoloss.sweep.pool import Sweep, run_sweep
+from isoloss.sweep.recorded import Look, Recorded, train_recorded
 from isoloss.sweep.shapes import Cnn, Mlp, RandomFeatures, Transformer
 from isoloss.sweep.solve import random_feature_map, solve_widths
 from isoloss.sweep.spec import RunSpec, spec_from
@@ -22,8 +23,10 @@ __all__ = [
     "DataSpec",
     "FrozenLosses",
     "FrozenRegimes",
+    "Look",
     "Mlp",
     "RandomFeatures",
+    "Recorded",
     "RegimeCurve",
     "RunSpec",
     "StudentOptima",
@@ -52,4 +55,5 @@ __all__ = [
     "student_optima",
     "student_table",
     "teacher_targets",
+    "train_recorded",
 ]
