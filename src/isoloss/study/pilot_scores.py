@@ -333,8 +333,8 @@ class _Job:
             if name == "prototypes":
                 made[name] = self._scored(plain, name, cost, seconds)
                 continue
-            inside = np.bincount(near.clusters, near.scores, minlength=k)
-            inside /= np.maximum(np.bincount(near.clusters, minlength=k), 1)
+            total = np.bincount(near.clusters, near.scores, minlength=k)
+            inside = total / np.maximum(np.bincount(near.clusters, minlength=k), 1)
             complexity = cluster_complexity(clusters.centroids, inside)
             # Policies know clusters that have rows.
             full = np.unique(near.clusters)

@@ -154,8 +154,8 @@ def pilot_means(rows: Sequence[Mapping[str, Any]]) -> Rows:
             "D": mine[0]["D"], "seeds": len(mine), "flops": mine[0]["flops"],
             "score_flops": float(np.mean([r["score_flops"] for r in mine])),
         }  # fmt: skip
-        for name in ("error", "worst_error", "loss"):
-            cell[name], cell[f"{name}_se"] = _mean([r[name] for r in mine])
+        for measured in ("error", "worst_error", "loss"):
+            cell[measured], cell[f"{measured}_se"] = _mean([r[measured] for r in mine])
         cell["gain"], cell["gain_se"] = _mean([] if policy == "random" else pairs)
         found.append(cell)
     return found
