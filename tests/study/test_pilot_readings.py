@@ -140,9 +140,12 @@ def test_pictures_show_the_numbers(tmp_path):
 
     means = pilot_means(table())
     lines = size_series(means)
-    assert lines[0]["chance"]
-    assert lines[0]["x"].tolist() == [0.2, 0.4, 0.8, 1.0]
-    assert lines[1]["y"][-1] == pytest.approx(lines[0]["y"][-1])
+    assert [line["label"] for line in lines] == ["whole pool", "m, easy", "m, hard"]
+    assert lines[0]["x"].tolist() == [0.2, 0.4, 0.8]
+    at = [truth(k * 32000, "random", k, 32000) for k in (0.2, 0.4, 0.8, 1.0)]
+    np.testing.assert_allclose(lines[0]["y"], [100 * (e - at[3]) for e in at[:3]], rtol=1e-9)
+    hard = [truth(k * 32000, "hard", k, 32000) for k in (0.2, 0.4, 0.8)]
+    np.testing.assert_allclose(lines[2]["y"], 100 * (np.array(at[:3]) - hard), rtol=1e-9)
     gains = gain_series(means, "m")
     assert {(g["policy"], g["keep"]) for g in gains} == {
         (p, k) for p in ("hard", "easy") for k in (0.2, 0.4, 0.8)

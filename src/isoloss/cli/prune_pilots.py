@@ -115,7 +115,7 @@ def study(
 ) -> int:  # fmt: skip
     """Measure pruning on Fashion-MNIST: ten scores, hard and easy, wrong labels, class floors.
 
-    All experiments take some twenty-five minutes of one core; reading a folder of tables, a second.
+    All experiments take some eight minutes of one core; reading a folder of tables, seconds.
     """
     from isoloss.study.pilot_study import EXPERIMENTS, read_pruning, run_experiment
 

@@ -21,7 +21,7 @@ _SHARES = (BLUE, GREEN, ORANGE, VERMILLION)
 
 
 def size_series(means: Means, pool: int | None = None) -> list[dict[str, Any]]:
-    """Errors against what is kept of one pool, a line a metric and policy.
+    """Gain over chance against the share kept of one pool, a line a metric and policy.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def size_series(means: Means, pool: int | None = None) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``label``, ``chance`` (whether it is the random one), ``x`` (share), ``y`` (error in
-        percent), ``error`` (its standard error, 0 of one seed). Chance comes first; lines end in
-        the error of the whole pool where it is there.
+        ``label``, ``x`` (share), ``y`` (error by chance less error, percent points), ``error``
+        (standard error over seeds, 0 of one seed). The line ``whole pool``, first where it is
+        there, is the error by chance less that of the whole pool: what reaches it lost nothing.
 
     Raises
     ------
@@ -48,45 +48,69 @@ def size_series(means: Means, pool: int | None = None) -> list[dict[str, Any]]:
     mine = [m for m in means if m["pool"] == pool]
     if not mine:
         raise InputError(f"pool = {pool}: no means are of it")
-    whole = [m for m in mine if m["keep"] == 1]
+    chance = sorted(
+        (m for m in mine if m["policy"] == "random" and m["keep"] < 1), key=lambda m: m["keep"]
+    )
     lines = []
-    for metric, policy in dict.fromkeys((m["metric"], m["policy"]) for m in mine):
-        cells = [m for m in mine if (m["metric"], m["policy"]) == (metric, policy)]
-        cells = sorted([*(c for c in cells if c["keep"] < 1), *whole], key=lambda m: m["keep"])
+    for whole in (m for m in mine if m["keep"] == 1):
         lines.append({
-            "label": f"{metric} {policy}".strip(), "chance": policy == "random",
-            "x": np.array([m["keep"] for m in cells]),
-            "y": np.array([100 * m["error"] for m in cells]),
-            "error": np.nan_to_num([100 * m["error_se"] for m in cells]),
+            "label": "whole pool", "x": np.array([m["keep"] for m in chance]),
+            "y": np.array([100 * (m["error"] - whole["error"]) for m in chance]),
+            "error": np.zeros(len(chance)),
         })  # fmt: skip
-    return sorted(lines, key=lambda line: not line["chance"])
+    scored = [m for m in mine if not math.isnan(m["gain"])]
+    for metric, policy in dict.fromkeys((m["metric"], m["policy"]) for m in scored):
+        cells = sorted(
+            (m for m in scored if (m["metric"], m["policy"]) == (metric, policy)),
+            key=lambda m: m["keep"],
+        )  # fmt: skip
+        lines.append({
+            "label": f"{metric}, {policy}", "x": np.array([m["keep"] for m in cells]),
+            "y": np.array([100 * m["gain"] for m in cells]),
+            "error": np.nan_to_num([100 * m["gain_se"] for m in cells]),
+        })  # fmt: skip
+    return lines
 
 
 def draw_sizes(
     means: Means, *, pool: int | None = None, title: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Draw test errors against the share that is kept; bars are standard errors.
+    """Draw what scores gain over chance against the share kept; bars are standard errors.
 
     Raises
     ------
+    InputError
+        As `size_series`.
     MissingExtra
         Without matplotlib.
     """
     series = size_series(means, pool)
     ax = new_axes(ax)
+    ax.axhline(0, color="black", linewidth=0.8)
     for i, line in enumerate(series):
-        chance = line["chance"]
+        whole = line["label"] == "whole pool"
         ax.errorbar(
             line["x"], line["y"], yerr=line["error"], label=line["label"],
-            color="black" if chance else _COLOURS[(i - 1) % len(_COLOURS)],
-            linewidth=2.2 if chance else 1.1, marker="o", markersize=3, elinewidth=0.8,
-            linestyle="-" if i <= len(CYCLE) else "--", zorder=5 if chance else 2,
+            color="black" if whole else _COLOURS[(i - 1) % len(_COLOURS)],
+            linewidth=1.8 if whole else 1.1, marker="" if whole else "o", markersize=3,
+            elinewidth=0.8, linestyle=":" if whole else "-" if i <= len(CYCLE) else "--",
         )  # fmt: skip
+    _gain_axis(ax)
     ax.set_xlabel("share kept")
-    ax.set_ylabel("test error, %")
     ax.set_title(title, fontsize=9, loc="left")
-    ax.legend(fontsize=6.5, frameon=False, ncols=2)
+    ax.legend(fontsize=6.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
+
+
+def _gain_axis(ax: Axes) -> None:
+    """Put gains of tenths and losses of tens of points on one axis: even up to one point."""
+    ax.set_yscale("symlog", linthresh=1, linscale=1)
+    ticks = [-50, -20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2]
+    low, high = ax.get_ylim()
+    shown = [t for t in ticks if low <= t <= high]
+    ax.set_yticks(shown, labels=[f"{t:g}" for t in shown])
+    ax.set_yticks([], minor=True)
+    ax.set_ylabel("error by chance less error, points")
 
 
 def gain_series(means: Means, metric: str) -> list[dict[str, Any]]:
@@ -138,14 +162,17 @@ def draw_gains(means: Means, metric: str, *, title: str = "", ax: Axes | None = 
             label=f"{line['policy']}, {line['keep']:.0%}",
         )  # fmt: skip
     ax.set_xscale("log")
-    ax.set_yscale("symlog", linthresh=1, linscale=1)
-    ticks = [-20, -10, -5, -2, -1, 0, 1, 2]
-    ax.set_yticks(ticks, labels=[f"{t:g}" for t in ticks])
-    ax.set_yticks([], minor=True)
+    pools = sorted({int(x) for line in series for x in line["x"]})
+    # A short log axis would label every minor tick, one over the other.
+    ax.set_xticks(pools, labels=[f"{p / 1000:.3g}k" for p in pools], fontsize=7)
+    ax.set_xticks([], minor=True)
+    _gain_axis(ax)
     ax.set_xlabel("pool")
-    ax.set_ylabel("error by chance less error, points")
     ax.set_title(title or metric, fontsize=9, loc="left")
-    ax.legend(fontsize=6.5, frameon=False, ncols=2, loc="lower right")
+    ax.legend(
+        fontsize=6.5, frameon=False, ncols=4, loc="upper left", bbox_to_anchor=(-0.1, -0.14),
+        columnspacing=1.0,
+    )  # fmt: skip
     return ax
 
 
@@ -194,10 +221,10 @@ def draw_frontier(
         ax.plot(
             x, 100 * law.amplitude * x**-law.exponent, "-", linewidth=1,
             color="black" if law.what == "unpruned" else BLUE,
-            label=f"{law.what}: D^-{law.exponent:.3f}",
+            label=f"{law.what}: $D^{{-{law.exponent:.3f}}}$",
         )  # fmt: skip
     log_axes(ax, x=True, y=True)
-    ticks = [10, 12, 15, 20, 25, 30, 40]
+    ticks = [10, 12, 15, 20, 25, 30, 40, 60, 80]
     low, high = ax.get_ylim()
     shown = [t for t in ticks if low <= t <= high]
     ax.set_yticks(shown, labels=[f"{t}" for t in shown])

@@ -132,7 +132,9 @@ def _points(rows: Sequence[Mapping[str, Any]]) -> list[_Point]:
 def pilot_laws(rows: Sequence[Mapping[str, Any]], *, level: float = 0.9) -> list[PilotLaw]:
     """Fit power laws to errors of random sets, and of the best way to have each D.
 
-    Both are fitted to the same D, those of `frontier`, seed by seed.
+    Both are fitted to the same D, seed by seed: those of `frontier` from the size on from which the
+    best pruned cell is always better than chance. A range that began where pruning harms would
+    show a steep fall and mean the end of the harm.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def pilot_laws(rows: Sequence[Mapping[str, Any]], *, level: float = 0.9) -> list
     """
     found = []
     for data in dict.fromkeys(r["data"] for r in rows):
-        points = _points([r for r in rows if r["data"] == data])
+        points = _winning(_points([r for r in rows if r["data"] == data]))
         if len(points) < 3:
             continue
         D = np.array([point.D for point in points], dtype=float)
@@ -162,6 +164,18 @@ def pilot_laws(rows: Sequence[Mapping[str, Any]], *, level: float = 0.9) -> list
             if lines:
                 found.append(_law(what, data, np.array(lines), D, level))
     return found
+
+
+def _winning(points: list[_Point]) -> list[_Point]:
+    """Points from the one on from which all gain on average."""
+    start = len(points)
+    while start and _gain(points[start - 1]) > 0:
+        start -= 1
+    return points[start:]
+
+
+def _gain(point: _Point) -> float:
+    return float(np.mean([point.chance[s] - v for s, v in point.best.items() if s in point.chance]))
 
 
 def _law(what: str, data: str, lines: Any, D: Any, level: float) -> PilotLaw:
