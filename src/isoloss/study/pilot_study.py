@@ -35,10 +35,13 @@ class Experiment:
         For people.
     data, arguments
         What is trained on; the rest.
+    match
+        What pruned and unpruned runs have alike.
     """
 
     what: str
     data: DataSpec
+    match: str = "epochs"
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,6 +54,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     "abundance": Experiment(
         what="hard and easy from 1,718 to 55,000 examples",
         data=DataSpec(name=_DATA), arguments={"metrics": _TWO},
+    ),
+    "steps": Experiment(
+        what="as many steps as the whole pool gets, whatever is kept",
+        data=DataSpec(name=_DATA), match="steps",
+        arguments={"metrics": _TWO, "policies": ("random", "hard"), "pools": (13_750,)},
     ),
     "noise": Experiment(
         what="the same where a fifth of the labels is drawn anew",
@@ -100,7 +108,7 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
     asked = EXPERIMENTS[name]
-    network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE)
+    network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE, match=asked.match)
     return train_pilots(
         asked.data, out, name=f"pruning-{name}", network=network, **asked.arguments, **how
     )
