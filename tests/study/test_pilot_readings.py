@@ -82,21 +82,38 @@ def test_the_best_of_many_that_differ_by_chance_alone_gains_nothing():
     assert np.mean(seen) > 20 * np.std(seen) / len(seen) ** 0.5
 
 
+def scored(rows, error):
+    """The table with other errors of what scores keep."""
+    return [r | {"error": error(r["D"])} if r["metric"] else r for r in rows]
+
+
 def test_powers_are_those_of_the_table():
-    plain, best = pilot_laws(table())
-    assert plain.what == "unpruned"
+    plain, best = pilot_laws(scored(table(), lambda D: 1.9 * D**-0.35))
+    assert (plain.what, best.what) == ("unpruned", "best share")
     assert plain.exponent == pytest.approx(0.3, abs=1e-9)
     assert plain.amplitude == pytest.approx(2.0)
-    assert best.exponent > 0.3
-    assert pilot_laws(table(pools=(1000,), keeps=(0.2, 0.4))) == []
-    assert pilot_laws(table(seeds=1))[0].interval is None
+    assert best.exponent == pytest.approx(0.35, abs=1e-9)
+    assert best.amplitude == pytest.approx(1.9)
+    assert (plain.low, plain.high) == (200, 25600)
+    one = pilot_laws(scored(table(seeds=1), lambda D: 1.9 * D**-0.35))
+    assert one[0].interval is None
+
+
+def test_sizes_at_which_pruning_harms_are_no_part_of_a_power():
+    rows = scored(table(), lambda D: 2 * D**-0.3 * (1.3 if D < 1500 else 0.95))
+    plain, best = pilot_laws(rows)
+    assert plain.low == best.low == 1600
+    # From 200 on, the end of the harm would look like a steeper fall.
+    assert best.exponent == pytest.approx(0.3, abs=1e-9)
+    assert pilot_laws(scored(table(), lambda D: 3 * D**-0.3)) == []
 
 
 def test_the_interval_of_a_power_holds_it_as_often_as_it_says():
     held = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        rows = [r | {"error": r["error"] * math.exp(0.02 * rng.standard_normal())} for r in table()]
+        rows = scored(table(), lambda D: 1.5 * D**-0.35)
+        rows = [r | {"error": r["error"] * math.exp(0.02 * rng.standard_normal())} for r in rows]
         held += 0.3 in pilot_laws(rows)[0].interval
     # 90 %: 46 or more of 60 but for three in ten thousand.
     assert held >= 46
@@ -111,7 +128,8 @@ def test_the_text_has_every_line():
 
 def study(folder):
     """Tables of all experiments."""
-    rows = [r | {"data": "fashion-mnist", "D": min(r["D"], r["pool"])} for r in table(noise=0.01)]
+    rows = scored(table(noise=0.01), lambda D: 1.5 * D**-0.35)
+    rows = [r | {"data": "fashion-mnist"} for r in rows]
     for name in EXPERIMENTS:
         (folder / f"pruning-{name}.csv").write_text(pilot_csv(rows))
 
