@@ -217,6 +217,12 @@ def test_data_that_pilots_cannot_use_are_refused(tmp_path):
         run(replace(blobs(tmp_path), selection="a.npy"), tmp_path / "out")
     with pytest.raises(InputError, match="is a file"):
         run(blobs(tmp_path), tmp_path / "blobs.npz")
+    for wrong, piece in (
+        ({"network": replace(NETWORK, lr=-1.0)}, "lr"), ({"keeps": (0.001,)}, "gives 0 steps"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=piece):
+            run(blobs(tmp_path), tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="match"):
         Network(match="time")
     with pytest.raises(InputError, match="epochs"):

@@ -193,7 +193,7 @@ def score_pool(
     if rows.size < 2 * how.batch:
         raise InputError(
             f"pool of {rows.size}: must be at least two batches of {how.batch}; "
-            "give a larger pool, or a smaller batch"
+            "give a larger pool, or a smaller batch in Scoring"
         )
     x, y = data.train_x[rows], data.train_y[rows]
     # The one row of the other parts is one of the pool: nothing else can leak into a network.

@@ -217,6 +217,9 @@ def train_pilots(
     if held.kind != "classes":
         raise InputError(f"data: targets are {held.kind}; pilots of pruning need classes")
     sizes = _sizes(pools, held.examples)
+    # The smallest pilot is the one that may be too small: told before anything is scored.
+    least = max(1, round(min(cell.keep for cell in cells) * sizes[0]))
+    how.run(spec, least, sizes[0], seeds[0])
     store = Store(folder.absolute(), held, scorer, device)
     folder.mkdir(parents=True, exist_ok=True)
     needed = [cell.metric for cell in cells if cell.metric]
