@@ -37,11 +37,14 @@ class Experiment:
         What is trained on; the rest.
     match
         What pruned and unpruned runs have alike.
+    embedding
+        Of prototypes.
     """
 
     what: str
     data: DataSpec
     match: str = "epochs"
+    embedding: str = "pca"
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
@@ -60,6 +63,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA), match="steps",
         arguments={"metrics": _TWO, "policies": ("random", "hard"), "pools": (13_750,)},
     ),
+    **{
+        kind: Experiment(
+            what=f"prototypes in another embedding: {kind}",
+            data=DataSpec(name=_DATA), embedding=kind,
+            arguments={
+                "metrics": ("prototypes",), "policies": ("random", "hard"), "pools": (13_750,),
+            },
+        )
+        for kind in ("pixels", "convolutions", "autoencoder")
+    },
     "noise": Experiment(
         what="the same where a fifth of the labels is drawn anew",
         data=DataSpec(name=_DATA, label_noise=0.2),
@@ -102,7 +115,7 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import Network, train_pilots
+    from isoloss.study.pilots import Network, Scoring, train_pilots
     from isoloss.sweep.shapes import Mlp
 
     if name not in EXPERIMENTS:
@@ -110,8 +123,9 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     asked = EXPERIMENTS[name]
     network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE, match=asked.match)
     return train_pilots(
-        asked.data, out, name=f"pruning-{name}", network=network, **asked.arguments, **how
-    )
+        asked.data, out, name=f"pruning-{name}", network=network,
+        scoring=Scoring(embedding=asked.embedding), **asked.arguments, **how,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
