@@ -71,7 +71,7 @@ def test_selections_lie_in_their_pool_and_pools_are_nested(made):
     data, out, found = made
     n = load_data(data).examples
     for row in read_ledger(out / "ledger.jsonl"):
-        path = Path(row["spec"]["data"]["selection"])
+        path = out / "selections" / Path(row["spec"]["data"]["selection"]).name
         about = json.loads(path.with_name(path.name + ".json").read_text())
         seed, size = row["spec"]["seed"], about["pool"]
         pool = subset_order(n, seed)[:size]
@@ -86,14 +86,15 @@ def test_selections_lie_in_their_pool_and_pools_are_nested(made):
 
 
 def test_a_pilot_is_the_run_that_it_says_alone(made):
-    _, out, _ = made
+    given, out, _ = made
     rows = [r for r in read_ledger(out / "ledger.jsonl") if r.get("together", 1) > 1]
     assert rows
     from isoloss.sweep.spec import spec_from
 
     for row in (rows[0], rows[-1]):
         spec = spec_from(row["spec"])
-        data = load_data(spec.data)
+        path = out / "selections" / Path(row["spec"]["data"]["selection"]).name
+        data = load_data(replace(given, selection=str(path)))
         alone = train(spec, data)
         assert alone["data"] == row["data"]
         assert alone["loss"] == pytest.approx(row["loss"], rel=2e-3)
