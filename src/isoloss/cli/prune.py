@@ -19,6 +19,7 @@ from isoloss.cli.common import (
     progress,
     say,
 )
+from isoloss.cli.prune_pilots import pilots, study
 from isoloss.cli.prune_select import command as select
 from isoloss.cli.prune_verdict import command as verdict
 
@@ -28,8 +29,8 @@ def command() -> None:
     """Score examples, find near-duplicates, choose those to keep, and foretell what that takes."""
 
 
-command.add_command(select)
-command.add_command(verdict)
+for part in (select, verdict, pilots, study):
+    command.add_command(part)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # plain in older releases

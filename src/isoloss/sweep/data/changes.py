@@ -62,20 +62,48 @@ def changed(spec: DataSpec, data: Data) -> Data:
         done["label_noise"] = spec.label_noise
     if done:
         done["seed"] = spec.seed
-    if spec.selection is not None:
-        rows, digest = read_selection(at(spec.selection), data.examples)
-        note = f"{rows.size} of {data.examples} training examples selected"
-        data = replace(
-            data,
-            train_x=data.train_x[rows],
-            train_y=data.train_y[rows],
-            notes=(*data.notes, note),
-        )
-        done["selection"] = digest
-    if not done:
+        data = replace(data, digest=_digest(data, done))
+    return selected(spec, data)
+
+
+def selected(spec: DataSpec, data: Data) -> Data:
+    """Keep of data, otherwise changed already, what the selection of a spec keeps.
+
+    Raises
+    ------
+    InputError
+        If the selection cannot be read or is of other data.
+    """
+    rows, digest = selected_rows(spec, data)
+    if rows is None:
         return data
+    note = f"{rows.size} of {data.examples} training examples selected"
+    return replace(
+        data,
+        train_x=data.train_x[rows],
+        train_y=data.train_y[rows],
+        notes=(*data.notes, note),
+        digest=digest,
+    )
+
+
+def selected_rows(spec: DataSpec, data: Data) -> tuple[npt.NDArray[np.int64] | None, str]:
+    """Rows of the training part that a spec's selection keeps, None for all; digest of these data.
+
+    Raises
+    ------
+    InputError
+        If the selection cannot be read or is of other data.
+    """
+    if spec.selection is None:
+        return None, data.digest
+    rows, digest = read_selection(at(spec.selection), data.examples)
+    return rows, _digest(data, {"selection": digest})
+
+
+def _digest(data: Data, done: dict[str, Any]) -> str:
     text = json.dumps([data.digest, done], sort_keys=True)
-    return replace(data, digest=hashlib.sha256(text.encode()).hexdigest())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def groups(spec: DataSpec, classes: int) -> npt.NDArray[np.int64]:
