@@ -30,6 +30,7 @@ ROOMS = (
     ("isoloss.spectra", "Spectra of features"),
     ("isoloss.prune", "Pruning"),
     ("isoloss.study", "Studies"),
+    ("isoloss.study.sealed", "Sealed forecasts"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
     ("isoloss.plot", "Pictures"),
