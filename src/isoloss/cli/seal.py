@@ -92,9 +92,13 @@ def command(
         raise click.UsageError("give RUNS, --at N=...,D=... and --out FILE; or --check FILE")
     if out.exists():
         raise click.UsageError(f"--out {out}: is there already; a seal is never written over")
-    from isoloss.study.sealed import add_sealed, seal
+    from isoloss.study.sealed import add_sealed, read_record, seal
+    from isoloss.study.sealed.record import record_path
     from isoloss.study.sealed.sensitivity import sensitivity_lines
 
+    if record is not None and record_path(record).exists():
+        # A record that cannot be used is found out before the work, not after.
+        read_record(record)
     table = read_table(runs, columns, units, where)
     report_refused(table)
     with progress(quiet=as_json) as step:

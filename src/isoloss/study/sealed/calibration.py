@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ class Calibration:
         """Lines for people."""
         a = self.answers
         lines = [
-            f"{a['n_forecasts']} forecasts sealed or scored, {len(a['open'])} without any truth; "
-            f"{a['n_targets']} targets measured, of {a['n_tables']} tables of runs"
+            f"{_many(a['n_forecasts'], 'forecast')}, {len(a['open'])} without any truth; "
+            f"{_many(a['n_targets'], 'target')} measured, of {_many(a['n_tables'], 'table')} of "
+            f"runs; {a['n_open_targets']} not measured"
         ]
         for c in a["coverage"]:
             if c["level"] in SHOWN_LEVELS:
@@ -66,13 +68,14 @@ class Calibration:
                 title = {"last_run": "last run carried over", "plain_law": "one plain law"}
                 lines.append(
                     f"  {title.get(b['name'], 'another baseline')}: mean error "
-                    f"{b['error_percent']:.3g} % at {b['n']} targets, where the forecasts have "
-                    f"{b['forecast_error_percent']:.3g} % and CRPS {b['forecast_crps_percent']:.2g} %"
+                    f"{b['error_percent']:.3g} % at {_many(b['n'], 'target')}, where forecasts "
+                    f"have {b['forecast_error_percent']:.3g} % and CRPS "
+                    f"{b['forecast_crps_percent']:.2g} %"
                 )
             lines.append(f"  {a['bias']['sentence']}")
         lines += [
-            f"  {d['title']}: {d['n']} targets, median error {d['median_error_percent']:.2g} %, "
-            f"90 % intervals held {d['inside']:g}"
+            f"  {d['title']}: {_many(d['n'], 'target')}, median error "
+            f"{d['median_error_percent']:.2g} %, 90 % intervals held {d['inside']:g}"
             for d in a["distance"]
         ]
         return "\n".join([*lines, a["sentence"]])
@@ -113,6 +116,8 @@ def calibration(record: str | Path | Record) -> Calibration:
                 "schema": SCHEMA,
                 "n_forecasts": len(scored | set(found.sealed)),
                 "n_targets": len(targets),
+                "n_open_targets": sum(found.n_points.values())
+                - len({(r["sha256"], int(r["point"])) for r in found.scored}),
                 "n_rows": len(judged),
                 "n_tables": len(tables),
                 "n_known": len(found.scored) - len(judged),
@@ -132,6 +137,10 @@ def calibration(record: str | Path | Record) -> Calibration:
             }
         )
     )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _mean(rows: Sequence[_Row], value: Callable[[_Row], float]) -> float:
@@ -221,7 +230,8 @@ def _bias(targets: Sequence[Sequence[_Row]]) -> dict[str, Any] | None:
     percent = 100 * math.expm1(float(np.mean(logs)))
     sentence = (
         f"losses came out {abs(percent):.2g} % {'above' if percent > 0 else 'below'} their "
-        f"forecasts on average; above in {above} and below in {below} of {len(means)} tables "
+        f"forecasts on average; above in {above} and below in {below} of "
+        f"{_many(len(means), 'table')} "
         f"(chance of that without bias: {chance:.2g})"
     )
     return {
@@ -232,7 +242,7 @@ def _bias(targets: Sequence[Sequence[_Row]]) -> dict[str, Any] | None:
 
 def _distances(targets: Sequence[Sequence[_Row]]) -> list[dict[str, Any]]:
     rows = []
-    for low, high in zip(_DISTANCES, _DISTANCES[1:], strict=False):
+    for low, high in pairwise(_DISTANCES):
         here = [t for t in targets if low < float(t[0]["reach"]) <= high]
         if not here:
             continue
@@ -260,9 +270,9 @@ def _sentence(
     if c is None:
         return f"The forecasts have no level in common to be judged by.{lost}"
     held = (
-        f"90 % intervals held {c['inside']:g} of {n_targets} targets; with {n_tables} tables of "
-        f"runs that fits any true share from {100 * c['low_tables']:.0f} to "
-        f"{100 * c['high_tables']:.0f} %."
+        f"90 % intervals held {c['inside']:g} of {_many(n_targets, 'target')}; with "
+        f"{_many(n_tables, 'table')} of runs that fits any true share from "
+        f"{100 * c['low_tables']:.0f} to {100 * c['high_tables']:.0f} %."
     )
     if n_tables < FEW:
         return f"Too few to judge calibration: {held}{lost}"

@@ -153,8 +153,12 @@ def clock_notes(answers: Mapping[str, Any], now: datetime | None = None) -> list
 def _table(runs: Any, options: Mapping[str, Any]) -> Runs:
     if isinstance(runs, Runs):
         return runs
-    names = ("columns", "units", "where")
-    return read_runs(runs, **{name: options[name] or None for name in names})
+    return read_runs(
+        runs,
+        columns=options["columns"] or None,
+        units=options["units"] or None,
+        where=options["where"] or None,
+    )
 
 
 def _again(
@@ -182,9 +186,7 @@ def _shift(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
     worst = 0.0
     for old, new in zip(before, after, strict=True):
         width = np.log(old["interval"]["high"] / old["interval"]["low"])
-        same_grid = np.array_equal(
-            old["quantiles"]["probability"], new["quantiles"]["probability"]
-        )
+        same_grid = np.array_equal(old["quantiles"]["probability"], new["quantiles"]["probability"])
         if not same_grid:
             return float("inf")
         for name in ("new_run", "mean"):

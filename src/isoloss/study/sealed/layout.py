@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from isoloss.errors import InputError
@@ -99,18 +100,16 @@ def _check_point(point: Mapping[str, Any], axes: list[str]) -> None:
     interval = _object("interval", point.get("interval"))
     for end in ("low", "high", "level"):
         _positive(end, interval.get(end))
-    quantiles = _exactly(
-        "quantiles", point.get("quantiles"), {"probability", "new_run", "mean"}
-    )
+    quantiles = _exactly("quantiles", point.get("quantiles"), {"probability", "new_run", "mean"})
     lists = {name: _numbers(name, quantiles[name]) for name in quantiles}
     if len({len(v) for v in lists.values()}) > 1:
         raise InputError("quantiles: lists must have one length")
     p = lists["probability"]
     mirrored = all(abs(a + b - 1) < 1e-9 for a, b in zip(p, reversed(p), strict=True))
-    if not (all(a < b for a, b in zip(p, p[1:], strict=False)) and p[-1] < 1 and mirrored):
+    if not (all(a < b for a, b in pairwise(p)) and p[-1] < 1 and mirrored):
         raise InputError("probability: must rise between 0 and 1, and be as far from both")
     for name in ("new_run", "mean"):
-        if any(a > b for a, b in zip(lists[name], lists[name][1:], strict=False)):
+        if any(a > b for a, b in pairwise(lists[name])):
             raise InputError(f"{name}: quantiles must not fall")
     for name, base in _object("baselines", point.get("baselines")).items():
         loss = _object(name, base).get("loss")
@@ -123,9 +122,7 @@ def parse_time(text: str) -> datetime:
     try:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise InputError(
-            f"time_utc = {short(text)}: must look like 2026-01-31T12:00:00Z"
-        ) from None
+        raise InputError(f"time_utc = {short(text)}: must look like 2026-01-31T12:00:00Z") from None
 
 
 def format_time(value: datetime | None) -> str:

@@ -188,14 +188,16 @@ def _point(
         "beyond": {a: float(target[a]) / v for a, v in largest.items()},
         "tested": is_tested(main),
         "sentence": main.sentence,
-        "laws": [{k: f[k] for k in ("law", "weight", "loss", "low", "high")} for f in whole["laws"]],
+        "laws": [
+            {k: f[k] for k in ("law", "weight", "loss", "low", "high")} for f in whole["laws"]
+        ],
     }
 
 
 def _quantiles(
     main: Forecast, answers: Mapping[float, Forecast], levels: Sequence[float]
 ) -> tuple[list[float], list[float], list[float]]:
-    """Ends of the intervals of all levels, and the median between them."""
+    """Return the ends of the intervals of all levels, and the median between them."""
     p = [round((1 - v) / 2, 12) for v in levels]
     found = [answers[v] for v in levels]
     new = [f.interval.low for f in found] + [main.loss] + [f.interval.high for f in found[::-1]]
@@ -242,9 +244,7 @@ def _runs_section(
         "conventions": asdict(table.conventions),
         "ranges": {a: [float(table[a].min()), float(table[a].max())] for a in fitted.axes},
         "notes": [{"code": n.code, "message": n.message} for n in table.notes],
-        "holding_targets": [
-            {"point": i, "runs": names} for i, names in enumerate(known) if names
-        ],
+        "holding_targets": [{"point": i, "runs": names} for i, names in enumerate(known) if names],
     }
 
 

@@ -30,6 +30,8 @@ class Record:
     ----------
     sealed
         Lines of forecasts by hash, as they were sealed.
+    n_points
+        Targets of each forecast, by hash.
     scored
         Rows of truths, each with the ``sha256`` and ``digest`` of its forecast, once each.
     damaged
@@ -37,6 +39,7 @@ class Record:
     """
 
     sealed: Mapping[str, Mapping[str, Any]]
+    n_points: Mapping[str, int]
     scored: Sequence[Mapping[str, Any]]
     damaged: int
 
@@ -62,6 +65,7 @@ def read_record(place: str | Path) -> Record:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{clean(path.name)}: larger than {MAX_BYTES} bytes; no record is")
     sealed: dict[str, Mapping[str, Any]] = {}
+    n_points: dict[str, int] = {}
     rows: dict[tuple[str, int, float], Mapping[str, Any]] = {}
     damaged = whole = 0
     with path.open("rb") as file:
@@ -73,17 +77,16 @@ def read_record(place: str | Path) -> Record:
                 damaged += 1
                 continue
             whole += 1
+            n_points.setdefault(line["sha256"], int(line["n_points"]))
             if line["event"] == "sealed":
                 sealed.setdefault(line["sha256"], line)
                 continue
             for row in line["rows"]:
                 key = line["sha256"], row["point"], row["truth"]
-                rows.setdefault(
-                    key, {**row, "sha256": line["sha256"], "digest": line["digest"]}
-                )
+                rows.setdefault(key, {**row, "sha256": line["sha256"], "digest": line["digest"]})
     if damaged and not whole:
         raise InputError(f"{clean(path.name)}: no line of it is one of a record of forecasts")
-    return Record(sealed=sealed, scored=list(rows.values()), damaged=damaged)
+    return Record(sealed=sealed, n_points=n_points, scored=list(rows.values()), damaged=damaged)
 
 
 def _line(text: bytes) -> dict[str, Any] | None:
@@ -97,22 +100,21 @@ def _line(text: bytes) -> dict[str, Any] | None:
             if not isinstance(line[name], str):
                 return None
         parse_time(line["time_utc"])
-        if line["event"] == "sealed":
-            int(line["n_points"])
-        elif line["event"] == "scored":
-            for row in line["rows"]:
-                _check_row(row)
-        else:
+        points = int(line["n_points"])
+        if line["event"] not in ("sealed", "scored"):
             return None
+        for row in line["rows"] if line["event"] == "scored" else ():
+            _check_row(row, points)
     except (InputError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
     return dict(line)
 
 
-def _check_row(row: Mapping[str, Any]) -> None:
+def _check_row(row: Mapping[str, Any], points: int) -> None:
     for name in _ROW_NUMBERS:
         float(row[name])
-    int(row["point"])
+    if not 0 <= int(row["point"]) < points:
+        raise ValueError("point")
     bool(row["known"])
     for interval in row["intervals"]:
         level, inside = float(interval["level"]), interval["inside"]
@@ -124,9 +126,7 @@ def _check_row(row: Mapping[str, Any]) -> None:
             float(value)
 
 
-def add_sealed(
-    place: str | Path, forecast: SealedForecast, *, now: datetime | None = None
-) -> bool:
+def add_sealed(place: str | Path, forecast: SealedForecast, *, now: datetime | None = None) -> bool:
     """Write down that a forecast was sealed; say whether that was new.
 
     A record that holds forecasts from the day they were sealed shows those that were never
@@ -171,6 +171,7 @@ def add_score(place: str | Path, score: Score) -> int:
                 "time_utc": a["scored_utc"],
                 "sealed_utc": a["sealed_utc"],
                 "note": a["note"],
+                "n_points": len(a["open"]) + len({r["point"] for r in a["rows"]}),
                 "rows": rows,
             },
         )
@@ -194,7 +195,9 @@ def _short_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_or_empty(path: Path) -> Record:
-    return read_record(path) if path.exists() else Record(sealed={}, scored=[], damaged=0)
+    return (
+        read_record(path) if path.exists() else Record(sealed={}, n_points={}, scored=[], damaged=0)
+    )
 
 
 def _append(path: Path, line: Mapping[str, Any]) -> None:

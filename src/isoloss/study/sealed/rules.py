@@ -110,7 +110,7 @@ def sign_chance(above: int, below: int) -> float:
     n, k = above + below, max(above, below)
     # Exact integers: no rounding and no overflow for any count that a record can hold.
     tail = sum(math.comb(n, i) for i in range(k, n + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return float(min(1.0, 2 * tail / 2**n))
 
 
 def place(probability: Sequence[float], quantile: Sequence[float], truth: float) -> float:

@@ -1,4 +1,4 @@
-"""Which assumption moves the forecast: laws alone, weights, objectives, runs and scales left out."""
+"""Which assumption moves the forecast: laws, objectives, weights, runs and scales left out."""
 
 from __future__ import annotations
 
@@ -141,9 +141,7 @@ def _scales(table: Runs, laws: LawSet, points: Sequence[Mapping[str, Any]]) -> l
     found = scales_at(laws, table, [(p["at"], p["loss"]) for p in points])
     if found is None:
         return []
-    names = (
-        ["forecast"] if len(points) == 1 else [f"forecast_{i + 1}" for i in range(len(points))]
-    )
+    names = ["forecast"] if len(points) == 1 else [f"forecast_{i + 1}" for i in range(len(points))]
     return [
         ("scale", f"without {level.name} ({level.n_runs} runs)",
          [_shown(found.without[n][k]) for n in names], found.reasons[k])
@@ -159,7 +157,9 @@ def _without(table: Runs, laws: LawSet, points: Sequence[Mapping[str, Any]]) -> 
         # A threshold on scale, so that runs of equal scale stay together.
         gone = scale < np.sort(scale)[int(share * len(table))]
         masks.append(("runs", f"without the smallest {name} ({int(gone.sum())} runs)", gone))
-    settings = [c for c in table.columns if c not in (*laws.axes, "N", "D", "C", "U", "loss", "seed")]
+    settings = [
+        c for c in table.columns if c not in (*laws.axes, "N", "D", "C", "U", "loss", "seed")
+    ]
     for name in settings:
         values = np.unique(table[name])
         if 2 <= len(values) <= MOST_VALUES:
