@@ -33,7 +33,9 @@ def table() -> Runs:
 
 @lru_cache(maxsize=1)
 def forecast() -> SealedForecast:
-    return seal(table(), TARGETS, laws=["chinchilla", "additive"], draws=200, note="<b>n</b>", now=NOW)
+    return seal(
+        table(), TARGETS, laws=["chinchilla", "additive"], draws=200, note="<b>n</b>", now=NOW
+    )
 
 
 def truth(which: int = 0, factor: float = 1.0) -> dict[str, float]:

@@ -17,7 +17,6 @@ from isoloss.cli.common import (
     positive,
     print_json,
     reading_options,
-    report_refused,
     say,
 )
 
@@ -108,6 +107,7 @@ def _read(
     import sys
 
     from isoloss.runs import read_runs
+    from isoloss.runs.notes import DATA_CODES
 
     table = read_runs(
         sys.stdin.buffer if measured == "-" else measured,
@@ -116,7 +116,10 @@ def _read(
         where=list(where) or None,
         conventions=merged(conventions) or None,
     )
-    report_refused(table)
+    # Refused rows stand in the score; what suits a table for fitting is no matter here.
+    for note in table.notes:
+        if note.code not in DATA_CODES and (note.severity == "warning" or note.code == "SELECTED"):
+            say(f"{note.severity} {note.code}: {note.message}")
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from isoloss._core.arrays import as_positive
 from isoloss._core.version import package_version
 from isoloss.errors import InputError, IsolossError
 from isoloss.fit import Forecast, LawSet, fit, fit_laws, forecast
@@ -25,6 +26,8 @@ from isoloss.study.sealed.sensitivity import sensitivity_rows
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Levels of the intervals that are written down, besides the one asked for."""
 LEAST_DRAWS = 100
+LARGEST_LOG = 600.0
+"""Of the product of all resources of a target: compute and its powers must stay finite."""
 NEAR = 0.01
 """A run within this part of a target in every resource is a run of that target."""
 
@@ -160,6 +163,11 @@ def points_of(
     table: Runs, fitted: LawSet, targets: Sequence[Mapping[str, float]], level: float
 ) -> list[dict[str, Any]]:
     """Forecast each target at every level, in plain types and without baselines."""
+    for target in targets:
+        given = [as_positive(f"at {a}", v) for a, v in target.items()]
+        if sum(abs(np.log(v)) for v in given) > LARGEST_LOG:
+            shown = ", ".join(f"{a}={v:.3g}" for a, v in target.items())
+            raise InputError(f"at {shown}: beyond what can be computed; check the units")
     return [_point(table, fitted, target, level) for target in targets]
 
 

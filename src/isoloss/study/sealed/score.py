@@ -225,6 +225,8 @@ def _truth(truth: Any, axes: Sequence[str]) -> tuple[Runs, bool]:
     if not ((one and truth.get("kind") != "runs") or several):
         return read_runs(truth), False
     rows = [truth] if one else list(truth)
+    if not rows:
+        raise InputError("truth: is empty; give at least one measured run")
     for row in rows:
         for name in (*axes, "loss"):
             if name not in row:
@@ -325,7 +327,7 @@ def _check_unit(
 
     def near(row: Mapping[str, Any], value: float) -> bool:
         q = points[row["point"]]["quantiles"][quantiles]
-        room = max(3 * math.log(q[-1] / q[0]), 0.02)
+        room = max(math.log(q[-1] / q[0]), 0.02)
         return value > 0 and abs(math.log(value / row["forecast"])) <= room
 
     if any(near(r, r["truth"]) for r in rows):
