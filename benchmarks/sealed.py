@@ -120,7 +120,9 @@ def run(tables: list[Iterator[tuple[str, Runs, Runs]]], out: Path, draws: int) -
     spent, record = time.process_time(), out / "record"
     for number, (name, low, high) in enumerate(t for group in tables for t in group):
         axes = [a for a in ("N", "D", "U") if a in low]
-        targets = [{a: float(high[a][i]) for a in axes} for i in range(len(high))]
+        # Seeds of a configuration are one target.
+        distinct = dict.fromkeys(tuple(float(high[a][i]) for a in axes) for i in range(len(high)))
+        targets = [dict(zip(axes, values, strict=True)) for values in distinct]
         try:
             forecast = seal(low, targets, draws=draws, note=name)
         except IsolossError as error:

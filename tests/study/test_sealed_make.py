@@ -40,7 +40,7 @@ def test_the_level_asked_for_is_among_the_quantiles():
 
 def test_baselines_are_the_best_of_the_largest_runs_and_a_plain_law():
     base = forecast().points[0]["baselines"]
-    largest = (N * D) == (N * D).max()
+    largest = (N * D).max() == (N * D)
     assert base["last_run"]["loss"] == table()["loss"][largest].min()
     plain = fit(table(), "chinchilla", draws=0).predict(
         {k: np.array([v]) for k, v in TARGETS[0].items()}
@@ -83,6 +83,7 @@ def test_a_target_among_the_runs_is_said_to_be_one():
         ({"conventions": {"M": "x"}}, "'M' is not one of"),
         ({"level": 1.0}, "level"),
         ({"at": []}, "0 targets"),
+        ({"at": [TARGETS[1], dict(reversed(TARGETS[1].items()))]}, "given twice"),
         ({"at": [{"N": 1e9}]}, "D missing|D"),
         ({"at": [{"N": -1.0, "D": 1e9}]}, "positive"),
     ],
@@ -140,7 +141,7 @@ def test_sensitivity_finds_what_moves_the_forecast():
     # A tenth of the runs at the smallest size is off: to leave them out must lead the list.
     rng = np.random.default_rng(2)
     loss = loss_at(N, D) * np.exp(0.001 * rng.standard_normal(len(N)))
-    loss[N == N.min()] *= 1.02
+    loss[N.min() == N] *= 1.02
     runs = Runs(columns={"N": N, "D": D, "loss": loss})
     found = seal(
         runs, TARGETS, laws=["chinchilla"], objective="lsq", draws=200, outliers="keep",
@@ -153,7 +154,7 @@ def test_sensitivity_finds_what_moves_the_forecast():
     assert {"objective", "weights", "runs", "scale"} <= kinds
     by_title = {r["assumption"]: r for r in rows}
     row = by_title["without N = 1e+07 (4 runs)"]
-    clean_runs = runs.select(N > N.min())
+    clean_runs = runs.select(N.min() < N)
     direct = fit(clean_runs, "chinchilla", objective="lsq", draws=0)
     base = fit(runs, "chinchilla", objective="lsq", draws=0)
     x = {k: np.array([v]) for k, v in TARGETS[0].items()}

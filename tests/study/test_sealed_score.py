@@ -39,7 +39,7 @@ def test_a_miss_is_outside_and_is_fined():
     ninety = next(i for i in row["intervals"] if i["level"] == 0.9)
     assert not ninety["inside"]
     assert ninety["score"] == pytest.approx(ninety["high"] - ninety["low"] + 20 * 0.01)
-    assert "90 % OUT" in score({**truth(), "loss": high + 0.01}).summary()
+    assert "90 % missed" in score({**truth(), "loss": high + 0.01}).summary()
 
 
 def test_every_row_of_the_truth_is_scored_or_listed():

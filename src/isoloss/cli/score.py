@@ -116,9 +116,10 @@ def _read(
         where=list(where) or None,
         conventions=merged(conventions) or None,
     )
-    # Refused rows stand in the score; what suits a table for fitting is no matter here.
+    # Refused rows stand in the score; whether a table suits a fit is no matter here.
+    idle = DATA_CODES - {"UNITS_N", "UNITS_D", "LARGE_LOSS"}
     for note in table.notes:
-        if note.code not in DATA_CODES and (note.severity == "warning" or note.code == "SELECTED"):
+        if note.code not in idle and (note.severity == "warning" or note.code == "SELECTED"):
             say(f"{note.severity} {note.code}: {note.message}")
     return table
 

@@ -272,7 +272,7 @@ def _sentence(
     held = (
         f"90 % intervals held {c['inside']:g} of {_many(n_targets, 'target')}; with "
         f"{_many(n_tables, 'table')} of runs that fits any true share from "
-        f"{100 * c['low_tables']:.0f} to {100 * c['high_tables']:.0f} %."
+        f"{100 * c['low_tables']:.1f} to {100 * c['high_tables']:.1f} %."
     )
     if n_tables < FEW:
         return f"Too few to judge calibration: {held}{lost}"

@@ -100,6 +100,8 @@ def seal(
     targets = [dict(at)] if isinstance(at, Mapping) else [dict(a) for a in at]
     if not 1 <= len(targets) <= MAX_POINTS:
         raise InputError(f"at: {len(targets)} targets; give 1 to {MAX_POINTS}")
+    if len({tuple(sorted(t.items())) for t in targets}) < len(targets):
+        raise InputError("at: a target is given twice; give each once")
     if not isinstance(note, str) or len(note) > 2000:
         raise InputError("note: must be text of at most 2000 characters")
     if not LEAST_DRAWS <= draws <= MAX_DRAWS:

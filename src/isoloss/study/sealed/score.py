@@ -87,7 +87,7 @@ class Score:
 
 def _row_lines(row: Mapping[str, Any]) -> list[str]:
     sides = [
-        f"{100 * i['level']:g} % {'in' if i['inside'] else 'OUT'}"
+        f"{100 * i['level']:g} % {'in' if i['inside'] else 'missed'}"
         for i in row["intervals"]
         if i["level"] in SHOWN_LEVELS
     ]
