@@ -161,3 +161,11 @@ def test_sensitivity_finds_what_moves_the_forecast():
     moved = float(direct.predict(x)[0] / base.predict(x)[0])
     assert row["loss"][0] / found.points[0]["loss"] == pytest.approx(moved, rel=2e-3)
     assert abs(row["percent_of_interval"][0]) > 5
+
+
+def test_of_several_largest_runs_the_best_is_carried_over():
+    size, data = np.append(N, N[-1]), np.append(D, D[-1])
+    losses = np.append(table()["loss"], table()["loss"][-1] * 0.99)
+    runs = Runs(columns={"N": size, "D": data, "loss": losses})
+    found = seal(runs, TARGETS[0], laws=["chinchilla"], draws=100)
+    assert found.points[0]["baselines"]["last_run"]["loss"] == losses[-1]

@@ -115,6 +115,8 @@ def test_a_file_of_another_kind_is_no_record_and_stays_as_it_was(path):
         with pytest.raises(InputError, match="no line of it"):
             act()
     assert path.read_bytes() == before
+    with pytest.raises(InputError, match="no plain file"):
+        calibration("/dev/zero")
     with pytest.raises(InputError, match="no such record"):
         calibration(path.with_name("absent.jsonl"))
 
@@ -216,3 +218,14 @@ def test_a_kill_loses_no_line_that_was_written(tmp_path, path):
         found = read_record(path)
         assert len(found.scored) in (last + 1, last + 2)
         assert found.damaged <= 1
+
+
+def test_of_a_row_written_twice_the_first_counts(path):
+    add_score(path, scored(truth()))
+    line = json.loads(path.read_text("utf8"))
+    del line["line_sha256"]
+    line["rows"][0]["intervals"] = [i | {"inside": False} for i in line["rows"][0]["intervals"]]
+    module._append(path, line)
+    found = read_record(path)
+    assert len(found.scored) == 1
+    assert found.scored[0]["intervals"][-1]["inside"]

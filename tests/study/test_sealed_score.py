@@ -183,3 +183,12 @@ def test_names_of_runs_are_clean_where_people_read_them():
     assert "\x07" not in found.summary()
     assert np.isfinite(found.rows[0]["crps"])
     assert TARGETS[0]["N"] == found.rows[0]["at"]["N"]
+
+
+def test_a_forecast_too_vague_to_tell_units_apart_refuses_none(tmp_path):
+    content = answers()
+    for p in content["points"]:
+        for name in ("new_run", "mean"):
+            p["quantiles"][name] = [p["loss"] * (q / p["loss"]) ** 9 for q in p["quantiles"][name]]
+    vague = forged(tmp_path, content)
+    assert len(score_sealed(vague, truth(0, 1.3), now=NOW).rows) == 1

@@ -119,8 +119,6 @@ def command(
             **options,
         )
     found.write(out)
-    if record is not None:
-        add_sealed(record, found)
     for line in found.summary().splitlines():
         say(line)
     held = found.answers["runs"]["holding_targets"]
@@ -134,6 +132,9 @@ def command(
         print_json(found)
     else:
         click.echo(found.sha256)
+    if record is not None:
+        # Last, so that a record that cannot be written leaves no seal without its hash shown.
+        add_sealed(record, found)
     good = all(p["tested"] for p in found.points) and not held and not is_mixed(table)
     return OK if good else DOUBT
 

@@ -62,6 +62,8 @@ def read_record(place: str | Path) -> Record:
     path = record_path(place)
     if not path.exists():
         raise InputError(f"{clean(str(place))}: no such record; isoloss score --record makes one")
+    if not path.is_file():
+        raise InputError(f"{clean(str(place))}: is no plain file, as a record must be")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{clean(path.name)}: larger than {MAX_BYTES} bytes; no record is")
     sealed: dict[str, Mapping[str, Any]] = {}
