@@ -31,6 +31,7 @@ ROOMS = (
     ("isoloss.prune", "Pruning"),
     ("isoloss.study", "Studies"),
     ("isoloss.study.pilots", "Pilots of pruning"),
+    ("isoloss.study.sealed", "Sealed forecasts"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
     ("isoloss.plot", "Pictures"),

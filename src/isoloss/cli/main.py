@@ -18,6 +18,8 @@ _COMMANDS = {
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",
+    "score": "Score sealed forecasts against what was measured since.",
+    "seal": "Forecast, and prove later that the forecast was not changed.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
     "study": "Everything at once, with a report.",
     "sweep": "Train a grid of small networks.",
