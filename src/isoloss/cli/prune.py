@@ -76,8 +76,15 @@ def rows_options(function: Any) -> Any:
     return function
 
 
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]),
+    help="Multiply by torch on this device; by numpy without it.",
+)  # fmt: skip
+
+
 @command.command("score")
 @rows_options
+@device_option
 @click.option(
     "--metric", type=click.Choice(["prototypes"]), default="prototypes", show_default=True,
     help="What is measured.",
@@ -109,8 +116,8 @@ def rows_options(function: Any) -> Any:
 @guarded
 def score(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
-    executor: str | None, as_json: bool, metric: str, k: Any, labels: str | None,
-    distance: str, start: str, passes: int, tolerance: float, out: str,
+    executor: str | None, device: str | None, as_json: bool, metric: str, k: Any,
+    labels: str | None, distance: str, start: str, passes: int, tolerance: float, out: str,
 ) -> int:  # fmt: skip
     """Score EMBEDDINGS by their distance from prototypes; high is hard.
 
@@ -132,6 +139,9 @@ def score(
 
     if k is None and labels is None:
         raise click.UsageError("give --k, for centroids of k-means, or --labels, for class means")
+    if device is not None and k is None:
+        raise click.UsageError("--device: class means have no products; give --k, or leave it out")
+    _check(device, executor)
     refuse_finished(out)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
     with progress(quiet=as_json) as step, _executor(executor) as where:
@@ -151,7 +161,8 @@ def score(
                 say(f"{opened.rows} rows of {opened.dim}; at most {_size(need)} of memory")
             found: Any = fit_kmeans(
                 opened, k, geometry=distance, start=start, passes=passes, tolerance=tolerance,
-                rng=seed, journal=Path(out) / ".unfinished", executor=where, on_step=step,
+                rng=seed, journal=Path(out) / ".unfinished", executor=where, device=device,
+                on_step=step,
             )  # fmt: skip
             doubt = not found.converged
             if not as_json:
@@ -159,7 +170,7 @@ def score(
         else:
             found = class_means(opened, labels, geometry=distance, executor=where, on_step=step)
         manifest = write_prototype_scores(
-            opened, found, out, labels=labels, executor=where, on_step=step
+            opened, found, out, labels=labels, executor=where, device=device, on_step=step
         )
     if as_json:
         print_json(manifest)
@@ -175,6 +186,7 @@ def score(
 
 @command.command("dedup")
 @rows_options
+@device_option
 @click.option(
     "--eps", type=click.FloatRange(0, 2), required=True,
     help="Rows are duplicates where 1 - cosine is below it.",
@@ -193,6 +205,10 @@ def score(
     help="Passes over all rows, at most.",
 )  # fmt: skip
 @click.option(
+    "--neighbours", type=click.IntRange(1, 2), default=1, show_default=True,
+    help="Nearest clusters that each row is compared in: 2 looks across borders.",
+)  # fmt: skip
+@click.option(
     "--scratch", type=click.Path(path_type=str), metavar="DIR",
     help="Where clusters beyond memory are laid out.",
 )  # fmt: skip
@@ -203,8 +219,8 @@ def score(
 @guarded
 def dedup(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
-    executor: str | None, as_json: bool, eps: float, rule: str, prefer: str, k: int | None,
-    passes: int, scratch: str | None, out: str | None,
+    executor: str | None, device: str | None, as_json: bool, eps: float, rule: str, prefer: str,
+    k: int | None, passes: int, neighbours: int, scratch: str | None, out: str | None,
 ) -> int:  # fmt: skip
     """Find near-duplicates of EMBEDDINGS within clusters; exact within each.
 
@@ -216,6 +232,7 @@ def dedup(
     from isoloss.prune import find_duplicates, open_embeddings
     from isoloss.prune.dedup_folder import refuse_written, write_duplicates
 
+    _check(device, executor)
     path = None if out is None else Path(out)
     if path is not None:
         if path.suffix != ".npy":
@@ -225,8 +242,8 @@ def dedup(
     journal = None if path is None else path.with_name(f".{path.stem}.unfinished")
     with progress(quiet=as_json) as step, _executor(executor) as where:
         found = find_duplicates(
-            opened, eps=eps, rule=rule, prefer=prefer, k=k, passes=passes, rng=seed,
-            journal=journal, executor=where, scratch=scratch, on_step=step,
+            opened, eps=eps, rule=rule, prefer=prefer, k=k, neighbours=neighbours, passes=passes,
+            rng=seed, journal=journal, executor=where, device=device, scratch=scratch, on_step=step,
         )  # fmt: skip
     answer = found.to_dict()
     if path is not None and journal is not None:
@@ -296,6 +313,15 @@ def plan(
     say(f"  {found.dedup_flops:.4g} FLOP = rows dim (rows / k + 512),")
     say(f"  {_size(found.dedup_bytes)} of memory")
     return OK
+
+
+def _check(device: str | None, executor: str | None) -> None:
+    """Refuse a device that is not there before any row is read."""
+    from isoloss.prune.on_device import as_engine
+
+    if device is not None and executor is not None:
+        raise click.UsageError("--device: workers would share it; leave out --executor")
+    as_engine(device)
 
 
 def _money(cost: float | None) -> str:

@@ -242,7 +242,7 @@ class Speeds(NamedTuple):
 
 def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) -> Speeds:
     """Run passes, look and near-duplicates for a moment each on rows like those to come."""
-    from isoloss.prune.dedup import compare_cluster
+    from isoloss.prune.dedup import Work, compare_cluster
     from isoloss.prune.embeddings import open_embeddings
     from isoloss.prune.embeddings_check import check_embeddings
     from isoloss.prune.kmeans_assign import sum_piece
@@ -258,14 +258,11 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     # One row in twenty is a copy, as duplicates take time and their like stand apart on disk.
     x[: few // 20] = x[few // 2 : few // 2 + few // 20]
     order = rng.permutation(few)
-    opened = open_embeddings(x)
+    opened, work = open_embeddings(x), Work(0.05, "greedy", None, None, DEDUP_CLUSTER_BYTES)
     with one_thread():
         a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
         a_look = _timed(lambda: check_embeddings(opened), seconds)
-        pairs = _timed(
-            lambda: compare_cluster(opened, order, 0.05, "greedy", None, DEDUP_CLUSTER_BYTES),
-            seconds,
-        )
+        pairs = _timed(lambda: compare_cluster(opened, order, work), seconds)
     return Speeds(
         2.0 * rows * k * width / a_pass, rows * width * 4.0 / a_look,
         few * width * (few + PANEL) / pairs,
