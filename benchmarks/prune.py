@@ -181,11 +181,14 @@ def duplicates(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
     begin = time.process_time()
     found = find_duplicates(opened, eps=0.05, clusters=clusters)
     spent = time.process_time() - begin
-    uneven = float(np.square(clusters.counts).mean() / clusters.counts.mean() ** 2)
-    planned = plan_pruning(rows, dim, k).dedup_cpu_hours * 3600
+    sizes = np.zeros(k)
+    for _, _, _, labels in assigned:
+        sizes += np.bincount(labels, minlength=k)
+    plan = plan_pruning(rows, dim, k, sizes=sizes)
+    planned = plan.dedup_cpu_hours * 3600
     return spent, (
-        f"{found.removed.size} removed; planned {planned:.1f} s for equal clusters; by their "
-        f"squares these hold {uneven:.2f} of that"
+        f"{found.removed.size} removed; planned {planned:.1f} s for these clusters, "
+        f"{plan.uneven:.2f} times the pairs of equal ones"
     )
 
 

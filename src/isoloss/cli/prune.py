@@ -258,9 +258,13 @@ def dedup(
 
 
 @command.command("plan")
-@click.option("--rows", type=Count(), required=True, help="Rows.")
+@click.option("--rows", type=Count(), help="Rows.")
 @click.option("--dim", type=Count(), required=True, help="Numbers in a row.")
-@click.option("--k", type=Count(), required=True, help="Centroids.")
+@click.option("--k", type=Count(), help="Centroids.")
+@click.option(
+    "--clusters", type=click.Path(path_type=str), metavar="PATH",
+    help="Known clusters: a folder of scores, or a .npy; in place of --rows and --k.",
+)  # fmt: skip
 @click.option(
     "--passes", type=click.IntRange(1, 100_000), default=20, show_default=True,
     help="Passes of k-means.",
@@ -277,12 +281,22 @@ def dedup(
 @json_option
 @guarded
 def plan(
-    rows: int, dim: int, k: int, passes: int, workers: int, width: str, flops: float | None,
-    price: float | None, as_json: bool,
+    rows: int | None, dim: int, k: int | None, clusters: str | None, passes: int, workers: int,
+    width: str, flops: float | None, price: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Foretell time, memory and disk of scores and near-duplicates."""
     from isoloss.prune import plan_pruning
 
+    sizes: Any = None
+    if clusters is not None:
+        from isoloss.prune.plan_sizes import cluster_sizes
+
+        if rows is not None or k is not None:
+            raise click.UsageError("--clusters: says rows and k itself; leave out --rows and --k")
+        sizes = cluster_sizes(clusters)
+        rows, k = int(sizes.sum()), len(sizes)
+    if rows is None or k is None:
+        raise click.UsageError("give --rows and --k, or --clusters")
     found = plan_pruning(
         rows,
         dim,
@@ -292,6 +306,7 @@ def plan(
         width=int(width),
         flops_per_second=flops,
         price=price,
+        sizes=sizes,
     )
     if as_json:
         print_json(found.to_dict())
@@ -308,9 +323,14 @@ def plan(
     say(f"  writes {_size(found.score_bytes)}{sent}")
     say(
         f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours{_money(found.dedup_cost)} more in "
-        "clusters of equal size,"
+        + (
+            "these clusters,"
+            if clusters
+            else "clusters of equal size, mostly 1 to 2 times that in others,"
+        )
     )
-    say(f"  {found.dedup_flops:.4g} FLOP = rows dim (rows / k + 512),")
+    times = f"{found.uneven:.3g} " if clusters else ""
+    say(f"  {found.dedup_flops:.4g} FLOP = rows dim ({times}rows / k + 512),")
     say(f"  {_size(found.dedup_bytes)} of memory")
     return OK
 
