@@ -42,7 +42,7 @@ FORMULA = {
 _START = 10
 """k-means++ reads its sample once for each centroid, which memory slows some ten times."""
 
-_SCATTER, _SHARDS = 64 << 20, 4
+_SCATTER, _SHARDS = 64 << 20, 10
 """Bytes of files that rows of a cluster are gathered from where that is timed, and how many."""
 
 _MOMENT, _MEMBERS = 4e10, 4096
@@ -286,7 +286,7 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     x[: few // 20] = x[few // 2 : few // 2 + few // 20]
     opened, work = open_embeddings(x), Work(0.05, "greedy", None, None, DEDUP_CLUSTER_BYTES)
     with one_thread(), tempfile.TemporaryDirectory(prefix="isoloss-") as folder:
-        scattered, order = _scatter(x, few, Path(folder), rng)
+        scattered, order = _scatter(x, few, int(k * members), Path(folder), rng)
         a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
         a_look = _timed(lambda: check_embeddings(opened), seconds)
         pairs = _timed(lambda: compare_cluster(scattered, order, work), seconds)
@@ -296,14 +296,19 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     )  # fmt: skip
 
 
-def _scatter(x: Floats, few: int, folder: Path, rng: np.random.Generator) -> tuple[Embeddings, Any]:
-    """Put the first rows at random places of files that hold up to eight times as many."""
-    total = int(np.clip(_SCATTER // (4 * x.shape[1]), few, 8 * few))
-    spread = x[np.arange(total) % len(x)]
+def _scatter(
+    x: Floats, few: int, rows: int, folder: Path, rng: np.random.Generator
+) -> tuple[Embeddings, Any]:
+    """Put the first rows at random places of files, as far apart as the size allows.
+
+    Then most of them lie in pages of their own, as rows of a cluster do.
+    """
+    total = max(few, min(rows, _SCATTER // (4 * x.shape[1])))
     places = rng.permutation(total)[:few]
-    spread[places] = x[:few]
-    for i, shard in enumerate(np.array_split(spread, min(_SHARDS, total))):
-        np.save(folder / f"{i}.npy", shard)
+    row = np.arange(total) % len(x)
+    row[places] = np.arange(few)
+    for i, some in enumerate(np.array_split(row, min(_SHARDS, total))):
+        np.save(folder / f"{i}.npy", x[some])
     return open_embeddings(folder), places
 
 
