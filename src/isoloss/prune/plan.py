@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from isoloss.prune.dedup_rules import PANEL
 from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.kmeans_assign import FARTHEST, TILE_CENTROIDS, TILE_ROWS
 from isoloss.prune.kmeans_start import sample_size
-from isoloss.prune.pieces import BLOCK, BLOCKS, Floats, as_whole
+from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
 
 FORMULA = {
     "pass_flops": "2 rows k dim",
@@ -44,6 +45,9 @@ _START = 10
 
 _SCATTER, _SHARDS = 64 << 20, 10
 """Bytes of files that rows of a cluster are gathered from where that is timed, and how many."""
+
+_CHOICES = 16
+"""Clusters of that kind that take turns."""
 
 _MOMENT, _MEMBERS = 4e10, 4096
 """Operations of a pass that is timed, and rows of a cluster."""
@@ -282,14 +286,13 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     x /= np.linalg.norm(x, axis=1)[:, None]
     centroids = x[np.arange(k) % rows] + np.float32(1e-3)
     few = int(np.clip(min(members, rows), 2, _MEMBERS))
-    # One row in twenty is a copy, as duplicates take time and their like stand apart on disk.
-    x[: few // 20] = x[few // 2 : few // 2 + few // 20]
     opened, work = open_embeddings(x), Work(0.05, "greedy", None, None, DEDUP_CLUSTER_BYTES)
     with one_thread(), tempfile.TemporaryDirectory(prefix="isoloss-") as folder:
-        scattered, order = _scatter(x, few, int(k * members), Path(folder), rng)
+        scattered, orders = _scatter(few, int(k * members), width, Path(folder), rng)
+        turns = cycle(orders)
         a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
         a_look = _timed(lambda: check_embeddings(opened), seconds)
-        pairs = _timed(lambda: compare_cluster(scattered, order, work), seconds)
+        pairs = _timed(lambda: compare_cluster(scattered, next(turns), work), seconds)
     return Speeds(
         2.0 * rows * k * width / a_pass, rows * width * 4.0 / a_look,
         few * width * (few + PANEL) / pairs,
@@ -297,19 +300,24 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
 
 
 def _scatter(
-    x: Floats, few: int, rows: int, folder: Path, rng: np.random.Generator
-) -> tuple[Embeddings, Any]:
-    """Put the first rows at random places of files, as far apart as the size allows.
+    few: int, rows: int, dim: int, folder: Path, rng: np.random.Generator
+) -> tuple[Embeddings, list[Any]]:
+    """Write rows to files, every second one a copy; choose as many as a cluster has, many times.
 
-    Then most of them lie in pages of their own, as rows of a cluster do.
+    The files are as large as the size allows, and no choice has the rows of the one before, so that
+    most lie in pages of their own and in no cache, as rows of a cluster do. One row in twenty is a
+    copy, as duplicates take time and their like stand apart on disk.
     """
-    total = max(few, min(rows, _SCATTER // (4 * x.shape[1])))
-    places = rng.permutation(total)[:few]
-    row = np.arange(total) % len(x)
-    row[places] = np.arange(few)
-    for i, some in enumerate(np.array_split(row, min(_SHARDS, total))):
-        np.save(folder / f"{i}.npy", x[some])
-    return open_embeddings(folder), places
+    total = 2 * max(few, min(rows, _SCATTER // (4 * dim)) // 2)
+    for i, some in enumerate(np.array_split(np.arange(total // 2), min(_SHARDS, total // 2))):
+        x = rng.standard_normal((len(some), dim), dtype=np.float32)
+        np.save(folder / f"{i}.npy", np.repeat(x, 2, axis=0))
+    orders = []
+    for _ in range(_CHOICES):
+        places = 2 * rng.permutation(total // 2)[:few]
+        places[: few // 20] = places[few - few // 20 :] + 1
+        orders.append(rng.permutation(places))
+    return open_embeddings(folder), orders
 
 
 def _timed(job: Callable[[], Any], seconds: float) -> float:
