@@ -151,12 +151,12 @@ def perceptron_law(designs: Sequence[Design]) -> Law:
 def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
     """Axes of every form, for rows of one policy; ``none`` for random rows."""
     x, keep = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(keep, np.float64))
-    table = {"x": x}
+    table: dict[str, Array] = {"x": x}
     for design in designs:
         name = f"keep_{design.policy}"
-        table[name] = keep if design.policy == policy else np.ones_like(keep)
+        table[name] = keep if design.policy == policy else np.ones(keep.shape)
     easy = np.full(keep.shape, policy == "easy") & (keep < 1)
-    table["easy"] = 1.0 + easy
+    table["easy"] = 1.0 + easy.astype(np.float64)
     table["x_easy"] = np.where(easy, x, np.min(x, axis=-1, keepdims=True))
     table["share_easy"] = np.where(easy, keep, _FULL)
     return table

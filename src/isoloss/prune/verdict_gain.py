@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss._core.interval import Interval
@@ -111,7 +112,7 @@ def _together(gains: Sequence[Array], level: float) -> tuple[Array, Array]:
     """Find ends that hold for all candidates at once, the widest of all forms, (c,)."""
     lows, highs = [], []
     for gain in gains:
-        good = np.isfinite(gain).all(axis=1)
+        good = np.asarray(np.isfinite(gain).all(axis=1))
         if not good[0] or np.mean(good) < 0.5:
             lows.append(np.full(gain.shape[1], -np.inf))
             highs.append(np.full(gain.shape[1], np.inf))
@@ -180,7 +181,7 @@ def _simultaneous(gains: Gains, i: int, level: float) -> Estimate:
     )
 
 
-def _finding(gains: Gains, mine: Array, piloted: list[int]) -> str:
+def _finding(gains: Gains, mine: npt.NDArray[np.intp], piloted: list[int]) -> str:
     if (gains.low[mine] > 0).any():
         return "better"
     return "worse" if (gains.high[piloted] < 0).all() else "unsettled"

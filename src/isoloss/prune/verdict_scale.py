@@ -202,9 +202,9 @@ def find_break_even(
     finite = [np.clip(np.nan_to_num(v, nan=-50.0), -50.0, 50.0) for v in lead]
     compute = [last_rise(v, sizes) * each for v in finite]
     centre = float(last_rise(forms.centre(finite)[None], sizes)[0]) * each
-    saved = math.expm1(min(float(forms.centre(times)), 700.0)) * each
+    gained = math.expm1(min(float(forms.centre(times)), 700.0)) * each
     return BreakEven(
-        trainings=hull(forms, pays, level, score / keep / saved if saved > 0 else math.inf),
+        trainings=hull(forms, pays, level, score / keep / gained if gained > 0 else math.inf),
         compute=hull(forms, compute, level, centre), unit=unit, score=score, train=each,
         multiplier=as_factor(forms, factors, level),
     )  # fmt: skip
