@@ -33,8 +33,12 @@ ROOMS = (
     ("isoloss.study.pilots", "Pilots of pruning"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
+    ("isoloss.report.verdict", "Reports of verdicts"),
     ("isoloss.plot", "Pictures"),
     ("isoloss.plot.gallery", "Pictures of theory"),
+    ("isoloss.plot.scores", "Pictures of scores"),
+    ("isoloss.plot.clusters", "Maps of clusters"),
+    ("isoloss.plot.verdict", "Pictures of verdicts"),
     ("isoloss.sweep", "Sweeps"),
     ("isoloss.sweep.data", "Data to train on"),
 )

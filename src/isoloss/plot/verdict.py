@@ -292,9 +292,7 @@ def _draw_frontier(ax: Axes, front: dict[str, Any], outcome: str) -> None:
     ax.plot(front["D"], front["loss"], color=FRONTIER, linewidth=1.6)
     y = np.concatenate([front["unpruned"], front["loss"]])
     y = y[np.isfinite(y)]
-    decades(
-        ax, x=(front["D"][0] / 1.05, front["D"][-1] * 1.05), y=(y.min() / 1.08, y.max() * 1.08)
-    )
+    decades(ax, x=(front["D"][0] / 1.05, front["D"][-1] * 1.05), y=(y.min() / 1.08, y.max() * 1.08))
     _name_ends(ax, front, "unpruned", "loss")
     finish(ax, "Best of all shares", "examples kept", f"test {outcome}")
 
@@ -313,3 +311,6 @@ def _name_ends(ax: Axes, front: dict[str, Any], plain: str, best: str) -> None:
     names = [(best, f"frontier\n({last})", FRONTIER), (plain, "no pruning", COLOURS[NONE])]
     ends = [(float(front[key][-1]), words, colour) for key, words, colour in names]
     label_right(ax, [end for end in ends if math.isfinite(end[0])], gap=0.13)
+
+
+__all__ = ["draw_verdict", "draw_verdicts", "verdict_series"]

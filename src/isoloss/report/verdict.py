@@ -36,9 +36,9 @@ def render_verdicts(verdicts: Verdict | Sequence[Verdict], *, command: str = "")
     --------
     >>> from isoloss.prune import judge_pilots
     >>> table = {"policy": ["random", "hard"], "keep": [1, 0.5], "D": [10, 10], "loss": [0.3, 0.4],
-    ...          "metric": ["", "<b>"]}
+    ...          "metric": ["", "<i>"]}
     >>> page = render_verdicts(judge_pilots(table, pool=100))
-    >>> "no verdict" in page, "&lt;b&gt;" in page, "<b>" in page
+    >>> "no verdict" in page, "&lt;i&gt;" in page, "<i>" in page
     (True, True, False)
     """
     found = (verdicts,) if isinstance(verdicts, Verdict) else tuple(verdicts)
@@ -103,8 +103,11 @@ def _reproduce(command: str) -> Markup:
         tag("h2", "Reproduce", id="methods-title"),
         said,
         tag("p", f"Written by isoloss {package_version()}. The same table and command give the "
-            "same bytes. Loss that goes is 1 less the loss with pruning over that without.",
+            "same bytes. A gain is 1 less the loss with pruning over that without.",
             class_="aside"),
         id="methods",
         aria_labelledby="methods-title",
     )  # fmt: skip
+
+
+__all__ = ["render_verdicts"]

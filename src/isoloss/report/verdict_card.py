@@ -114,9 +114,10 @@ def _stats(verdict: Verdict, known: PolicyFinding | None) -> Markup | None:
         return None
     chosen = known.policy == verdict.answer
     label = label_of(known.policy, known.keep.value)
+    goes = f"{verdict.outcome.capitalize()} that goes"
     parts = [
-        _stat("Loss that goes" if chosen else f"Best try, {label}: loss that goes", known.gain,
-              share, f"{known.policy}: {known.finding}", big=True),
+        _stat(goes if chosen else f"Best try, {label}: {goes.lower()}", known.gain, share,
+              f"{known.policy}: {known.finding}", big=True),
         _stat("Share kept", known.keep, share,
               f"{count(known.D)} of {count(known.pool)} examples"),
         _stat(f"Test {verdict.outcome}", known.loss, significant,
@@ -126,7 +127,7 @@ def _stats(verdict: Verdict, known: PolicyFinding | None) -> Markup | None:
     if verdict.multiplier is not None and chosen:
         parts.append(_stat("An example kept is worth", verdict.multiplier, amount, "random ones"))
     else:
-        parts.append(_stat("Beside as many random", known.gain_random, share, "loss that goes"))
+        parts.append(_stat("Beside as many random", known.gain_random, share, goes.lower()))
     return tag("div", parts, class_="stats")
 
 
@@ -299,7 +300,7 @@ def _numbers(verdict: Verdict, name: str) -> Markup:
     ]
     parts = [
         table(f"{name}-tab-gains",
-              ["Policy", "Share kept#", "Gain#", f"Together, {100 * verdict.level:g} %#", "Finding"],
+              ["Policy", "Share kept#", "Gain#", f"All, {100 * verdict.level:g} %#", "Finding"],
               gains, caption="Gains over no pruning at every share piloted"),
         table(f"{name}-tab-pilots",
               ["Policy", "Share kept#", "Of#", "Examples kept#", "Runs#", "Mean#", "Std. error#"],

@@ -69,8 +69,8 @@ def gains_figure(verdict: Verdict, name: str) -> Markup:
 
     return figure(
         name, "Gain at each share that was piloted",
-        "Part of the loss that goes. Right of the line pruning helps. Intervals hold for all "
-        f"shares and policies together, at {100 * verdict.level:g} %.",
+        f"Part of the {verdict.outcome} that goes. Right of the line pruning helps. Intervals hold "
+        f"for all shares and policies together, at {100 * verdict.level:g} %.",
         draw, wide=WIDE.resized(bottom=46, top=8),
     )  # fmt: skip
 
@@ -104,7 +104,8 @@ def curves_figure(verdict: Verdict, name: str) -> Markup:
         _names(canvas, series, right)
         words = "; ".join(f"{t['policy']} {significant(t['loss'])}" for t in series["targets"])
         return canvas.render(
-            f"Test {verdict.outcome} against examples kept", f"At the target: {words or 'no lines'}."
+            f"Test {verdict.outcome} against examples kept",
+            f"At the target: {words or 'no lines'}.",
         )
 
     reading = (
@@ -246,5 +247,3 @@ def _front(
         name, heading, reading, draw, wide=HALF,
         table=table(f"{name}-table", head, rows, caption=f"{title}, every fourth size"),
     )  # fmt: skip
-
-

@@ -65,7 +65,9 @@ def value_cell(value: float, write: Write) -> Cell:
 def ends_cell(estimate: Estimate, write: Write) -> Cell:
     """Give a cell of an interval, level and method in its tooltip."""
     inside = estimate.interval
-    known = f"{exact(inside.low) or write(inside.low)} to {exact(inside.high) or write(inside.high)}"
+    known = (
+        f"{exact(inside.low) or write(inside.low)} to {exact(inside.high) or write(inside.high)}"
+    )
     return Cell(
         shown=ends(estimate, write), digits=f"{known}, {100 * inside.level:g} %, {inside.method}"
     )
@@ -108,7 +110,15 @@ def paid_back(verdict: Verdict) -> str:
     if math.isinf(b.trainings.value):
         return "Never: pruning saves no training at equal loss."
     return (
-        f"Scoring is paid back by {spanned(b.trainings, amount)} trainings at the target; a single "
-        f"training pays for it from {spanned(b.compute, amount)} {unit} on. Compute without "
-        f"pruning over that with it, scoring included: {spanned(b.multiplier, amount)}."
+        f"Scoring is paid back by {spanned(b.trainings, amount)} trainings at the target; "
+        f"{_one_training(b.compute, unit)}. Compute without pruning over that with it, scoring "
+        f"included: {spanned(b.multiplier, amount)}."
     )
+
+
+def _one_training(compute: Estimate, unit: str) -> str:
+    if math.isfinite(compute.value):
+        return f"a single training pays for it from {spanned(compute, amount)} {unit} on"
+    low = compute.interval.low
+    early = f", unless from {amount(low)} {unit} on" if math.isfinite(low) else ""
+    return f"a single training does not pay for it{early}"
