@@ -23,7 +23,7 @@ COLOURS = {
 _NAMED = 4
 _LARGEST_DOT = 420.0
 _TEXT = 6.5
-_UPS = (4.0, -10.0, 14.0, -20.0, 26.0, -32.0)
+_UPS = (-3.0, 6.0, -12.0, 15.0, -21.0, 27.0, -33.0)
 """Points above a dot at which its name may stand."""
 
 
@@ -149,6 +149,10 @@ def draw_clusters(
         f"first principal axis, {first} of the variance of centroids", f"second, {second}",
     )  # fmt: skip
     ax.margins(0.14)
+    whole = ax.get_figure(root=True)
+    assert whole is not None
+    # Axes get their size when they are laid out, and names are placed by it.
+    whole.draw_without_rendering()
     _name_dots(ax, table, series)
     return ax
 
@@ -156,16 +160,22 @@ def draw_clusters(
 def _name_dots(ax: Axes, table: ClusterTable, series: dict[str, Any]) -> None:
     """Write names beside dots, each where it lies least over those written before."""
     odd = set(series["oddest"])
-    taken: list[tuple[float, float, float, float]] = []
+    places = 72 * ax.transData.transform(np.c_[series["x"], series["y"]]) / ax.figure.dpi
+    radius = np.sqrt(_LARGEST_DOT * series["rows"] / max(series["rows"].max(), 1) / np.pi)
+    taken = [
+        (float(x - r), float(y - r), 2 * float(r), 2 * float(r))
+        for (x, y), r in zip(places, radius, strict=True)
+    ]
     for i in dict.fromkeys([*series["largest"], *series["oddest"]]):
         words = f"{shown_text(table.names[i], 16)}: {int(series['rows'][i])}"
         words += ", odd" if i in odd else ""
-        x, y = ax.transData.transform((series["x"][i], series["y"][i]))
         # In points: no renderer is asked, so the width of a letter is a guess.
-        here = (72 * float(x) / ax.figure.dpi, 72 * float(y) / ax.figure.dpi)
+        here, beside = places[i], float(radius[i]) + 2
         wide, high = 0.58 * _TEXT * len(words), 1.3 * _TEXT
-        options = [(side * 8 - (wide if side < 0 else 0), up) for up in _UPS for side in (1, -1)]
-        boxes = [(here[0] + dx, here[1] + dy, wide, high) for dx, dy in options]
+        options = [
+            (side * beside - (wide if side < 0 else 0), up) for up in _UPS for side in (1, -1)
+        ]
+        boxes = [(float(here[0]) + dx, float(here[1]) + dy, wide, high) for dx, dy in options]
         best = min(range(len(boxes)), key=lambda k: (sum(_over(boxes[k], t) for t in taken), k))
         taken.append(boxes[best])
         far = abs(options[best][1]) > 14
