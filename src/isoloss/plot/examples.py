@@ -64,7 +64,7 @@ def _grey_or_colour(picked: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDA
             return picked.reshape(len(picked), side, side)
     if len(shape) == 3:
         return picked
-    if len(shape) == 4 and shape[-1] not in (1, 3, 4) and shape[1] in (1, 3, 4):
+    if len(shape) == 4 and shape[1] in (1, 3, 4) and shape[1] < shape[3]:
         picked = np.moveaxis(picked, 1, -1)
     if len(shape) == 4 and picked.shape[-1] in (1, 3, 4):
         # What lies behind a transparent pixel is not shown.

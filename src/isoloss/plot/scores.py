@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _BINS = 60
+_MOST = 1e300
+"""Scores beyond it cannot be placed on an axis, and count as infinite."""
 _DROPPED = "0.72"
 
 
@@ -77,9 +79,9 @@ def score_series(
         if not 0 <= q <= 1:
             raise InputError(f"quantiles: {q!r} must lie from 0, the easiest, to 1, the hardest")
     order = np.argsort(values, kind="stable")
-    finite = values[np.isfinite(values)]
+    inside = np.abs(values) < _MOST
+    finite = values[inside]
     edges = _edges(finite)
-    inside = np.isfinite(values)
     cut = None if selection is None else selection.cut
     return {
         "metric": scores.metric, "n": n, "edges": edges,
@@ -113,8 +115,7 @@ def _edges(finite: Array) -> Array:
     if not high > low:
         wide = abs(low) * 0.05 or 0.5
         return np.array([low - wide, low + wide])
-    # Halves first: the difference of two large numbers of unlike sign has no room in float64.
-    return np.asarray(np.linspace(low / 2, high / 2, _BINS + 1) * 2)
+    return np.linspace(low, high, _BINS + 1)
 
 
 def _at(
@@ -184,7 +185,7 @@ def _draw_counts(ax: Axes, series: Mapping[str, Any]) -> None:
             series["cut"], 1.0, f" cut {series['cut']:.4g}", color=VERMILLION, fontsize=SMALL,
             va="bottom", ha="center", transform=ax.get_xaxis_transform(),
         )  # fmt: skip
-    marks = [e for e in series["examples"] if math.isfinite(e["score"])]
+    marks = [e for e in series["examples"] if abs(e["score"]) < _MOST]
     ax.plot([e["score"] for e in marks], np.zeros(len(marks)), "^", color="black", markersize=4,
             clip_on=False, zorder=4)  # fmt: skip
     lost = f", {series['infinite']} infinite not shown" if series["infinite"] else ""
@@ -205,7 +206,7 @@ def _with_examples(scores: Scores, series: Mapping[str, Any], examples: Any) -> 
     texts = _texts(examples, series)
     groups = series["examples"]
     each = max((e["rows"].size for e in groups), default=1)
-    row = 0.145 * each + 0.3 if texts is not None else min(6.2 / each, 1.1) + 0.32
+    row = 0.145 * each + 0.45 if texts is not None else min(6.2 / each, 1.1) + 0.32
     figure: Figure = Figure(figsize=(7.0, 2.0 + row * len(groups)), layout="constrained")
     grid = figure.add_gridspec(1 + len(groups), 1, height_ratios=[2.0, *[row] * len(groups)])
     if texts is None:
