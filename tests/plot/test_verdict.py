@@ -39,7 +39,7 @@ def test_what_is_drawn_is_what_the_verdict_holds():
     drawn = curves(ax)
     for policy, line in zip(("none", "hard", "easy"), drawn, strict=True):
         assert np.allclose(line, np.c_[D, 4 * D ** -SLOPES[policy]])
-    rings = [line.get_xydata()[0] for line in ax.lines if line.get_markersize() == 6]
+    rings = [line.get_xydata()[0] for line in ax.lines if line.get_markerfacecolor() == "white"]
     assert tuple(rings[0]) == (3000, 0.07)
     bands = [c.get_paths()[0].vertices for c in ax.collections if len(c.get_paths()[0]) > 40]
     assert len(bands) == 3

@@ -112,4 +112,4 @@ def refused(**changes):
         "next_pilots": (), "forms": (), "curves": (), "answer": "no verdict", "status": "refused",
         "sentence": "No verdict.", "reasons": (Reason(code="ONE_SEED", message="0 runs repeat"),),
     }  # fmt: skip
-    return verdict(**(empty | changes))
+    return verdict(**(empty | {"points": points(SHARES)} | changes))

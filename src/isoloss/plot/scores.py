@@ -185,9 +185,12 @@ def _draw_counts(ax: Axes, series: Mapping[str, Any]) -> None:
             series["cut"], 1.0, f" cut {series['cut']:.4g}", color=VERMILLION, fontsize=SMALL,
             va="bottom", ha="center", transform=ax.get_xaxis_transform(),
         )  # fmt: skip
+    ax.set_ylim(0, 1.05 * max(int(counts.max()), 1))
     marks = [e for e in series["examples"] if abs(e["score"]) < _MOST]
-    ax.plot([e["score"] for e in marks], np.zeros(len(marks)), "^", color="black", markersize=4,
-            clip_on=False, zorder=4)  # fmt: skip
+    if marks:
+        places = [e["score"] for e in marks]
+        ax.plot(places, np.zeros(len(places)), "^", color="black", markersize=4, clip_on=False,
+                zorder=4)  # fmt: skip
     lost = f", {series['infinite']} infinite not shown" if series["infinite"] else ""
     finish(ax, "", "", "examples")
     ax.set_xlabel(f"{_name(series['metric'])}; high is hard{lost}", fontsize=8, parse_math=False)
