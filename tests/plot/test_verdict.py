@@ -87,6 +87,14 @@ def test_hostile_names_are_text():
     assert b"<script" not in page
     assert b"\x1b" not in page
     assert len(title_of(verdict(metric=name))) <= 60
+    assert svg_bytes(draw_verdict(verdict(metric="$\\frac{$")))
+
+
+def test_bars_are_one_standard_error():
+    ax = draw_verdict(verdict())
+    bars = ax.containers[0].lines[2][0].get_segments()
+    for (x, low), (_, high) in bars:
+        assert (high - low) / 2 == pytest.approx(0.02 * 4 * x**-0.5)
 
 
 def test_several_verdicts_stand_in_rows():
