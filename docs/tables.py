@@ -34,8 +34,12 @@ ROOMS = (
     ("isoloss.study.sealed", "Sealed forecasts"),
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
+    ("isoloss.report.verdict", "Reports of verdicts"),
     ("isoloss.plot", "Pictures"),
     ("isoloss.plot.gallery", "Pictures of theory"),
+    ("isoloss.plot.scores", "Pictures of scores"),
+    ("isoloss.plot.clusters", "Maps of clusters"),
+    ("isoloss.plot.verdict", "Pictures of verdicts"),
     ("isoloss.sweep", "Sweeps"),
     ("isoloss.sweep.data", "Data to train on"),
 )

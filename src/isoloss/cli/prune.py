@@ -19,6 +19,7 @@ from isoloss.cli.common import (
     progress,
     say,
 )
+from isoloss.cli.prune_picture import command as picture
 from isoloss.cli.prune_pilots import pilots, study
 from isoloss.cli.prune_select import command as select
 from isoloss.cli.prune_verdict import command as verdict
@@ -29,7 +30,7 @@ def command() -> None:
     """Score examples, find near-duplicates, choose those to keep, and foretell what that takes."""
 
 
-for part in (select, verdict, pilots, study):
+for part in (select, picture, verdict, pilots, study):
     command.add_command(part)
 
 

@@ -16,6 +16,7 @@ from isoloss.cli.common import (
     progress,
     say,
 )
+from isoloss.cli.pictures import PICTURES, check_written, write_picture
 
 
 @click.command("verdict")
@@ -53,12 +54,15 @@ from isoloss.cli.common import (
     help="Resamples of each form.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of them.")
+@click.option("--html", metavar="FILE", help="Write a page, .html, that needs no other file.")
+@click.option("--plot", metavar="FILE", help="Write a picture, .svg or .png.")
 @json_option
 @guarded
 def command(
     pilots: str, budget: float | None, unit: str, pool: float | None, epochs: float | None,
     trainings: float, score_cost: float | None, tol: float, metric: str | None,
-    data: str | None, outcome: str | None, level: float, draws: int, seed: int, as_json: bool,
+    data: str | None, outcome: str | None, level: float, draws: int, seed: int,
+    html: str | None, plot: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Say from PILOTS whether to prune, by which policy, how much, and what it gains.
 
@@ -71,6 +75,8 @@ def command(
     from isoloss.prune.pilots import read_pilots
     from isoloss.prune.verdict import judge_metrics
 
+    for path, option, ends in ((html, "--html", (".html", ".htm")), (plot, "--plot", PICTURES)):
+        check_written(path, option, ends, [pilots])
     table = read_pilots(pilots)
     for refusal in table.refused[:10]:
         say(f"refused row {refusal.row}: {refusal.reason}")
@@ -83,8 +89,36 @@ def command(
     }  # fmt: skip
     with progress(quiet=as_json) as step:
         verdicts = judge_metrics(table, on_step=step, **options)
+    # Pictures first: where matplotlib is missing nothing has been written yet.
+    if plot:
+        from isoloss.plot.verdict import draw_verdicts
+
+        write_picture(draw_verdicts(verdicts), plot)
+    if html:
+        from pathlib import Path
+
+        from isoloss._core.serial import write_atomic
+        from isoloss.report.verdict import render_verdicts
+
+        write_atomic(Path(html), render_verdicts(verdicts, command=_command_line(pilots)))
     if as_json:
         print_json({"schema": 1, "verdicts": [v.to_dict() for v in verdicts]})
     else:
         say("\n\n".join(v.summary() for v in verdicts))
     return OK if all(v.status == "ok" for v in verdicts) else DOUBT
+
+
+def _command_line(pilots: str) -> str:
+    """Build the command without folders and without what does not change the answer."""
+    import shlex
+    from pathlib import Path
+
+    words, skip = [], False
+    for word in click.get_current_context().meta["isoloss.words"]:
+        if skip:
+            skip = False
+        elif word in ("--html", "--plot"):
+            skip = True
+        elif not word.startswith(("--html=", "--plot=")) and word != "--json":
+            words.append(Path(word).name if word == pilots else word)
+    return "isoloss " + shlex.join(words) + " --html verdict.html"

@@ -1,5 +1,6 @@
 """Which examples to keep: scores, near-duplicates, selections, at sizes beyond memory."""
 
+from isoloss.prune.cluster_table import ClusterTable, read_clusters, tabulate_clusters
 from isoloss.prune.dedup import Deduplicated, default_clusters, find_duplicates
 from isoloss.prune.dynamics import Recorder
 from isoloss.prune.dynamics_scores import Dynamics, read_dynamics
@@ -43,6 +44,7 @@ __all__ = [
     "ClassMeans",
     "ClusterBudgets",
     "ClusterChoice",
+    "ClusterTable",
     "Clusters",
     "Deduplicated",
     "Dynamics",
@@ -74,6 +76,7 @@ __all__ = [
     "neighbour_graph",
     "open_embeddings",
     "plan_pruning",
+    "read_clusters",
     "read_dynamics",
     "read_pilots",
     "read_prototype_scores",
@@ -94,6 +97,7 @@ __all__ = [
     "score_votes",
     "select",
     "softmax",
+    "tabulate_clusters",
     "write_prototype_scores",
     "write_scores",
     "write_selection",
