@@ -78,6 +78,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA, label_noise=0.2),
         arguments={"metrics": _TWO, "pools": (13_750,)},
     ),
+    **{
+        name: Experiment(
+            what=what, data=DataSpec(name=_DATA, label_noise=0.1),
+            arguments={"metrics": _TWO, "pools": (13_750,)} | more,
+        )
+        for name, what, more in (
+            ("noise-tenth", "the same where a tenth of the labels is drawn anew", {}),
+            (
+                "noise-tenth-guard", "the tenth with the highest score never kept",
+                {"metrics": ("el2n",), "policies": ("random", "hard"), "noise_guard": 0.1},
+            ),
+        )
+    },
     "noise-guard": Experiment(
         what="the fifth with the highest score never kept",
         data=DataSpec(name=_DATA, label_noise=0.2),
@@ -92,6 +105,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         arguments={
             "metrics": _TEN, "policies": ("random", "hard"), "pools": (55_000,),
             "keeps": (0.2,), "class_floor": 0.5,
+        },
+    ),
+    "text": Experiment(
+        what="pieces of 1,024 bytes of the standard library's source",
+        data=DataSpec(name="stdlib"),
+        arguments={
+            "metrics": ("perplexity", "prototypes"), "pools": (64, 256), "keeps": (0.3, 0.6),
         },
     ),
 }  # fmt: skip
@@ -115,16 +135,19 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import Network, Scoring, train_pilots
+    from isoloss.study.pilots import TEXT_NETWORK, Network, Scoring, TextScoring, train_pilots
     from isoloss.sweep.shapes import Mlp
 
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
     asked = EXPERIMENTS[name]
     network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE, match=asked.match)
+    scoring: Scoring | TextScoring = Scoring(embedding=asked.embedding)
+    if asked.data.name == "stdlib":
+        network, scoring = TEXT_NETWORK, TextScoring()
     return train_pilots(
-        asked.data, out, name=f"pruning-{name}", network=network,
-        scoring=Scoring(embedding=asked.embedding), **asked.arguments, **how,
+        asked.data, out, name=f"pruning-{name}", network=network, scoring=scoring,
+        **asked.arguments, **how,
     )  # fmt: skip
 
 
