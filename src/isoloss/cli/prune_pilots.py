@@ -123,7 +123,7 @@ def study(
 ) -> int:  # fmt: skip
     """Measure pruning on Fashion-MNIST: ten scores, hard and easy, wrong labels, class floors.
 
-    One experiment is of text. All take some fifteen minutes of one core; reading a folder of
+    One experiment is of text. All take some ten minutes of one core; reading a folder of
     tables, seconds.
     """
     from isoloss.study.pilot_study import EXPERIMENTS, read_pruning, run_experiment

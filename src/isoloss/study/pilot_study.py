@@ -78,19 +78,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA, label_noise=0.2),
         arguments={"metrics": _TWO, "pools": (13_750,)},
     ),
-    **{
-        name: Experiment(
-            what=what, data=DataSpec(name=_DATA, label_noise=0.1),
-            arguments={"metrics": _TWO, "pools": (13_750,)} | more,
-        )
-        for name, what, more in (
-            ("noise-tenth", "the same where a tenth of the labels is drawn anew", {}),
-            (
-                "noise-tenth-guard", "the tenth with the highest score never kept",
-                {"metrics": ("el2n",), "policies": ("random", "hard"), "noise_guard": 0.1},
-            ),
-        )
-    },
     "noise-guard": Experiment(
         what="the fifth with the highest score never kept",
         data=DataSpec(name=_DATA, label_noise=0.2),

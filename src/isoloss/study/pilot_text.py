@@ -88,7 +88,7 @@ def ngram_rows(pieces: Any, *, longest: int = 3, buckets: int = 512) -> Floats:
     --------
     >>> rows = ngram_rows(np.frombuffer(b"abcabdxyzxyw", dtype=np.uint8).reshape(3, 4), longest=1)
     >>> (rows @ rows.T).round(2).tolist()
-    [[1.0, 0.35, 0.0], [0.35, 1.0, 0.5], [0.0, 0.5, 1.0]]
+    [[1.0, 0.25, 0.0], [0.25, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     text = np.asarray(pieces)
     if text.ndim != 2 or text.dtype != np.uint8 or text.shape[1] < longest:
