@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ _OUT = click.Path(path_type=Path, file_okay=False)
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=10, show_default=True,
               help="Passes of a pilot.")  # fmt: skip
 @click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp", show_default=True,
-              help="Network of the pilots.")  # fmt: skip
+              help="Network of the pilots; text has a transformer.")  # fmt: skip
 @click.option("--width", type=click.IntRange(1), default=64, show_default=True,
               help="Hidden units a layer, or channels.")  # fmt: skip
 @click.option("--lr", type=float, default=0.002, show_default=True, help="Peak rate.")
+@click.option("--piece", type=click.IntRange(1), default=1024, show_default=True,
+              help="Of text: bytes of a piece, which is kept or not.")  # fmt: skip
 @click.option("--embedding", default="pca", show_default=True, metavar="KIND",
               help="Of prototypes: pca, pixels, convolutions or autoencoder.")  # fmt: skip
 @click.option("--name", default="pilots", show_default=True, help="Of the table.")
@@ -65,20 +68,23 @@ def pilots(
     data: str, out: Path, path: str | None, label_noise: float, metrics: tuple[str, ...],
     policies: tuple[str, ...], keeps: tuple[float, ...], pools: tuple[int, ...], seeds: int,
     class_floor: float, noise_guard: float, match: str, epochs: float, model: str, width: int,
-    lr: float, embedding: str, name: str, workers: int, device: str, as_json: bool,
+    lr: float, piece: int, embedding: str, name: str, workers: int, device: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Score DATA, keep parts of it, train on these, and compare: a table of pilots.
 
-    DATA is a data set of classes by name, such as fashion-mnist or arrays. For each pool, a random
-    subset, networks that see nothing else score it; each share is kept by chance, the hard first
-    and the easy first; networks train on what is kept, and on all of it.
+    DATA is a data set of classes by name, such as fashion-mnist or arrays, or text: stdlib, or text
+    with a path; its pilots are small transformers with settings of their own. For each pool, a
+    random subset, networks that see nothing else score it; each share is kept by chance, the hard
+    first and the easy first; networks train on what is kept, and on all of it.
     """
     from isoloss.study.pilot_scores import Scoring
-    from isoloss.study.pilots import Network, train_pilots
+    from isoloss.study.pilots import TEXT_NETWORK, Network, train_pilots
+    from isoloss.sweep.data.catalogue import CATALOGUE
     from isoloss.sweep.data.spec import DataSpec
     from isoloss.sweep.shapes import Cnn, Mlp
 
     spec = DataSpec(name=data, path=path, label_noise=label_noise)
+    text = CATALOGUE[data].kind == "text"
     shape: Any = Mlp(width=width) if model == "mlp" else Cnn(width=width)
     given: dict[str, Any] = {
         key: value for key, value in
@@ -87,8 +93,10 @@ def pilots(
     with _working(out, workers, as_json) as how:
         found = train_pilots(
             spec, out, **given, seeds=range(seeds), class_floor=class_floor,
-            noise_guard=noise_guard, scoring=Scoring(embedding=embedding), name=name,
-            network=Network(model=shape, epochs=epochs, match=match, lr=lr), device=device, **how,
+            noise_guard=noise_guard, piece=piece, name=name, device=device,
+            scoring=None if text else Scoring(embedding=embedding),
+            network=replace(TEXT_NETWORK, match=match) if text else
+            Network(model=shape, epochs=epochs, match=match, lr=lr), **how,
         )  # fmt: skip
     if as_json:
         print_json(found.to_dict())
@@ -115,7 +123,8 @@ def study(
 ) -> int:  # fmt: skip
     """Measure pruning on Fashion-MNIST: ten scores, hard and easy, wrong labels, class floors.
 
-    All experiments take some eight minutes of one core; reading a folder of tables, seconds.
+    One experiment is of text. All take some ten minutes of one core; reading a folder of
+    tables, seconds.
     """
     from isoloss.study.pilot_study import EXPERIMENTS, read_pruning, run_experiment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -209,16 +209,16 @@ def score_pool(
     return {name: found[name] for name in wanted}
 
 
-def check_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
+def check_metrics(metrics: Iterable[str], known: Sequence[str] = METRICS) -> tuple[str, ...]:
     """Read names of metrics; each counts once."""
     import difflib
 
     found = tuple(dict.fromkeys(metrics))
     for name in found:
-        if name not in METRICS:
-            near = difflib.get_close_matches(str(name), METRICS, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
             meant = f"did you mean {near[0]!r}? " if near else ""
-            raise InputError(f"metric = {name!r}: {meant}known are {', '.join(METRICS)}")
+            raise InputError(f"metric = {name!r}: {meant}known are {', '.join(known)}")
     return found
 
 

@@ -19,6 +19,8 @@ from isoloss.errors import InputError
 from isoloss.prune import read_scores, select, write_scores, write_selection
 from isoloss.spectra.npy import read_npy
 from isoloss.study.pilot_scores import Scored, Scoring, score_pool
+from isoloss.study.pilot_text import TextScoring, score_text
+from isoloss.sweep.data.pieces import pieces
 from isoloss.sweep.data.table import Data, subset_order
 
 Rows = npt.NDArray[np.int64]
@@ -31,15 +33,20 @@ class Store:
     there is made again.
     """
 
-    def __init__(self, folder: Path, data: Data, scoring: Scoring, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, data: Data, scoring: Scoring | TextScoring, device: str = "cpu",
+        piece: int = 0,
+    ) -> None:  # fmt: skip
         self.folder, self.data, self.scoring, self.device = folder, data, scoring, device
-        self.of_data = data.digest[:8]
-        text = json.dumps([data.digest, scoring.to_dict()], sort_keys=True)
+        self.piece, self.units = piece, pieces(data, piece) if piece else data.examples
+        self.of_data = data.digest[:8] + f"-piece{piece}" * bool(piece)
+        made_of = [data.digest, scoring.to_dict(), *[piece] * bool(piece)]
+        text = json.dumps(made_of, sort_keys=True)
         self.key = hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def pool(self, size: int, seed: int) -> Rows:
         """Rows of a pool, rising: smaller pools of a seed lie in its larger ones."""
-        return np.sort(subset_order(self.data.examples, seed)[:size])
+        return np.sort(subset_order(self.units, seed)[:size])
 
     def lacking(self, size: int, seed: int, metrics: Sequence[str]) -> list[str]:
         """Metrics that the pool has no scores of yet."""
@@ -53,10 +60,7 @@ class Store:
         place = self._place(size, seed)
         place.mkdir(parents=True, exist_ok=True)
         write_atomic(place.parent / "scoring.json", to_json(self.scoring.to_dict()))
-        made = score_pool(
-            self.data, self.pool(size, seed), metrics, scoring=self.scoring, seed=seed,
-            device=self.device, on_step=on_step,
-        )  # fmt: skip
+        made = self._scored(self.pool(size, seed), metrics, seed, on_step)
         for torn in place.glob(".*.tmp"):
             shutil.rmtree(torn, ignore_errors=True)
         for name, scored in made.items():
@@ -69,6 +73,19 @@ class Store:
                 _save(new / "complexity.npy", scored.complexity)
             # A folder has its name only when all of it is there.
             new.rename(place / name)
+
+    def _scored(
+        self, rows: Rows, metrics: Sequence[str], seed: int, on_step: Callable[[str], None] | None
+    ) -> dict[str, Scored]:
+        if isinstance(self.scoring, TextScoring):
+            return score_text(
+                self.data, self.piece, rows, metrics, scoring=self.scoring, seed=seed,
+                device=self.device, on_step=on_step,
+            )  # fmt: skip
+        return score_pool(
+            self.data, rows, metrics, scoring=self.scoring, seed=seed, device=self.device,
+            on_step=on_step,
+        )  # fmt: skip
 
     def read(self, size: int, seed: int, metric: str) -> Scored:
         """Read what `make` wrote."""
@@ -115,7 +132,7 @@ class Store:
         else:
             found = select(np.zeros(size), count, ids=pool, policy="random", seed=seed)
         # Readers hold this number against the training part, whose rows the ids are.
-        about = {"rows": self.data.examples, "pool": size, "arguments": {
+        about = {"rows": self.units, "pool": size, "arguments": {
             "metric": metric, "keep": keep, "class_floor": class_floor, "noise_guard": noise_guard,
         }}  # fmt: skip
         write_selection(found, path, overwrite=True, about=about)

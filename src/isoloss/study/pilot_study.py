@@ -94,6 +94,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             "keeps": (0.2,), "class_floor": 0.5,
         },
     ),
+    "text": Experiment(
+        what="pieces of 1,024 bytes of the standard library's source",
+        data=DataSpec(name="stdlib"),
+        arguments={
+            "metrics": ("perplexity", "prototypes"), "pools": (64, 256), "keeps": (0.3, 0.6),
+        },
+    ),
 }  # fmt: skip
 """In the order in which they run: what one has scored or trained serves the next."""
 
@@ -115,16 +122,19 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import Network, Scoring, train_pilots
+    from isoloss.study.pilots import TEXT_NETWORK, Network, Scoring, TextScoring, train_pilots
     from isoloss.sweep.shapes import Mlp
 
     if name not in EXPERIMENTS:
         raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
     asked = EXPERIMENTS[name]
     network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE, match=asked.match)
+    scoring: Scoring | TextScoring = Scoring(embedding=asked.embedding)
+    if asked.data.name == "stdlib":
+        network, scoring = TEXT_NETWORK, TextScoring()
     return train_pilots(
-        asked.data, out, name=f"pruning-{name}", network=network,
-        scoring=Scoring(embedding=asked.embedding), **asked.arguments, **how,
+        asked.data, out, name=f"pruning-{name}", network=network, scoring=scoring,
+        **asked.arguments, **how,
     )  # fmt: skip
 
 

@@ -18,12 +18,14 @@ PILOT_COLUMNS = (
     "seen", "flops", "score_flops", "cpu_seconds",
 )  # fmt: skip
 """Unpruned rows have keep 1, policy ``random`` and no metric. ``worst_error``: error of the class
-with the largest; ``score_flops``: what the score of this pool would cost alone."""
+with the largest; ``score_flops``: what the score of this pool would cost alone. Of text, pool and
+D are pieces, ``loss`` is in nats per byte, and the errors are empty."""
 
 SCORE_COLUMNS = ("data", "metric", "pool", "seed", "flops", "cpu_seconds")
 """Of the table of what scores cost."""
 
 _WORDS = ("data", "metric", "policy")
+_ERRORS = ("error", "worst_error")
 _WHOLE = ("pool", "D", "seed", "seen")
 _MOST = 64 << 20
 
@@ -50,6 +52,8 @@ def pilot_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = PILOT_
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return ""
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
@@ -97,6 +101,9 @@ def _row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
         if name in _WORDS:
             found[name] = text or ""
             continue
+        if name in _ERRORS and text == "":
+            found[name] = math.nan
+            continue
         try:
             value = float(text)
         except (TypeError, ValueError):
@@ -123,6 +130,7 @@ def pilot_means(rows: Sequence[Mapping[str, Any]]) -> Rows:
         ``worst_error`` and ``loss`` with standard errors ``*_se`` (NaN of one seed);
         ``gain`` and ``gain_se``: error of ``random`` at the same pool, keep and seed less that
         of the row, over seeds that have both (NaN without); above zero is better than chance.
+        Of the loss in place of the error where there is none, as of text.
         In the order of pool, keep, metric and policy.
 
     Examples
@@ -139,14 +147,14 @@ def pilot_means(rows: Sequence[Mapping[str, Any]]) -> Rows:
         name = ("data", "pool", "keep", "metric", "policy")
         cells.setdefault(tuple(row[n] for n in name), []).append(dict(row))
     chance = {
-        (r["data"], r["pool"], r["keep"], r["seed"]): r["error"]
+        (r["data"], r["pool"], r["keep"], r["seed"]): _outcome(r)
         for r in rows if r["policy"] == "random"
     }  # fmt: skip
     found = []
     for key in sorted(cells):
         mine, (data, pool, keep, metric, policy) = cells[key], key
         pairs = [
-            chance[at] - r["error"]
+            chance[at] - _outcome(r)
             for r in mine if (at := (data, pool, keep, r["seed"])) in chance
         ]  # fmt: skip
         cell = {
@@ -161,6 +169,11 @@ def pilot_means(rows: Sequence[Mapping[str, Any]]) -> Rows:
     return found
 
 
+def _outcome(row: Mapping[str, Any]) -> float:
+    """Error, or the loss of data that have no classes."""
+    return float(row["loss"] if math.isnan(row["error"]) else row["error"])
+
+
 def _mean(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return math.nan, math.nan
@@ -169,7 +182,10 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
 
 
 def pilot_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay out, for each pool, errors in percent: a line a metric and policy, a column a share."""
+    """Lay out, for each pool, errors in percent: a line a metric and policy, a column a share.
+
+    Losses in nats per byte in place of errors where there are none.
+    """
     means = pilot_means(rows)
     parts = []
     for data, pool in dict.fromkeys((m["data"], m["pool"]) for m in means):
@@ -179,20 +195,27 @@ def pilot_text(rows: Sequence[Mapping[str, Any]]) -> str:
         whole = next((m for m in mine if m["keep"] == 1), None)
         head = f"{data}, pool of {pool}, {seeds} seeds"
         if whole:
-            head += f": error of all {_percent(whole)} %"
-        lines = [head, f"{'kept by':<22}" + "".join(f"{k:>14.0%}" for k in keeps)]
+            head += f": {_told(whole, named=True)}"
+        wide = 18 if math.isnan(mine[0]["error"]) else 14
+        lines = [head, f"{'kept by':<22}" + "".join(f"{k:>{wide}.0%}" for k in keeps)]
         by = {(m["metric"], m["policy"], m["keep"]): m for m in mine}
         for metric, policy in dict.fromkeys((m["metric"], m["policy"]) for m in mine):
             if not any((metric, policy, k) in by for k in keeps):
                 continue
             cells = [by.get((metric, policy, k)) for k in keeps]
-            told = "".join(f"{_percent(c) if c else '-':>14}" for c in cells)
+            told = "".join(f"{_told(c) if c else '-':>{wide}}" for c in cells)
             what = f"{metric} {policy}".strip()
             lines.append(f"{what:<22}{told}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _percent(mean: Mapping[str, Any]) -> str:
+def _told(mean: Mapping[str, Any], *, named: bool = False) -> str:
+    """Error in percent, or loss; with what it is on request."""
+    if math.isnan(mean["error"]):
+        se = mean["loss_se"]
+        text = f"{mean['loss']:.4f}" + ("" if math.isnan(se) else f" ± {se:.4f}")
+        return f"loss of all {text} nats/byte" if named else text
     se = mean["error_se"]
-    return f"{100 * mean['error']:.2f}" + ("" if math.isnan(se) else f" ± {100 * se:.2f}")
+    text = f"{100 * mean['error']:.2f}" + ("" if math.isnan(se) else f" ± {100 * se:.2f}")
+    return f"error of all {text} %" if named else text

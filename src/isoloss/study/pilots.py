@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,14 @@ from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
 from isoloss.study.pilot_embeddings import Embedded, embed
 from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
-from isoloss.study.pilot_scores import FIXED, Scored, Scoring, check_metrics, score_pool
+from isoloss.study.pilot_scores import (
+    FIXED,
+    METRICS,
+    Scored,
+    Scoring,
+    check_metrics,
+    score_pool,
+)
 from isoloss.study.pilot_store import Store
 from isoloss.study.pilot_table import (
     SCORE_COLUMNS,
@@ -21,19 +29,24 @@ from isoloss.study.pilot_table import (
     pilot_text,
     read_pilots,
 )
+from isoloss.study.pilot_text import TEXT_METRICS, TextScoring, score_text
+from isoloss.sweep.data.catalogue import CATALOGUE
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.ledger import ended, read_ledger
-from isoloss.sweep.shapes import Cnn, Mlp
+from isoloss.sweep.shapes import Cnn, Mlp, Transformer
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.speed import time_text
 
 __all__ = [
-    "Embedded", "Network", "PilotLaw", "Scored", "Scoring", "TrainedPilots", "crossovers", "embed",
-    "frontier", "pilot_laws", "pilot_means", "read_pilots", "score_pool", "train_pilots",
+    "Embedded", "Network", "PilotLaw", "Scored", "Scoring", "TextScoring", "TrainedPilots",
+    "crossovers", "embed", "frontier", "pilot_laws", "pilot_means", "read_pilots", "score_pool",
+    "score_text", "train_pilots",
 ]  # fmt: skip
 
 POLICIES = ("random", "hard", "easy")
 LEAST_POOL = 256
+PIECE = 1024
+"""Bytes of a piece of text."""
 
 Rows = list[dict[str, Any]]
 
@@ -45,17 +58,17 @@ class Network:
     Attributes
     ----------
     model
-        Shape of the network; perceptrons train side by side.
+        Shape of the network; perceptrons train side by side. A `Transformer` of text.
     epochs
         Passes over what is kept; of ``match`` "steps", over the pool.
     match
         ``"epochs"``: compute falls with what is kept. ``"steps"``: every pilot of a pool takes as
         many steps as the unpruned one.
     batch, lr
-        Examples a step; peak rate of AdamW, linear to zero.
+        Examples, or blocks of text, a step; peak rate of AdamW, linear to zero.
     """
 
-    model: Mlp | Cnn = field(default_factory=lambda: Mlp(width=64))
+    model: Mlp | Cnn | Transformer = field(default_factory=lambda: Mlp(width=64))
     epochs: float = 10.0
     match: str = "epochs"
     batch: int = 32
@@ -64,18 +77,28 @@ class Network:
     def __post_init__(self) -> None:
         if self.match not in ("epochs", "steps"):
             raise InputError(f"match = {self.match!r}: write 'epochs' or 'steps'")
-        if not isinstance(self.model, Mlp | Cnn):
-            raise InputError(f"model = {self.model!r}: pilots train an Mlp or a Cnn")
+        if not isinstance(self.model, Mlp | Cnn | Transformer):
+            raise InputError(
+                f"model = {self.model!r}: pilots train an Mlp or a Cnn, or a Transformer on text"
+            )
         if not 0 < self.epochs < 1e6:
             raise InputError(f"epochs = {self.epochs!r}: must be above 0 and below 1e6")
 
-    def run(self, data: DataSpec, D: int, pool: int, seed: int) -> RunSpec:
-        """Say what one pilot is."""
-        steps = int(pool * self.epochs) // self.batch if self.match == "steps" else 0
+    def run(self, data: DataSpec, D: int, pool: int, seed: int, *, piece: int = 1) -> RunSpec:
+        """Say what one pilot is; of text, D and the pool are so many pieces of so many bytes."""
+        unit = self.model.context if isinstance(self.model, Transformer) else 1
+        each = self.batch * unit
+        steps = int(pool * piece * self.epochs) // each if self.match == "steps" else 0
         return RunSpec(
-            model=self.model, data=data, D=D, batch=self.batch, lr=self.lr, steps=steps,
+            model=self.model, data=data, D=D * piece, batch=self.batch, lr=self.lr, steps=steps,
             passes=float(self.epochs), evaluations=1, seed=seed,
         )  # fmt: skip
+
+
+TEXT_NETWORK = Network(
+    model=Transformer(width=32, depth=1, heads=2, context=64), epochs=2.0, batch=16, lr=0.01
+)
+"""Of text, where no other is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,10 +160,11 @@ class _Cell:
 
 def train_pilots(
     data: DataSpec | str, out: str | Path, *,
-    metrics: Iterable[str] = ("el2n", "forgetting", "prototypes"),
+    metrics: Iterable[str] | None = None,
     policies: Sequence[str] = POLICIES, keeps: Sequence[float] = (0.2, 0.4, 0.6, 0.8),
     pools: Sequence[int] = (), seeds: Sequence[int] = (0, 1, 2), class_floor: float = 0.0,
-    noise_guard: float = 0.0, network: Network | None = None, scoring: Scoring | None = None,
+    noise_guard: float = 0.0, piece: int = PIECE, network: Network | None = None,
+    scoring: Scoring | TextScoring | None = None,
     name: str = "pilots", executor: Any = None, workers: int = 1, device: str = "cpu",
     on_step: Callable[[str], None] | None = None, on_event: Callable[..., None] | None = None,
 ) -> TrainedPilots:  # fmt: skip
@@ -158,11 +182,13 @@ def train_pilots(
     Parameters
     ----------
     data
-        A data set of classes by name, or its `DataSpec`.
+        A data set of classes, or of text, by name, or its `DataSpec`.
     out
         Folder: ``NAME.csv``, ``NAME-scores.csv``, ``ledger.jsonl``, ``scores``, ``selections``.
     metrics
-        Of `isoloss.study.pilot_scores.METRICS`. Metrics whose papers name a policy have that alone:
+        Of `isoloss.study.pilot_scores.METRICS`, or for text of
+        `isoloss.study.pilot_text.TEXT_METRICS`; EL2N, forgetting and prototypes, or perplexity and
+        prototypes, by default. Metrics whose papers name a policy have that alone:
         ``moderate`` the middle, ``density`` the division over clusters, ``d2`` its first picks.
     policies
         Of ``"random"``, ``"hard"`` and ``"easy"``.
@@ -173,7 +199,9 @@ def train_pilots(
     seeds
         Whole numbers.
     class_floor, noise_guard
-        As `isoloss.prune.select` takes them; for all but ``"random"``.
+        As `isoloss.prune.select` takes them; for all but ``"random"``. Text has no classes.
+    piece
+        Of text: bytes of a piece, the example that is kept or not; pools count pieces.
     network, scoring
         What pilots train; how scores are made.
     name
@@ -193,7 +221,7 @@ def train_pilots(
     Raises
     ------
     InputError
-        For data that cannot be loaded or have no classes, unknown metrics or policies, or numbers
+        For data that cannot be loaded, numbers for targets, unknown metrics or policies, or numbers
         out of range.
     MissingExtra
         Without torch.
@@ -208,19 +236,21 @@ def train_pilots(
     spec = DataSpec(name=data) if isinstance(data, str) else data
     if spec.selection is not None:
         raise InputError("data: has a selection already; give the data it was made of")
-    cells = _cells(metrics, policies, keeps)
+    text = CATALOGUE[spec.name].kind == "text"
+    cells = _cells(metrics, policies, keeps, text=text)
     _check_numbers(seeds, class_floor, noise_guard, name)
-    how, scorer, folder = network or Network(), scoring or Scoring(), Path(out)
+    how, scorer = _settings(network, scoring, text=text, piece=piece, class_floor=class_floor)
+    piece, folder = piece if text else 0, Path(out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out = {folder}: is a file; give a folder")
     held = data_of(spec)
-    if held.kind != "classes":
-        raise InputError(f"data: targets are {held.kind}; pilots of pruning need classes")
-    sizes = _sizes(pools, held.examples)
+    if held.kind not in ("classes", "text"):
+        raise InputError(f"data: targets are {held.kind}; pilots of pruning need classes, or text")
+    store = Store(folder.absolute(), held, scorer, device, piece)
+    sizes = _sizes(pools, store.units)
     # The smallest pilot is the one that may be too small: told before anything is scored.
     least = max(1, round(min(cell.keep for cell in cells) * sizes[0]))
-    how.run(spec, least, sizes[0], seeds[0])
-    store = Store(folder.absolute(), held, scorer, device)
+    how.run(spec, least, sizes[0], seeds[0], piece=piece or 1)
     folder.mkdir(parents=True, exist_ok=True)
     needed = [cell.metric for cell in cells if cell.metric]
     _score(store, sizes, seeds, list(dict.fromkeys(needed)), on_step)
@@ -244,7 +274,8 @@ def train_pilots(
                             "cpu_seconds": scored.cpu_seconds,
                         }  # fmt: skip
                     score_flops = costs[cell.metric, size, seed]["flops"]
-                run = how.run(replace(spec, selection=str(path)), count, size, seed)
+                kept = replace(spec, selection=str(path), piece=piece)
+                run = how.run(kept, count, size, seed, piece=piece or 1)
                 known = {
                     "data": data_label(spec), "metric": cell.metric, "policy": cell.policy,
                     "keep": cell.keep, "pool": size, "D": count, "seed": seed,
@@ -277,8 +308,36 @@ def data_label(spec: DataSpec) -> str:
     return " ".join([spec.name, *changes])
 
 
-def _cells(metrics: Iterable[str], policies: Sequence[str], keeps: Sequence[float]) -> list[_Cell]:
-    names = check_metrics([metrics] if isinstance(metrics, str) else metrics)
+def _settings(
+    network: Network | None, scoring: Scoring | TextScoring | None, *, text: bool, piece: int,
+    class_floor: float,
+) -> tuple[Network, Scoring | TextScoring]:  # fmt: skip
+    """Fill in what pilots train and how they score, and refuse what does not go with the data."""
+    if not text:
+        how, scorer = network or Network(), scoring or Scoring()
+        if isinstance(how.model, Transformer) or isinstance(scorer, TextScoring):
+            raise InputError("data: have no text; Transformer and TextScoring are of text")
+        return how, scorer
+    how, scorer = network or TEXT_NETWORK, scoring or TextScoring()
+    if not isinstance(how.model, Transformer) or not isinstance(scorer, TextScoring):
+        raise InputError("data: are text; give a Transformer to train, and TextScoring")
+    if class_floor:
+        raise InputError(f"class_floor = {class_floor:g}: text has no classes; leave it out")
+    for context in (how.model.context, scorer.model.context):
+        if isinstance(piece, bool) or not isinstance(piece, int) or piece < 1 or piece % context:
+            raise InputError(
+                f"piece = {piece!r}: must be a multiple of the {context} bytes that a network reads"
+            )
+    return how, scorer
+
+
+def _cells(
+    metrics: Iterable[str] | None, policies: Sequence[str], keeps: Sequence[float], *, text: bool
+) -> list[_Cell]:
+    if metrics is None:
+        metrics = ("perplexity", "prototypes") if text else ("el2n", "forgetting", "prototypes")
+    asked = [metrics] if isinstance(metrics, str) else metrics
+    names = check_metrics(asked, TEXT_METRICS if text else METRICS)
     for policy in policies:
         if policy not in POLICIES:
             raise InputError(f"policy = {policy!r}: write of {', '.join(POLICIES)}")
@@ -350,10 +409,10 @@ def _rows(plan: Sequence[tuple[RunSpec, dict[str, Any]]], ledger: Path) -> tuple
         if row is None or not ended(row) or row.get("status") == "diverged":
             failed.append(f"{run.name}: {(row or {}).get('reason', 'was not trained')}")
             continue
-        errors = [e for e in row["class_errors"] if e is not None and e == e]
+        errors = [e for e in row.get("class_errors") or () if e is not None and e == e]
         rows.append(known | {
-            "loss": float(row["loss"]), "error": float(row["error"]),
-            "worst_error": float(max(errors)), "seen": int(row["seen"]),
+            "loss": float(row["loss"]), "error": float(row.get("error", math.nan)),
+            "worst_error": float(max(errors, default=math.nan)), "seen": int(row["seen"]),
             "flops": float(row["flops"]), "cpu_seconds": float(row["cpu_seconds"]),
         })  # fmt: skip
     return rows, failed

@@ -63,7 +63,7 @@ def batchable(
         return None
     if _parameters(spec.model, _size(features), outputs or 0) > MOST_PARAMETERS:
         return None
-    data = replace(spec.data, selection=None)
+    data = spec.data.whole
     return replace(
         spec, data=data, D=1, lr=1.0, seed=0, subset=None, steps=spec.updates, passes=1.0
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def data_of(spec: DataSpec) -> Data:
 
     Selections are taken from the whole, so that it is read once for all of them.
     """
-    whole = replace(spec, selection=None)
+    whole = spec.whole
     if spec != whole:
         from isoloss.sweep.data.changes import selected
 
@@ -62,7 +62,7 @@ def data_of(spec: DataSpec) -> Data:
 @lru_cache(maxsize=256)
 def data_form(spec: DataSpec) -> tuple[tuple[int, ...], int]:
     """Return the shape of an input and the outputs of a data set, without keeping it."""
-    data = data_of(replace(spec, selection=None))
+    data = data_of(spec.whole)
     if spec.selection is not None:
         from isoloss.sweep.data.changes import selected_rows
 
@@ -198,7 +198,7 @@ def do_task(task: Task, *, device: str, checkpoint: Path | None) -> list[dict[st
         from isoloss.sweep.data.changes import selected_rows
 
         _one_thread(device)
-        whole = data_of(replace(specs[0].data, selection=None))
+        whole = data_of(specs[0].data.whole)
         chosen = [selected_rows(spec.data, whole) for spec in specs]
         return train_batched(specs, whole, device=device, checkpoint=checkpoint, chosen=chosen)
     data = data_of(specs[0].data)

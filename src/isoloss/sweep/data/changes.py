@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
+from isoloss.sweep.data.pieces import join_pieces, pieces
 from isoloss.sweep.data.place import at
 from isoloss.sweep.data.selection import read_selection
 from isoloss.sweep.data.spec import DataSpec
@@ -77,6 +78,10 @@ def selected(spec: DataSpec, data: Data) -> Data:
     rows, digest = selected_rows(spec, data)
     if rows is None:
         return data
+    if data.kind == "text":
+        note = f"{rows.size} of {pieces(data, spec.piece)} pieces of {spec.piece} bytes selected"
+        joined = join_pieces(data, spec.piece, rows)
+        return replace(data, train_x=joined, notes=(*data.notes, note), digest=digest)
     note = f"{rows.size} of {data.examples} training examples selected"
     return replace(
         data,
@@ -90,6 +95,8 @@ def selected(spec: DataSpec, data: Data) -> Data:
 def selected_rows(spec: DataSpec, data: Data) -> tuple[npt.NDArray[np.int64] | None, str]:
     """Rows of the training part that a spec's selection keeps, None for all; digest of these data.
 
+    Of text, numbers of pieces.
+
     Raises
     ------
     InputError
@@ -97,6 +104,9 @@ def selected_rows(spec: DataSpec, data: Data) -> tuple[npt.NDArray[np.int64] | N
     """
     if spec.selection is None:
         return None, data.digest
+    if data.kind == "text":
+        rows, digest = read_selection(at(spec.selection), pieces(data, spec.piece))
+        return rows, _digest(data, {"selection": digest, "piece": spec.piece})
     rows, digest = read_selection(at(spec.selection), data.examples)
     return rows, _digest(data, {"selection": digest})
 
