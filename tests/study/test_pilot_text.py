@@ -112,3 +112,17 @@ def test_text_settings_are_not_for_classes(tmp_path):
         run(DataSpec(name="mnist1d", examples=300), tmp_path, metrics=("prototypes",))
     with pytest.raises(InputError, match="buckets"):
         replace(SCORING, buckets=1)
+
+
+@pytest.mark.parametrize("name", ["width", "epochs", "lr", "model", "embedding"])
+def test_the_command_refuses_options_that_text_does_not_heed(name, tmp_path):
+    from click.testing import CliRunner
+
+    from isoloss.cli import main
+
+    value = {"model": "cnn", "embedding": "pixels"}.get(name, "8")
+    words = ["prune", "pilots", "stdlib", "--out", str(tmp_path / "out"), f"--{name}", value]
+    found = CliRunner().invoke(main, words)
+    assert found.exit_code == 2
+    assert f"--{name}" in found.output
+    assert not (tmp_path / "out").exists()

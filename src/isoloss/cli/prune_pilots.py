@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from isoloss.cli.common import DOUBT, OK, guarded, json_option, print_json, progress, say
 
@@ -85,6 +86,8 @@ def pilots(
 
     spec = DataSpec(name=data, path=path, label_noise=label_noise)
     text = CATALOGUE[data].kind == "text"
+    if text:
+        _refuse_of_images()
     shape: Any = Mlp(width=width) if model == "mlp" else Cnn(width=width)
     given: dict[str, Any] = {
         key: value for key, value in
@@ -103,6 +106,17 @@ def pilots(
     else:
         say(f"{found.summary()}\ntable: {found.table}")
     return DOUBT if found.failed else OK
+
+
+def _refuse_of_images() -> None:
+    """Refuse options that pilots of text, which have a network of their own, would not heed."""
+    context = click.get_current_context()
+    for name in ("model", "width", "epochs", "lr", "embedding"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{name}: is of pilots of classes, and these data are text; leave it out, or "
+                "call isoloss.study.pilots.train_pilots with a network of your own"
+            )
 
 
 @click.command("study")

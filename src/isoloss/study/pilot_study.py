@@ -98,7 +98,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         what="pieces of 1,024 bytes of the standard library's source",
         data=DataSpec(name="stdlib"),
         arguments={
-            "metrics": ("perplexity", "prototypes"), "pools": (64, 256), "keeps": (0.3, 0.6),
+            "metrics": ("perplexity", "prototypes"), "pools": (256, 1024), "keeps": (0.3, 0.6),
         },
     ),
 }  # fmt: skip
