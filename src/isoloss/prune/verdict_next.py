@@ -15,8 +15,6 @@ from isoloss.prune.verdict_result import NextPilot
 SEEDS = 3
 _UP = (1.0, 2.0, 4.0)
 """Sizes looked at, over the largest of the pilots."""
-_DRAWS = 120
-"""Draws taken of each form, so that each has its say."""
 
 
 def find_next_pilots(
@@ -31,7 +29,7 @@ def find_next_pilots(
     """
     mine = np.flatnonzero([p == policy for p in gains.policies])
     best = int(mine[np.argmax(gains.centre[mine])])
-    goal = _pooled([g[:, best] for g in gains.gain])
+    goal = gains.gain[1:, best]
     cells = forms.world.cells
     tried = np.unique(cells.keep[cells.policy == policy])
     largest = cells.D.max()
@@ -40,14 +38,10 @@ def find_next_pilots(
         options += [(policy, keep, float(largest * u)) for u in _UP]
     found = []
     for name, keep, D in options:
-        y = _pooled([v[:, 0] for v in forms.log_outcomes(name, keep, np.array([D]))])
+        y = forms.log_outcomes(name, keep, np.array([D]))[1:, 0]
         found.append((_left(goal, y, cells.noise**2 / SEEDS), name, keep, D))
     found.sort(key=lambda row: (round(row[0], 3), row[3], row[1]))
     return tuple(_pilot(*row) for row in found[:count])
-
-
-def _pooled(draws: list[Array]) -> Array:
-    return np.concatenate([d[np.linspace(1, len(d) - 1, _DRAWS).astype(int)] for d in draws])
 
 
 def _left(goal: Array, y: Array, noise: float) -> float:
