@@ -85,8 +85,9 @@ class FittedForm:
         """Log outcome of every draw, best guess first, (1 + draws, n)."""
         at = np.atleast_1d(np.asarray(D, dtype=np.float64))
         share = np.broadcast_to(np.asarray(keep, dtype=np.float64), at.shape)
-        found = self.model.values(self.draws, policy, share, at / world.x0)
-        found = found + self.departures @ self.departure.features(policy, share, at).T
+        found = self.model.values(np.vstack([self.theta, self.draws]), policy, share, at / world.x0)
+        features = self.departure.features(policy, share, at, found[0])
+        found = found[1:] + self.departures @ features.T
         return np.asarray(found + math.log(world.unit))
 
 
@@ -187,7 +188,8 @@ def _fit_one(world: World, form: Law | str) -> _Fitted:
     if "M" in form.names:
         at = form.names.index("M")
         theta[at] = math.log(theta[at])
-    return _at(make_problem(world, model), np.clip(theta, model.lower, model.upper))
+    theta = np.clip(theta, model.lower, model.upper)
+    return _at(make_problem(world, model, theta), theta)
 
 
 def _at(problem: Problem, theta: Array) -> _Fitted:
@@ -197,8 +199,9 @@ def _at(problem: Problem, theta: Array) -> _Fitted:
 
 
 def _fit_perfect(world: World) -> _Fitted:
-    """Fit the exact form at angle zero: all M of a grid, with E and A projected out, then refine."""
-    problem = make_problem(world, perfect_score(world.designs))
+    """Fit the exact form at angle zero: M over a grid, E and A projected out, then refined."""
+    model = perfect_score(world.designs)
+    problem = make_problem(world, model, np.array([0.0, 1.0, 0.0]))
     weight = 1 / np.diag(world.cells.covariance)
     best = (math.inf, np.zeros(3))
     for log_M in np.linspace(-7, 5, 61):
@@ -218,7 +221,8 @@ def _fit_perfect(world: World) -> _Fitted:
                 best = (found.chi2, theta)
     if not math.isfinite(best[0]):
         raise FitError("NO_FORM", f"{PERFECT} could not be fitted; add sizes and seeds")
-    return _at(problem, refine(problem, best[1]))
+    theta = refine(problem, best[1])
+    return _at(make_problem(world, model, theta), theta)
 
 
 def _columns(world: World, law: Law) -> dict[str, Array]:

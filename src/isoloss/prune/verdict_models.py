@@ -109,7 +109,8 @@ class PerceptronModel:
     designs: tuple[Design, ...]
     low: float
     high: float
-    tables: dict[tuple[str, float], Array] = field(default_factory=dict)
+    angle: float
+    tables: dict[tuple[str, float, bool], Array] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -155,8 +156,8 @@ class PerceptronModel:
         basis, turned = self._basis(theta)
         for share in np.unique(keep):
             mine = np.flatnonzero(keep == share)
-            table = self._table(policy, float(share))
             size = np.log(x[mine]) - theta[:, 2:3]
+            table = self._table(policy, float(share), bool(size.max() > math.log(0.99 * MOST)))
             log_eps, slope = _cubic(basis @ table, size)
             eps[:, mine], by_size[:, mine] = np.exp(log_eps), slope
             if slopes and len(self.names) > 3:
@@ -187,15 +188,20 @@ class PerceptronModel:
         )
         return series @ inverse, turned @ inverse / scale
 
-    def _table(self, policy: str, keep: float) -> Array:
+    def _table(self, policy: str, keep: float, far: bool) -> Array:
         """Log errors by angle and examples, (angles, sizes)."""
-        key = ("easy" if policy == "easy" and keep < 1 else "hard", keep)
+        kept = "easy" if policy == "easy" and keep < 1 else "hard"
+        key = (kept, keep, far and kept == "easy")
         if key not in self.tables:
-            sizes = np.exp(_sizes())
             if self.high == 0:
-                self.tables[key] = _perfect()[key[0]](np.log(keep), _sizes()).reshape(1, -1)
+                self.tables[key] = _perfect()[kept](np.log(keep), _sizes()).reshape(1, -1)
             else:
-                self.tables[key] = _of_law(key[0], keep, self.angles, sizes)
+                table = _of_law(kept, keep, self.angles, np.exp(_sizes()))
+                if key[2]:
+                    beyond = np.maximum(_sizes(), math.log(MOST))
+                    ends = _easy_far(self.angle)(math.log(keep), beyond)[0]
+                    table = table + (ends - ends[0])
+                self.tables[key] = table
         return self.tables[key]
 
 
@@ -210,7 +216,7 @@ def _sizes() -> Array:
 
 
 def _of_law(kept: str, keep: float, angles: Array, sizes: Array) -> Array:
-    """Look at the catalogue's table; easy examples wait at its end, near their plateau."""
+    """Look at the catalogue's table; easy examples wait at its end."""
     law = Law(name=kept, formula=f"margin_{kept}(x, keep, theta)", axes=("x", "keep"),
               parameters=_ANGLE)  # fmt: skip
     x = np.minimum(sizes, 0.999 * MOST) if kept == "easy" else sizes
@@ -242,15 +248,27 @@ def _perfect() -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=16)
+def _easy_far(angle: float) -> Any:
+    """Log errors of easy examples beyond the catalogue's table, at one angle, solved for."""
+    from scipy.interpolate import RectBivariateSpline
+
+    from isoloss.theory import pruned_perceptron
+
+    shares, sizes = np.geomspace(LEAST_SHARE, 1.0, 12), np.linspace(math.log(MOST), _LAST + 0.1, 12)
+    eps = pruned_perceptron(np.exp(sizes)[None], shares[:, None], angle, keep="easy").eps
+    return RectBivariateSpline(np.log(shares), sizes, np.log(eps))
+
+
 def near_angle(designs: Sequence[Design], theta: float) -> PerceptronModel:
     """Exact form within a factor of an angle."""
     low, high = max(theta / _SPREAD, LEAST_ANGLE), min(theta * _SPREAD, RIGHT)
-    return PerceptronModel(tuple(designs), low, max(high, 1.2 * low))
+    return PerceptronModel(tuple(designs), low, max(high, 1.2 * low), theta)
 
 
 def perfect_score(designs: Sequence[Design]) -> PerceptronModel:
     """Exact form of a score that is the truth."""
-    return PerceptronModel(tuple(designs), 0.0, 0.0)
+    return PerceptronModel(tuple(designs), 0.0, 0.0, 0.0)
 
 
 def _cubic(table: Array, at: Array) -> tuple[Array, Array]:

@@ -4,8 +4,9 @@ Means of cells are
 
 .. math:: y = f(\theta) + \tau_0 \Phi_0 w_0 + \tau_1 \Phi_1 w_1 + \epsilon,
 
-f the form, w standard normal, :math:`\epsilon` the noise of seeds. :math:`\Phi_0` is a departure of
-all curves alike from the law of D, :math:`\Phi_1` one of each policy, zero where all is kept and a
+f the form, w standard normal, :math:`\epsilon` the noise of seeds. :math:`\Phi_0` is a departure
+from the law of random examples, taken at as many of them as what is kept is worth, so that an error
+of the law is one of gains too. :math:`\Phi_1` is one of each policy, zero where all is kept and a
 random walk over :math:`\log(1/k)`. Over :math:`s = \log(D/D_{min})/\log(D_{max}/D_{min})` each is a
 straight line and an integrated random walk: slopes that drift on beyond the pilots as they may have
 drifted within. :math:`\tau` is the departure of log loss over the range of the pilots; its values
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss.prune.pilots import POLICIES
+from isoloss.prune.pilots import NONE, POLICIES
 from isoloss.prune.verdict_cells import World, by_policy
 from isoloss.prune.verdict_models import Model
 
@@ -40,6 +41,8 @@ class Departure:
     low: float
     span: float
     cuts: dict[str, Array]
+    sizes: Array
+    curve: Array
 
     @property
     def size(self) -> int:
@@ -51,27 +54,37 @@ class Departure:
         """How many of the first features are of all policies."""
         return len(_KNOTS) + 1
 
-    def features(self, policy: str, keep: Array, D: Array) -> Array:
-        """Features, (n, size)."""
-        s = (np.log(D) - self.low) / self.span
-        step = _KNOTS[1] - _KNOTS[0]
-        walk = np.maximum(s[:, None] - _KNOTS, 0.0) * math.sqrt(step)
-        line = np.column_stack([s, walk])
-        parts = [line]
+    def features(self, policy: str, keep: Array, D: Array, value: Array) -> Array:
+        """Features, (n, size).
+
+        Parameters
+        ----------
+        value
+            Log outcome there by the form, which says how many random examples it is worth.
+        """
+        worth = np.interp(-value, -self.curve, self.sizes) if policy in self.cuts else np.log(D)
+        line = self._line(np.log(D))
+        parts = [self._line(worth)]
         for name, cuts in self.cuts.items():
             edges = np.concatenate([[0.0], cuts])
             gaps = np.diff(edges)
-            cut = -np.log(keep) if name == policy else np.zeros(len(s))
+            cut = -np.log(keep) if name == policy else np.zeros(len(D))
             last = np.append(np.full(len(gaps) - 1, 1.0), math.inf)
             hats = np.clip((cut[:, None] - edges[:-1]) / gaps, 0.0, last)
             hats = hats * np.sqrt(gaps / cuts[-1])
-            grown = np.column_stack([np.ones(len(s)), line])
-            parts.append((hats[:, :, None] * grown[:, None, :]).reshape(len(s), -1))
+            grown = np.column_stack([np.ones(len(D)), line])
+            parts.append((hats[:, :, None] * grown[:, None, :]).reshape(len(D), -1))
         return np.hstack(parts)
 
+    def _line(self, log_D: Array) -> Array:
+        """Build a straight line and the steps of an integrated random walk."""
+        s = (log_D - self.low) / self.span
+        step = _KNOTS[1] - _KNOTS[0]
+        return np.column_stack([s, np.maximum(s[:, None] - _KNOTS, 0.0) * math.sqrt(step)])
 
-def make_departure(world: World) -> Departure:
-    """Take the range of sizes, and shares, of the pilots."""
+
+def make_departure(world: World, model: Model, theta: Array) -> Departure:
+    """Take the range of sizes and shares of the pilots, and the form's own curve at its fit."""
     cells = world.cells
     cuts = {
         p: np.unique(-np.log(cells.keep[cells.policy == p]))
@@ -79,7 +92,12 @@ def make_departure(world: World) -> Departure:
         if (cells.policy == p).any()
     }
     span = math.log(cells.D.max() / cells.D.min())
-    return Departure(math.log(cells.D.min()), max(span, 0.7), cuts)
+    sizes = np.linspace(math.log(cells.D.min()) - 5, math.log(cells.D.max()) + 12, 341)
+    ones = np.ones(len(sizes))
+    curve = model.values(theta[None], NONE, ones, np.exp(sizes) / world.x0)[0]
+    # Where it has come to rest a tiny slope keeps it invertible.
+    curve = np.minimum.accumulate(curve) - 1e-9 * np.arange(len(sizes))
+    return Departure(math.log(cells.D.min()), max(span, 0.7), cuts, sizes, curve)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,12 +128,14 @@ class Problem:
         return out
 
 
-def make_problem(world: World, model: Model) -> Problem:
-    """Put cells, features and a form together."""
-    cells, departure = world.cells, make_departure(world)
+def make_problem(world: World, model: Model, theta: Array) -> Problem:
+    """Put cells, a form near its fit, and features together."""
+    cells, departure = world.cells, make_departure(world, model, theta)
     features = np.empty((len(cells.D), departure.size))
     for policy, at in by_policy(cells).items():
-        features[at] = departure.features(policy, cells.keep[at], cells.D[at])
+        keep, D = cells.keep[at], cells.D[at]
+        value = model.values(theta[None], policy, keep, D / world.x0)[0]
+        features[at] = departure.features(policy, keep, D, value)
     return Problem(world, model, departure, features, cells.log_mean - math.log(world.unit))
 
 
@@ -190,7 +210,7 @@ def weigh(problem: Problem, theta: Array, *, solved: bool) -> Weighed:
 def draw(
     problem: Problem, theta: Array, found: Weighed, count: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    r"""Draw parameters and departures; the best guess first.
+    r"""Draw parameters and departures; the best guess first, a mean over departures.
 
     Each draw departs by a random w, its noise too, from the means, is fitted again by a few damped
     Gauss-Newton steps with exact derivatives, and takes up what is left: for a linear form that is
@@ -201,14 +221,14 @@ def draw(
     theta, departures
         Parameters (1 + count, p) and coefficients of the features (1 + count, size).
     """
-    which = rng.choice(len(found.shares), size=count, p=found.shares)
-    which = np.concatenate([[int(np.argmax(found.shares))], which])
-    cells = problem.world.cells
-    w = rng.standard_normal((count + 1, problem.features.shape[1]))
-    noise = rng.standard_normal((count + 1, len(cells.D))) @ _root(cells.covariance).T
+    main = np.flatnonzero(found.shares > 0.01 * found.shares.max())
+    m, cells = len(main), problem.world.cells
+    which = np.concatenate([main, rng.choice(len(found.shares), size=count, p=found.shares)])
+    w = rng.standard_normal((m + count, problem.features.shape[1]))
+    noise = rng.standard_normal((m + count, len(cells.D))) @ _root(cells.covariance).T
     # So few repeats know the size of noise only so well.
-    noise *= np.sqrt(cells.freedom / rng.chisquare(cells.freedom, size=(count + 1, 1)))
-    w[0], noise[0] = 0.0, 0.0
+    noise *= np.sqrt(cells.freedom / rng.chisquare(cells.freedom, size=(m + count, 1)))
+    w[:m], noise[:m] = 0.0, 0.0
     first = w * found.scales[which]
     goal = problem.y - first @ problem.features.T - noise
     used, back = np.unique(which, return_inverse=True)
@@ -216,7 +236,12 @@ def draw(
     out = _refit(problem, theta, goal, inverse)
     left = goal - problem.values(out)
     taken = np.einsum("bij,bj->bi", inverse, left) @ problem.features
-    return out, first + found.scales[which] ** 2 * taken
+    departures = first + found.scales[which] ** 2 * taken
+    guess = found.shares[main] / found.shares[main].sum()
+    return (
+        np.vstack([guess @ out[:m], out[m:]]),
+        np.vstack([guess @ departures[:m], departures[m:]]),
+    )
 
 
 def refine(problem: Problem, theta: Array) -> Array:
