@@ -32,7 +32,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.laws.law import Law, Parameter
-from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
+from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, RIGHT
 
 CURVES = ("power", "chance")
 WORTHS = ("constant", "drift", "pool", "floor")
@@ -150,22 +150,17 @@ def perceptron_law(designs: Sequence[Design]) -> Law:
 
 def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
     """Axes of every form, for rows of one policy; ``none`` for random rows."""
-    x, keep = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(keep, np.float64))
+    pair = np.asarray(x, dtype=np.float64), np.asarray(keep, dtype=np.float64)
+    x, keep = (np.asarray(v, dtype=np.float64) for v in np.broadcast_arrays(*pair))
     table = {"x": x}
     for design in designs:
         name = f"keep_{design.policy}"
         table[name] = keep if design.policy == policy else np.ones_like(keep)
     easy = np.full(keep.shape, policy == "easy") & (keep < 1)
-    table["easy"] = 1.0 + easy
+    table["easy"] = np.where(easy, 2.0, 1.0)
     table["x_easy"] = np.where(easy, x, np.min(x, axis=-1, keepdims=True))
     table["share_easy"] = np.where(easy, keep, _FULL)
     return table
-
-
-def within_table(table: dict[str, Array], M: Array) -> dict[str, Array]:
-    """Hold easy rows where the perceptron's table ends: the error waits there near its plateau."""
-    most = 0.999 * MOST * M[:, None]
-    return {**table, "x_easy": np.minimum(table["x_easy"], most)}
 
 
 def least_share() -> float:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss._core.interval import Interval
@@ -29,7 +30,7 @@ def between(draws: Array, level: float, centre: float) -> Estimate:
 
 def _numbers(draws: Array) -> Array:
     """Draws without those where a form has no value; those leave the interval without end."""
-    good = ~np.isnan(draws)
+    good = np.asarray(~np.isnan(draws))
     if good.all():
         return draws
     if np.mean(good) < 0.5:
@@ -101,7 +102,7 @@ def measure_gains(forms: FittedForms, question: Question, level: float) -> Gains
 
 def _together(gain: Array, level: float) -> tuple[Array, Array]:
     """Find ends that hold for all candidates at once, (c,)."""
-    good = np.isfinite(gain).all(axis=1)
+    good = np.asarray(np.isfinite(gain).all(axis=1))
     if not good[0] or np.mean(good) < 0.5:
         return np.full(gain.shape[1], -np.inf), np.full(gain.shape[1], np.inf)
     # Tails of draws are not alike above and below, and a mixture is no normal: each end runs along
@@ -164,7 +165,7 @@ def _simultaneous(gains: Gains, i: int, level: float) -> Estimate:
     )
 
 
-def _finding(gains: Gains, mine: Array, piloted: list[int]) -> str:
+def _finding(gains: Gains, mine: npt.NDArray[np.int64], piloted: list[int]) -> str:
     if (gains.low[mine] > 0).any():
         return "better"
     return "worse" if (gains.high[piloted] < 0).all() else "unsettled"

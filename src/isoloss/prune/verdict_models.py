@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from isoloss._core.arrays import Array
-from isoloss.laws.law import Law
+from isoloss.laws.law import Law, Parameter
 from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
 from isoloss.prune.verdict_forms import EXACT, Design, columns
 
@@ -25,10 +25,21 @@ _SPREAD = 4.0
 class Model(Protocol):
     """Log outcome, in units of the mean, of rows of one policy."""
 
-    name: str
-    names: tuple[str, ...]
-    lower: Array
-    upper: Array
+    @property
+    def name(self) -> str:
+        """Of the form."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+
+    @property
+    def lower(self) -> Array:
+        """Least values; of M its logarithm, as everywhere here."""
+
+    @property
+    def upper(self) -> Array:
+        """Largest values."""
 
     def values(self, theta: Array, policy: str, keep: Array, x: Array) -> Array:
         """Log outcome, (draws, n)."""
@@ -208,7 +219,7 @@ class PerceptronModel:
 @lru_cache(maxsize=1)
 def _vandermonde_inverse() -> Array:
     at = np.cos(np.pi * (2 * np.arange(_ANGLES) + 1) / (2 * _ANGLES))
-    return np.linalg.inv(np.polynomial.chebyshev.chebvander(-at, _ANGLES - 1))
+    return np.asarray(np.linalg.inv(np.polynomial.chebyshev.chebvander(-at, _ANGLES - 1)))
 
 
 def _sizes() -> Array:
@@ -223,13 +234,7 @@ def _of_law(kept: str, keep: float, angles: Array, sizes: Array) -> Array:
     return np.log(law(angles[:, None], {"x": x, "keep": np.full(len(x), keep)}))
 
 
-def _angle() -> tuple[Any, ...]:
-    from isoloss.laws.law import Parameter
-
-    return (Parameter(name="theta", lower=LEAST_ANGLE, upper=RIGHT, start=(0.15, 1.2)),)
-
-
-_ANGLE = _angle()
+_ANGLE = (Parameter(name="theta", lower=LEAST_ANGLE, upper=RIGHT, start=(0.15, 1.2)),)
 
 
 @lru_cache(maxsize=1)

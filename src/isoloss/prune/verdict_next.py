@@ -11,6 +11,7 @@ from isoloss.prune.pilots import NONE
 from isoloss.prune.verdict_fit import FittedForms
 from isoloss.prune.verdict_gain import Gains
 from isoloss.prune.verdict_result import NextPilot
+from isoloss.prune.verdict_words import number
 
 SEEDS = 3
 _UP = (1.0, 2.0, 4.0)
@@ -58,10 +59,10 @@ def _pilot(left: float, policy: str, keep: float, D: float) -> NextPilot:
     size = float(f"{D:.2g}")
     pool = size / keep
     what = (
-        f"train {SEEDS} seeds on {size:.6g} random examples"
+        f"train {SEEDS} seeds on {number(size)} random examples"
         if policy == NONE
         else f"keep the {'hardest' if policy == 'hard' else 'easiest'} {100 * keep:.3g} % of "
-        f"{pool:.4g} examples, so {size:.6g}, and train {SEEDS} seeds on them"
+        f"{number(pool)} examples, so {number(size)}, and train {SEEDS} seeds on them"
     )
     sentence = f"{what}: the interval of the gain is expected to narrow to {left:.0%} of its width"
     return NextPilot(

@@ -232,7 +232,7 @@ def draw(
     first = w * found.scales[which]
     goal = problem.y - first @ problem.features.T - noise
     used, back = np.unique(which, return_inverse=True)
-    inverse = np.linalg.inv(found.covariances[used])[back]
+    inverse = np.asarray(np.linalg.inv(found.covariances[used]))[back]
     out = _refit(problem, theta, goal, inverse)
     left = goal - problem.values(out)
     taken = np.einsum("bij,bj->bi", inverse, left) @ problem.features
@@ -246,7 +246,7 @@ def draw(
 
 def refine(problem: Problem, theta: Array) -> Array:
     """Bring one row of parameters to the optimum of the means with their noise alone."""
-    inverse = np.linalg.inv(problem.world.cells.covariance)[None]
+    inverse = np.asarray(np.linalg.inv(problem.world.cells.covariance))[None]
     for _ in range(4):
         theta = _refit(problem, theta, problem.y[None], inverse)[0]
     return theta

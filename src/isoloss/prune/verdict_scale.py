@@ -12,6 +12,7 @@ from isoloss.prune.pilots import NONE
 from isoloss.prune.verdict_fit import FittedForms
 from isoloss.prune.verdict_gain import between, estimate
 from isoloss.prune.verdict_result import BreakEven, Crossover, Estimate, FrontierFinding, Question
+from isoloss.prune.verdict_words import number
 
 _STEPS = 61
 _SHARES = 12
@@ -123,7 +124,7 @@ def _two_sided(draws: Array) -> float:
 
 
 def _frontier_sentence(difference: Estimate, growth: Estimate, sizes: Array) -> str:
-    where = f"from {sizes[0]:.4g} to {sizes[-1]:.4g} examples kept"
+    where = f"from {number(sizes[0])} to {number(sizes[-1])} examples kept"
     if difference.interval.low > 0:
         text = f"The frontier falls faster than training without pruning {where}"
         if growth.interval.high < 0:
