@@ -9,7 +9,8 @@ with k the share kept, m the worth of a kept example in ordinary ones, one at k 
 that only the form ``floor`` has. Curves R:
 
 - ``power``: :math:`E + B x^{-\beta}`,
-- ``chance``: :math:`A (1 + M x)^{-\beta}`, from what is guessed without examples.
+- ``chance``: :math:`A (1 + M x)^{-\beta}`, from what is guessed without examples,
+- ``bare``: :math:`B x^{-\beta}`, so that a bend need be no floor: it may be what the form misses.
 
 Worths, each with parameters of its own for each policy:
 
@@ -34,7 +35,7 @@ from isoloss._core.arrays import Array
 from isoloss.laws.law import Law, Parameter
 from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, RIGHT
 
-CURVES = ("power", "chance")
+CURVES = ("power", "chance", "bare")
 WORTHS = ("constant", "drift", "pool", "floor")
 EXACT = "perceptron"
 SCALED = ("drift", "pool")
@@ -68,12 +69,15 @@ def _free(name: str, meaning: str) -> Parameter:
 
 def _curve(name: str) -> tuple[str, tuple[Parameter, ...]]:
     """Give the formula of R with ``Y`` for the logarithm of the examples, and its parameters."""
+    falling = (
+        Parameter(name="B", start=(0.2, 2.0), meaning="what falls, at the mean size"),
+        Parameter(name="beta", upper=5.0, start=(0.1, 1.2), meaning="its exponent"),
+    )
+    if name == "bare":
+        return "B*exp(-beta*(Y))", falling
     if name == "power":
-        return "E + B*exp(-beta*(Y))", (
-            Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss"),
-            Parameter(name="B", start=(0.2, 2.0), meaning="what falls, at the mean size"),
-            Parameter(name="beta", upper=5.0, start=(0.1, 1.2), meaning="its exponent"),
-        )
+        floor = Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss")
+        return "E + B*exp(-beta*(Y))", (floor, *falling)
     return "A*exp(-beta*log(1 + M*exp(Y)))", (
         Parameter(name="A", start=(0.8, 4.0), meaning="loss without examples"),
         Parameter(name="M", start=(0.05, 5.0), meaning="scale at which it falls"),

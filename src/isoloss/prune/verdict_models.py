@@ -16,9 +16,11 @@ from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
 from isoloss.prune.verdict_forms import EXACT, Design, columns
 
 PERFECT = "perfect score"
-_LEAST, _LAST, _STEP = math.log(2e-3), math.log(5e3), 0.06
-_ANGLES = 16
-_SPREAD = 4.0
+_LEAST, _LAST, _STEP = math.log(2e-3), math.log(5e3), 0.05
+_SHARP = math.log(0.2), math.log(20.0)
+"""Sizes between which the error may turn sharply."""
+_ANGLES = 20
+_SPREAD = 3.0
 """Angles are looked at within this factor of the fitted one."""
 
 
@@ -113,8 +115,8 @@ def _least(name: str, lower: float) -> float:
 class PerceptronModel:
     """The exact form near one angle, or at angle zero, from tables by policy and share.
 
-    Over the logarithm of examples the error is a cubic through four nodes, over the angle a
-    polynomial: what is asked of every draw at every size is then cheap.
+    Over the logarithm of examples the error is a cubic through four nodes, over that of the angle
+    a polynomial: what is asked of every draw at every size is then cheap.
     """
 
     designs: tuple[Design, ...]
@@ -149,7 +151,7 @@ class PerceptronModel:
         if self.high == 0:
             return np.zeros(1)
         at = np.cos(np.pi * (2 * np.arange(_ANGLES) + 1) / (2 * _ANGLES))
-        return np.asarray(self.low + (self.high - self.low) * (0.5 - 0.5 * at))
+        return np.asarray(self.low * (self.high / self.low) ** (0.5 - 0.5 * at))
 
     def values(self, theta: Array, policy: str, keep: Array, x: Array) -> Array:
         """Log outcome, (draws, n)."""
@@ -184,9 +186,10 @@ class PerceptronModel:
         """Weights of the nodes at each draw's angle, and their derivatives."""
         if len(self.names) < 4:
             return np.ones((len(theta), 1)), np.zeros((len(theta), 1))
-        scale = (self.high - self.low) / 2
+        scale = math.log(self.high / self.low) / 2
         inverse = _vandermonde_inverse()
-        t = np.clip((theta[:, 3] - self.low) / scale - 1, -1, 1)
+        angle = np.clip(theta[:, 3], self.low, self.high)
+        t = np.clip(np.log(angle / self.low) / scale - 1, -1, 1)
         series = np.polynomial.chebyshev.chebvander(t, _ANGLES - 1)
         turned = np.stack(
             [
@@ -197,7 +200,7 @@ class PerceptronModel:
             ],
             axis=-1,
         )
-        return series @ inverse, turned @ inverse / scale
+        return series @ inverse, turned @ inverse / (scale * angle[:, None])
 
     def _table(self, policy: str, keep: float, far: bool) -> Array:
         """Log errors by angle and examples, (angles, sizes)."""
@@ -205,7 +208,7 @@ class PerceptronModel:
         key = (kept, keep, far and kept == "easy")
         if key not in self.tables:
             if self.high == 0:
-                self.tables[key] = _perfect()[kept](np.log(keep), _sizes()).reshape(1, -1)
+                self.tables[key] = _perfect(kept, keep)
             else:
                 table = _of_law(kept, keep, self.angles, np.exp(_sizes()))
                 if key[2]:
@@ -237,20 +240,19 @@ def _of_law(kept: str, keep: float, angles: Array, sizes: Array) -> Array:
 _ANGLE = (Parameter(name="theta", lower=LEAST_ANGLE, upper=RIGHT, start=(0.15, 1.2)),)
 
 
-@lru_cache(maxsize=1)
-def _perfect() -> dict[str, Any]:
-    """Errors at angle zero, where the catalogue's table does not reach: solved for once."""
-    from scipy.interpolate import RectBivariateSpline
+@lru_cache(maxsize=256)
+def _perfect(kept: str, keep: float) -> Array:
+    """Log errors at angle zero, where the catalogue's table does not reach: solved for."""
+    from scipy.interpolate import CubicSpline
 
     from isoloss.theory import pruned_perceptron
 
-    shares = np.geomspace(LEAST_SHARE, 1.0, 15)
-    sizes = np.arange(_LEAST, _LAST + 0.2, 0.2)
-    found = {}
-    for kept in ("hard", "easy"):
-        eps = pruned_perceptron(np.exp(sizes)[None], shares[:, None], 0.0, keep=kept).eps
-        found[kept] = RectBivariateSpline(np.log(shares), sizes, np.log(eps))
-    return found
+    low, high = _SHARP if kept == "hard" else (0.0, 0.0)
+    parts = (np.arange(_LEAST, low, 0.2), np.arange(low, high, _STEP),
+             np.arange(high, _LAST + 0.2, 0.2))  # fmt: skip
+    at = np.concatenate(parts)
+    eps = pruned_perceptron(np.exp(at), keep, 0.0, keep=kept).eps
+    return np.asarray(CubicSpline(at, np.log(eps))(_sizes())).reshape(1, -1)
 
 
 @lru_cache(maxsize=16)
