@@ -110,7 +110,9 @@ def late(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
 def table(
     truth: Truth, sizes: tuple[int, ...], seed: int, noise: float = NOISE, seeds: int = SEEDS
 ) -> dict[str, list]:
-    rng = np.random.default_rng(seed)
+    # Truths do not share noise: tables of all of them are independent.
+    mark = [round(1e6 * float(truth(p, np.array([0.45]), np.array([700.0]))[0])) for p in POLICIES]
+    rng = np.random.default_rng([seed, *mark, round(1e4 * noise), sizes[0]])
     rows: dict[str, list] = defaultdict(list)
     for D in sizes:
         for policy, keep in [(NONE, 1.0), *((p, k) for p in POLICIES for k in KEEPS)]:
