@@ -3,11 +3,14 @@ import math
 import numpy as np
 import pytest
 
+from isoloss.fit import fit
 from isoloss.prune.pilots import read_pilots
-from isoloss.prune.verdict_cells import make_cells, make_world
-from isoloss.prune.verdict_forms import Design, make_law
+from isoloss.prune.verdict_cells import by_policy, make_cells, make_world
+from isoloss.prune.verdict_fit import fit_forms
+from isoloss.prune.verdict_forms import Design, columns, make_law, perceptron_law
 from isoloss.prune.verdict_models import FormulaModel, near_angle, perfect_score
 from isoloss.prune.verdict_refit import draw, make_departure, make_problem, refine, weigh
+from isoloss.runs.table import Runs
 from isoloss.theory import pruned_perceptron
 
 DESIGNS = tuple(Design(policy=p, curved=True, scaled=True) for p in ("hard", "easy"))
@@ -61,7 +64,7 @@ def test_pairs_are_found_by_chance_seldom():
     assert np.mean(found) < 0.07
 
 
-@pytest.mark.parametrize("degrees", [0.0, 10.0, 40.0])
+@pytest.mark.parametrize("degrees", [0.0, 10.0, pytest.param(40.0, marks=pytest.mark.slow)])
 def test_tables_of_the_exact_form_are_the_theory(degrees):
     angle = math.radians(degrees)
     model = near_angle(DESIGNS, angle) if degrees else perfect_score(DESIGNS)
@@ -177,3 +180,36 @@ def test_no_departure_is_likelier_for_a_form_that_fits(problem):
     bent = p.y + 0.3 * (np.log(p.world.cells.D) - 7.2) ** 2
     worse = type(p)(p.world, p.model, p.departure, p.features, bent)
     assert weigh(worse, theta, solved=True).shares[(found.pairs == 0).all(axis=1)].sum() < 1e-6
+
+
+@pytest.mark.parametrize("degrees", [8.0, 30.0])
+def test_the_exact_form_is_fitted_as_the_engine_fits_it(degrees):
+    """The engine's certified optimum of the same law, from its own starts."""
+    normal = np.random.default_rng(3)
+    rows = {"policy": [], "keep": [], "D": [], "loss": []}
+    for D in SIZES:
+        for policy, keep in (("random", 1.0), ("hard", 0.6), ("hard", 0.3), ("easy", 0.5)):
+            word, share = ("random", 1.0) if policy == "random" else (policy, keep)
+            eps = pruned_perceptron(D / 700, share, math.radians(degrees), keep=word).eps
+            for _ in range(3):
+                rows["policy"].append(policy)
+                rows["keep"].append(keep)
+                rows["D"].append(D)
+                rows["loss"].append(0.02 + 2 * float(eps) * math.exp(0.01 * normal.normal()))
+    forms = fit_forms(read_pilots(rows), "loss", draws=50, rng=0)
+    own = next(f for f in forms.forms if f.name == "perceptron")
+    world = forms.world
+    law = perceptron_law(world.designs)
+    table = {a: np.empty(len(world.cells.D)) for a in law.axes}
+    for policy, at in by_policy(world.cells).items():
+        part = columns(world.cells.D[at] / world.x0, policy, world.cells.keep[at], world.designs)
+        for a in law.axes:
+            table[a][at] = part[a]
+    table["loss"] = np.exp(world.cells.log_mean) / world.unit
+    found = fit(
+        Runs(columns=table), law, objective="lsq", draws=0,
+        weights=1 / np.diag(world.cells.covariance),
+    )  # fmt: skip
+    assert own.parameters["theta"] == pytest.approx(found.parameters["theta"], rel=3e-3)
+    assert own.parameters["M"] == pytest.approx(found.parameters["M"], rel=3e-3)
+    assert own.parameters["E"] == pytest.approx(found.parameters["E"], abs=1e-3)

@@ -23,12 +23,12 @@ from isoloss.prune.verdict_forms import (
     columns,
     least_share,
     make_law,
-    perceptron_law,
 )
 from isoloss.prune.verdict_models import (
     PERFECT,
     FormulaModel,
     Model,
+    all_angles,
     near_angle,
     perfect_score,
 )
@@ -39,6 +39,7 @@ REJECTED = 0.01
 """Forms with a weight below this share of the best one's are excluded."""
 SOLVED = (EXACT, PERFECT)
 """Forms that are solved models and not formulas."""
+_STARTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -128,7 +129,7 @@ def forms_for(designs: Sequence[Design], cells: Cells, *, exact: bool) -> list[L
         make_law(curve, worth, designs) for curve in CURVES for worth in worths
     ]
     if exact and float(cells.keep.min()) >= least_share():
-        laws += [perceptron_law(designs), PERFECT]
+        laws += SOLVED
     return laws
 
 
@@ -172,7 +173,7 @@ class _Fitted:
 def _fit_one(world: World, form: Law | str) -> _Fitted:
     """Fit the means of cells by least squares of logarithms, weighted by their noise."""
     if isinstance(form, str):
-        return _fit_perfect(world)
+        return _fit_solved(world, form)
     found = fit(
         Runs(columns=_columns(world, form)), form, objective="lsq", draws=0,
         weights=1 / np.diag(world.cells.covariance),
@@ -180,11 +181,7 @@ def _fit_one(world: World, form: Law | str) -> _Fitted:
     if found.status == "failed":
         raise FitError("NO_FORM", f"{form.name} could not be fitted; add sizes and seeds")
     theta = np.asarray(found.theta, dtype=np.float64).copy()
-    model: Model
-    if form.name == EXACT:
-        model = near_angle(world.designs, float(theta[form.names.index("theta")]))
-    else:
-        model = FormulaModel(form, world.designs)
+    model = FormulaModel(form, world.designs)
     if "M" in form.names:
         at = form.names.index("M")
         theta[at] = math.log(theta[at])
@@ -198,31 +195,57 @@ def _at(problem: Problem, theta: Array) -> _Fitted:
     return _Fitted(problem, theta, chi2 if math.isfinite(chi2) else math.inf)
 
 
-def _fit_perfect(world: World) -> _Fitted:
-    """Fit the exact form at angle zero: M over a grid, E and A projected out, then refined."""
-    model = perfect_score(world.designs)
-    problem = make_problem(world, model, np.array([0.0, 1.0, 0.0]))
-    weight = 1 / np.diag(world.cells.covariance)
-    best = (math.inf, np.zeros(3))
-    for log_M in np.linspace(-7, 5, 61):
-        eps = np.exp(problem.values(np.array([[0.0, 1.0, log_M]])))[0]
-        for E in (True, False):
-            # Relative residuals stand for those of logarithms until the end.
-            X = (
-                np.column_stack([np.ones_like(eps), eps][0 if E else 1 :])
-                / np.exp(problem.y)[:, None]
-            )
-            part = np.linalg.lstsq(X * np.sqrt(weight)[:, None], np.sqrt(weight), rcond=None)[0]
-            if (part <= 0).any():
-                continue
-            theta = np.array([part[0] if E else 0.0, part[-1], log_M])
-            found = _at(problem, theta)
-            if found.chi2 < best[0]:
-                best = (found.chi2, theta)
-    if not math.isfinite(best[0]):
-        raise FitError("NO_FORM", f"{PERFECT} could not be fitted; add sizes and seeds")
-    theta = refine(problem, best[1])
-    return _at(make_problem(world, model, theta), theta)
+def _fit_solved(world: World, name: str) -> _Fitted:
+    """Fit a solved model: all M and angles of a grid, E and A projected out, the best refined."""
+    wide = perfect_score(world.designs) if name == PERFECT else all_angles(world.designs)
+    angles = wide.angles[:, None]
+    log_M = np.linspace(-7, 5, 61)
+    places = np.array(np.meshgrid(log_M, angles)).reshape(2, -1).T
+    starts = np.column_stack([np.zeros(len(places)), np.ones(len(places)), places])
+    starts = starts[:, : len(wide.names)]
+    chi2 = _projected(make_problem(world, wide, starts[len(starts) // 2]), starts)
+    best: _Fitted | None = None
+    for row in _distinct(starts, chi2):
+        model = near_angle(world.designs, row[3]) if len(row) > 3 else wide
+        theta = np.clip(row, model.lower, model.upper)
+        theta = refine(make_problem(world, model, theta), theta)
+        found = _at(make_problem(world, model, theta), theta)
+        if best is None or found.chi2 < best.chi2:
+            best = found
+    if best is None:
+        raise FitError("NO_FORM", f"{name} could not be fitted; add sizes and seeds")
+    return best
+
+
+def _projected(problem: Problem, starts: Array) -> Array:
+    """Put the best E and A into rows of starts, by relative residuals; chi-squared of each."""
+    cells, y = problem.world.cells, np.exp(problem.y)
+    weight = 1 / np.diag(cells.covariance)
+    eps = np.exp(problem.values(starts)) / y
+    one = 1 / y
+    a, b, c = one**2 @ weight, (eps * one) @ weight, eps**2 @ weight
+    d, e = one @ weight, eps @ weight
+    with np.errstate(all="ignore"):
+        E = (d * c - b * e) / (a * c - b**2)
+        E = np.where(np.isfinite(E), np.maximum(E, 0.0), 0.0)
+        A = (e - b * E) / c
+    starts[:, 0], starts[:, 1] = E, np.maximum(A, 1e-6)
+    away = problem.y - problem.values(starts)
+    found = np.einsum("bi,ij,bj->b", away, np.linalg.inv(cells.covariance), away)
+    return np.asarray(np.where(np.isfinite(found) & (A > 0), found, np.inf))
+
+
+def _distinct(starts: Array, chi2: Array) -> list[Array]:
+    """Pick the best rows, at angles apart."""
+    rows: list[Array] = []
+    for i in np.argsort(chi2, kind="stable"):
+        if len(rows) == _STARTS or not np.isfinite(chi2[i]):
+            break
+        if all(abs(math.log(starts[i, -1] / r[-1])) > 0.5 for r in rows if len(r) > 3):
+            rows.append(starts[i])
+        if starts.shape[1] < 4:
+            break
+    return rows
 
 
 def _columns(world: World, law: Law) -> dict[str, Array]:

@@ -273,6 +273,11 @@ def near_angle(designs: Sequence[Design], theta: float) -> PerceptronModel:
     return PerceptronModel(tuple(designs), low, max(high, 1.2 * low), theta)
 
 
+def all_angles(designs: Sequence[Design]) -> PerceptronModel:
+    """Exact form at any angle, roughly: for starts."""
+    return PerceptronModel(tuple(designs), LEAST_ANGLE, RIGHT, math.radians(20))
+
+
 def perfect_score(designs: Sequence[Design]) -> PerceptronModel:
     """Exact form of a score that is the truth."""
     return PerceptronModel(tuple(designs), 0.0, 0.0, 0.0)
