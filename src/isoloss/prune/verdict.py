@@ -13,19 +13,18 @@ from isoloss._core.arrays import Array, as_level, as_positive, as_seed
 from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import Reason
 from isoloss.prune.pilots import NONE, OUTCOMES, POLICIES, Pilots, read_pilots
+from isoloss.prune.verdict_cells import make_cells
 from isoloss.prune.verdict_checks import (
     doubts_of,
-    far_reason,
-    misfit_reason,
     notes_of,
     refusal_reasons,
     settle_question,
 )
-from isoloss.prune.verdict_fit import FittedForms, fit_forms, make_cells
-from isoloss.prune.verdict_gain import Gains, estimate, find_policy, measure_gains
+from isoloss.prune.verdict_decide import decide
+from isoloss.prune.verdict_fit import FittedForms, fit_forms
+from isoloss.prune.verdict_gain import estimate
 from isoloss.prune.verdict_next import find_next_pilots
 from isoloss.prune.verdict_result import (
-    KEEP_ALL,
     NO_VERDICT,
     BreakEven,
     Curve,
@@ -42,7 +41,7 @@ from isoloss.prune.verdict_scale import (
     find_frontier,
     worth,
 )
-from isoloss.prune.verdict_words import answer_sentence, overlap, span
+from isoloss.prune.verdict_words import answer_sentence, span
 
 OnStep = Callable[[str], None]
 _WORST_DRAWS = 150
@@ -217,18 +216,12 @@ def _judge(
 ) -> Verdict:
     """Fill in what the fitted forms say."""
     question, level = verdict.question, verdict.level
-    gains = measure_gains(forms, question, level)
-    policies = tuple(
-        find_policy(forms, gains, d.policy, question, level) for d in forms.world.designs
-    )
-    policies = tuple(
-        replace(p, finding="unsettled") if _beyond_one_size(forms, p) else p for p in policies
-    )
-    answer, chosen, reasons = _decide(policies, gains, forms)
+    found = decide(forms, question, level)
+    answer, chosen, policies, gains = found.answer, found.chosen, found.policies, found.gains
     shown = chosen or max(policies, key=lambda p: p.gain.value)
     worst = _worst_class(table, policies, level, verdict.seed, on_step)
     reach = float(max(p.reach for p in policies) if chosen is None else chosen.reach)
-    reasons = (*reasons, *doubts_of(forms, reach, worst, answer))
+    reasons = (*found.reasons, *doubts_of(forms, reach, worst, answer))
     never = answer == NO_VERDICT
     return replace(
         verdict, answer=answer,
@@ -237,8 +230,8 @@ def _judge(
         reasons=reasons, policies=policies, reach=reach, worst_class=worst,
         keep=chosen.keep if chosen else None, loss=chosen.loss if chosen else None,
         gain=chosen.gain if chosen else None,
-        loss_none=estimate(forms, gains.none, level, exp=True),
-        multiplier=as_factor(forms, worth(forms, shown.policy, shown.keep.value, shown.D), level)
+        loss_none=estimate(gains.none, level, exp=True),
+        multiplier=as_factor(worth(forms, shown.policy, shown.keep.value, shown.D), level)
         if chosen else None,
         crossovers=find_crossovers(forms, question, level),
         frontier=find_frontier(forms, level),
@@ -248,65 +241,6 @@ def _judge(
         curves=_curves(forms, policies, question, level),
         notes=(*verdict.notes, *_edges(chosen, forms)),
     )  # fmt: skip
-
-
-def _beyond_one_size(forms: FittedForms, finding: PolicyFinding) -> bool:
-    """Whether a policy was piloted at one size, and the target is another."""
-    scaled = {d.policy: d.scaled for d in forms.world.designs}
-    return not scaled[finding.policy] and finding.reach > 1.5
-
-
-def _decide(
-    policies: tuple[PolicyFinding, ...], gains: Gains, forms: FittedForms
-) -> tuple[str, PolicyFinding | None, tuple[Reason, ...]]:
-    """Choose the answer."""
-    reach = max(p.reach for p in policies)
-    if wrong := misfit_reason(forms, reach) or far_reason(forms, reach):
-        return NO_VERDICT, None, (wrong,)
-    better = sorted((p for p in policies if p.finding == "better"), key=lambda p: -p.gain.value)
-    if better:
-        first = better[0]
-        reasons = [
-            Reason(
-                code="POLICIES_ALIKE",
-                message=f"{p.policy} helps as well, and the pilots do not tell it from "
-                f"{first.policy}: "
-                f"{span(p.gain, as_percent=True)}",
-            )
-            for p in better[1:]
-            if not _apart(gains, first, p)
-        ]
-        return first.policy, first, tuple(reasons)
-    if all(p.finding == "worse" for p in policies):
-        return KEEP_ALL, None, ()
-    stuck = [p for p in policies if _beyond_one_size(forms, p)]
-    if stuck:
-        names = " and ".join(p.policy for p in stuck)
-        why = Reason(
-            code="ONE_SIZE",
-            message=f"{names} was piloted at one size, so that its change with scale is unknown, "
-            f"and the target is {stuck[0].reach:.3g} times beyond: pilot the same shares at two "
-            "more sizes",
-        )
-        return NO_VERDICT, None, (why,)
-    return NO_VERDICT, None, (Reason(code="OVERLAP", message=overlap(policies)),)
-
-
-def _apart(gains: Gains, first: PolicyFinding, other: PolicyFinding) -> bool:
-    """Whether the better of two policies that help is surely better."""
-    i, j = (
-        int(
-            np.argmin(
-                [
-                    abs(k - p.keep.value) if name == p.policy else math.inf
-                    for name, k in zip(gains.policies, gains.keeps, strict=True)
-                ]
-            )
-        )
-        for p in (first, other)
-    )
-    tail = (1 - first.gain.interval.level) / 2
-    return all(float(np.nanquantile((g[:, i] - g[:, j])[1:], tail)) > 0 for g in gains.gain)
 
 
 def _break_even(
@@ -345,9 +279,7 @@ def _worst_class(
         keep = p.keep.value
         above = forms.log_outcomes(p.policy, keep, at)
         base = forms.log_outcomes(NONE, 1.0, at)
-        ratio = estimate(
-            forms, [a[:, 0] - b[:, 0] for a, b in zip(above, base, strict=True)], level, exp=True
-        )
+        ratio = estimate((above - base)[:, 0], level, exp=True)
         found.append(
             WorstClass(
                 policy=p.policy, keep=keep, D=p.D, ratio=ratio, sentence=_worst_words(p, ratio)
@@ -366,9 +298,8 @@ def _worst_words(p: PolicyFinding, ratio: Any) -> str:
 
 def _share(form: Any) -> FormShare:
     return FormShare(
-        form=form.law.name, weight=form.weight, excluded=form.excluded, misfit=form.misfit,
-        discrepancy=form.gain_discrepancy,
-        parameters=dict(zip(form.law.names, form.theta.tolist(), strict=True)),
+        form=form.name, weight=form.weight, excluded=form.excluded, misfit=form.misfit,
+        discrepancy=form.missed, parameters=form.parameters,
     )  # fmt: skip
 
 
@@ -391,10 +322,10 @@ def _curves(
 def _curve(forms: FittedForms, policy: str, keep: float, sizes: Array, level: float) -> Curve:
     draws = forms.log_outcomes(policy, keep, sizes)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    ends = np.array([np.nanquantile(d[1:], tails, axis=0) for d in draws])
+    low, high = np.nanquantile(draws[1:], tails, axis=0)
     return Curve(
-        policy=policy, keep=keep, D=sizes, loss=np.exp(forms.centre(draws)),
-        low=np.exp(ends[:, 0].min(axis=0)), high=np.exp(ends[:, 1].max(axis=0)),
+        policy=policy, keep=keep, D=sizes, loss=np.exp(draws[0]), low=np.exp(low),
+        high=np.exp(high),
     )  # fmt: skip
 
 
@@ -405,10 +336,11 @@ def _edges(chosen: PolicyFinding | None, forms: FittedForms) -> tuple[str, ...]:
             f"the best share is the smallest that was piloted, {min(chosen.keeps):.3g}: the best "
             "may be smaller still, and pruning too much can be ruinous; pilot a smaller one"
         )
-    if not forms.backtested:
+    plain = np.unique(forms.world.cells.D[forms.world.cells.policy == NONE])
+    if len(plain) < 4:
         notes.append(
-            "fewer than four sizes without pruning, or none pruned at the largest: no pilots could "
-            "be held out to test the forecast"
+            "three sizes without pruning lie on every law of three parameters: how it bends beyond "
+            "them the pilots hardly show; add a fourth size"
         )
     untried = [p for p in POLICIES if p not in {d.policy for d in forms.world.designs}]
     if untried:

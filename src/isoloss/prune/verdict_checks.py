@@ -12,8 +12,8 @@ from isoloss._core.arrays import as_positive
 from isoloss.errors import InputError
 from isoloss.fit.certificate import Reason
 from isoloss.prune.pilots import NONE, Pilots
-from isoloss.prune.verdict_fit import Cells, FittedForms
-from isoloss.prune.verdict_forms import EXACT
+from isoloss.prune.verdict_cells import Cells
+from isoloss.prune.verdict_fit import SOLVED, FittedForms
 from isoloss.prune.verdict_result import NO_VERDICT, Question, WorstClass
 
 FEWEST_SIZES = 3
@@ -214,7 +214,7 @@ def far_reason(forms: FittedForms, reach: float) -> Reason | None:
 
     The exact form knows what follows; formulas do not, however well they fit.
     """
-    if forms.best.law.name == EXACT:
+    if forms.best.name in SOLVED:
         return None
     cells = forms.world.cells
     sizes = cells.D[cells.policy == NONE]

@@ -9,7 +9,8 @@ with k the share kept, m the worth of a kept example in ordinary ones, one at k 
 that only the form ``floor`` has. Curves R:
 
 - ``power``: :math:`E + B x^{-\beta}`,
-- ``chance``: :math:`A (1 + M x)^{-\beta}`, from what is guessed without examples.
+- ``chance``: :math:`A (1 + M x)^{-\beta}`, from what is guessed without examples,
+- ``bare``: :math:`B x^{-\beta}`, so that a bend need be no floor: it may be what the form misses.
 
 Worths, each with parameters of its own for each policy:
 
@@ -32,9 +33,9 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.laws.law import Law, Parameter
-from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
+from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, RIGHT
 
-CURVES = ("power", "chance")
+CURVES = ("power", "chance", "bare")
 WORTHS = ("constant", "drift", "pool", "floor")
 EXACT = "perceptron"
 SCALED = ("drift", "pool")
@@ -68,12 +69,15 @@ def _free(name: str, meaning: str) -> Parameter:
 
 def _curve(name: str) -> tuple[str, tuple[Parameter, ...]]:
     """Give the formula of R with ``Y`` for the logarithm of the examples, and its parameters."""
+    falling = (
+        Parameter(name="B", start=(0.2, 2.0), meaning="what falls, at the mean size"),
+        Parameter(name="beta", upper=5.0, start=(0.1, 1.2), meaning="its exponent"),
+    )
+    if name == "bare":
+        return "B*exp(-beta*(Y))", falling
     if name == "power":
-        return "E + B*exp(-beta*(Y))", (
-            Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss"),
-            Parameter(name="B", start=(0.2, 2.0), meaning="what falls, at the mean size"),
-            Parameter(name="beta", upper=5.0, start=(0.1, 1.2), meaning="its exponent"),
-        )
+        floor = Parameter(name="E", start=(0.01, 0.9), meaning="irreducible loss")
+        return "E + B*exp(-beta*(Y))", (floor, *falling)
     return "A*exp(-beta*log(1 + M*exp(Y)))", (
         Parameter(name="A", start=(0.8, 4.0), meaning="loss without examples"),
         Parameter(name="M", start=(0.05, 5.0), meaning="scale at which it falls"),
@@ -150,22 +154,17 @@ def perceptron_law(designs: Sequence[Design]) -> Law:
 
 def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
     """Axes of every form, for rows of one policy; ``none`` for random rows."""
-    x, keep = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(keep, np.float64))
-    table: dict[str, Array] = {"x": x}
+    pair = np.asarray(x, dtype=np.float64), np.asarray(keep, dtype=np.float64)
+    x, keep = (np.asarray(v, dtype=np.float64) for v in np.broadcast_arrays(*pair))
+    table = {"x": x}
     for design in designs:
         name = f"keep_{design.policy}"
-        table[name] = keep if design.policy == policy else np.ones(keep.shape)
+        table[name] = keep if design.policy == policy else np.ones_like(keep)
     easy = np.full(keep.shape, policy == "easy") & (keep < 1)
-    table["easy"] = 1.0 + easy.astype(np.float64)
+    table["easy"] = np.where(easy, 2.0, 1.0)
     table["x_easy"] = np.where(easy, x, np.min(x, axis=-1, keepdims=True))
     table["share_easy"] = np.where(easy, keep, _FULL)
     return table
-
-
-def within_table(table: dict[str, Array], M: Array) -> dict[str, Array]:
-    """Hold easy rows where the perceptron's table ends: the error waits there near its plateau."""
-    most = 0.999 * MOST * M[:, None]
-    return {**table, "x_easy": np.minimum(table["x_easy"], most)}
 
 
 def least_share() -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,36 +16,32 @@ from isoloss.prune.verdict_result import Estimate, PolicyFinding, Question
 
 GRID = 25
 """Shares looked at between the least and the most that were piloted."""
-METHOD = "wild cluster bootstrap, hull of forms"
-TOGETHER = "wild cluster bootstrap, simultaneous, hull of forms"
+METHOD = "draws of forms and of what they miss"
+TOGETHER = "draws of forms and of what they miss, simultaneous"
 
 
-def hull(forms: FittedForms, draws: Sequence[Array], level: float, centre: float) -> Estimate:
-    """Estimate of one quantity: the span of the intervals of all forms that count, (1 + draws,)."""
-    ends = [Interval.from_draws(d[1:], level=level, method=METHOD) for d in map(_numbers, draws)]
-    low, high = min(e.low for e in ends), max(e.high for e in ends)
-    # The best guess is a mean over forms, which a skewed interval may leave out by a little.
-    value = float(min(max(centre, low), high)) if math.isfinite(centre) else centre
-    return Estimate(value=value, interval=Interval(low=low, high=high, level=level, method=METHOD))
+def between(draws: Array, level: float, centre: float) -> Estimate:
+    """Estimate of one quantity by its quantiles, (1 + draws,)."""
+    inside = Interval.from_draws(_numbers(draws[1:]), level=level, method=METHOD)
+    # The best guess is no median, and a skewed interval may leave it out by a little.
+    value = float(min(max(centre, inside.low), inside.high)) if math.isfinite(centre) else centre
+    return Estimate(value=value, interval=inside)
 
 
 def _numbers(draws: Array) -> Array:
     """Draws without those where a form has no value; those leave the interval without end."""
-    good = ~np.isnan(draws)
+    good = np.asarray(~np.isnan(draws))
     if good.all():
         return draws
     if np.mean(good) < 0.5:
-        return np.array([0.0, -np.inf, np.inf])
+        return np.array([-np.inf, np.inf])
     return np.asarray(draws[good])
 
 
-def estimate(
-    forms: FittedForms, draws: Sequence[Array], level: float, *, exp: bool = False
-) -> Estimate:
-    """Estimate with the weighted mean of the best fits as its value; of logarithms with ``exp``."""
-    centre = float(forms.centre(draws))
-    values = [np.exp(d) for d in draws] if exp else list(draws)
-    return hull(forms, values, level, math.exp(centre) if exp else centre)
+def estimate(draws: Array, level: float, *, exp: bool = False) -> Estimate:
+    """Estimate with the best guess, the first draw, as its value; of logarithms with ``exp``."""
+    values = np.exp(draws) if exp else draws
+    return between(values, level, float(values[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,9 +55,10 @@ class Gains:
     D
         Examples kept, (c,).
     gain, random, loss
-        Draws a form: log gain over no pruning and over as many random examples, log loss, (b, c).
+        Draws of the log gain over no pruning and over as many random examples, and of the log
+        loss, best guess first, (b, c).
     none
-        Draws a form: log loss without pruning, (b,).
+        Draws of the log loss without pruning, (b,).
     centre, low, high
         Best guess, and ends that hold for all candidates at once, (c,).
     """
@@ -70,10 +66,10 @@ class Gains:
     policies: tuple[str, ...]
     keeps: Array
     D: Array
-    gain: list[Array]
-    random: list[Array]
-    loss: list[Array]
-    none: list[Array]
+    gain: Array
+    random: Array
+    loss: Array
+    none: Array
     centre: Array
     low: Array
     high: Array
@@ -90,42 +86,34 @@ def measure_gains(forms: FittedForms, question: Question, level: float) -> Gains
         shares.append(grid)
     keeps = np.concatenate(shares)
     D = question.kept(keeps)
-    none = [v[:, 0] for v in forms.log_outcomes(NONE, 1.0, np.array([question.D_none]))]
+    none = forms.log_outcomes(NONE, 1.0, np.array([question.D_none]))[:, 0]
     random = forms.log_outcomes(NONE, 1.0, D)
-    loss = [np.empty_like(r) for r in random]
+    loss = np.empty_like(random)
     for policy in dict.fromkeys(names):
         mine = np.array([n == policy for n in names])
-        for target, found in zip(
-            loss, forms.log_outcomes(policy, keeps[mine], D[mine]), strict=True
-        ):
-            target[:, mine] = found
-    gain = [base[:, None] - v for base, v in zip(none, loss, strict=True)]
+        loss[:, mine] = forms.log_outcomes(policy, keeps[mine], D[mine])
+    gain = none[:, None] - loss
     low, high = _together(gain, level)
     return Gains(
         policies=tuple(names), keeps=keeps, D=D, gain=gain, loss=loss, none=none,
-        random=[r - v for r, v in zip(random, loss, strict=True)],
-        centre=forms.centre(gain), low=low, high=high,
+        random=random - loss, centre=gain[0], low=low, high=high,
     )  # fmt: skip
 
 
-def _together(gains: Sequence[Array], level: float) -> tuple[Array, Array]:
-    """Find ends that hold for all candidates at once, the widest of all forms, (c,)."""
-    lows, highs = [], []
-    for gain in gains:
-        good = np.asarray(np.isfinite(gain).all(axis=1))
-        if not good[0] or np.mean(good) < 0.5:
-            lows.append(np.full(gain.shape[1], -np.inf))
-            highs.append(np.full(gain.shape[1], np.inf))
-            continue
-        away = gain[good][1:] - gain[0]
-        inner = np.quantile(away, [0.1587, 0.8413], axis=0)
-        spread = np.maximum((inner[1] - inner[0]) / 2, 1e-9)
-        # Tails of draws are not alike above and below: each side has its own factor.
-        up = float(np.quantile(np.max(away / spread, axis=1), (1 + level) / 2))
-        down = float(np.quantile(np.max(-away / spread, axis=1), (1 + level) / 2))
-        lows.append(gain[0] - max(down, up) * spread)
-        highs.append(gain[0] + max(down, up) * spread)
-    return np.min(lows, axis=0), np.max(highs, axis=0)
+def _together(gain: Array, level: float) -> tuple[Array, Array]:
+    """Find ends that hold for all candidates at once, (c,)."""
+    good = np.asarray(np.isfinite(gain).all(axis=1))
+    if not good[0] or np.mean(good) < 0.5:
+        return np.full(gain.shape[1], -np.inf), np.full(gain.shape[1], np.inf)
+    # Tails of draws are not alike above and below, and a mixture is no normal: each end runs along
+    # quantiles of its own, the same for all candidates, so far out that so many curves stay inside.
+    inside = gain[good][1:]
+    ranks = np.argsort(np.argsort(inside, axis=0, kind="stable"), axis=0, kind="stable")
+    depth = np.minimum(ranks, len(inside) - 1 - ranks).min(axis=1)
+    at = float(np.quantile(depth, 1 - level))
+    edge = min(math.floor(at), (len(inside) - 1) // 2)
+    ordered = np.sort(inside, axis=0)
+    return ordered[edge], ordered[len(inside) - 1 - edge]
 
 
 def as_part(log_gain: float) -> float:
@@ -153,23 +141,19 @@ def find_policy(
     cells = forms.world.cells
     piloted = np.unique(cells.keep[cells.policy == policy])
     at = [int(mine[np.argmin(np.abs(gains.keeps[mine] - k))]) for k in piloted]
-    keep = [_best_share(g[:, mine], gains.keeps[mine]) for g in gains.gain]
-    gain = _one(forms, [g[:, best] for g in gains.gain], level)
+    keep = _best_share(gains.gain[:, mine], gains.keeps[mine])
     share = float(gains.keeps[best])
     return PolicyFinding(
         policy=policy, finding=_finding(gains, mine, at), D=float(gains.D[best]),
-        keep=hull(forms, keep, level, share), pool=float(gains.D[best]) / share,
-        loss=estimate(forms, [v[:, best] for v in gains.loss], level, exp=True),
-        gain=_part(gain), gain_random=_part(_one(forms, [g[:, best] for g in gains.random], level)),
+        keep=between(keep, level, share), pool=float(gains.D[best]) / share,
+        loss=estimate(gains.loss[:, best], level, exp=True),
+        gain=_part(estimate(gains.gain[:, best], level)),
+        gain_random=_part(estimate(gains.random[:, best], level)),
         keeps=tuple(piloted.tolist()),
         gains=tuple(_part(_simultaneous(gains, i, level)) for i in at),
         lossless=_lossless(forms, policy, piloted, question, level),
         reach=float(forms.world.reach(share, gains.D[best])),
     )  # fmt: skip
-
-
-def _one(forms: FittedForms, draws: list[Array], level: float) -> Estimate:
-    return estimate(forms, draws, level)
 
 
 def _simultaneous(gains: Gains, i: int, level: float) -> Estimate:
@@ -181,7 +165,7 @@ def _simultaneous(gains: Gains, i: int, level: float) -> Estimate:
     )
 
 
-def _finding(gains: Gains, mine: npt.NDArray[np.intp], piloted: list[int]) -> str:
+def _finding(gains: Gains, mine: npt.NDArray[np.int64], piloted: list[int]) -> str:
     if (gains.low[mine] > 0).any():
         return "better"
     return "worse" if (gains.high[piloted] < 0).all() else "unsettled"
@@ -202,12 +186,8 @@ def _lossless(
     keeps = np.geomspace(piloted[0], 1.0, 60)
     full = forms.log_outcomes(NONE, 1.0, np.array([question.pool]))
     pruned = forms.log_outcomes(policy, keeps, keeps * question.pool)
-    found = []
-    for base, v in zip(full, pruned, strict=True):
-        fine = v <= base + math.log1p(question.tol)
-        fine[:, -1] = True
-        # Counted from all kept downwards, until the first share that is not fine.
-        run = np.cumprod(fine[:, ::-1], axis=1).sum(axis=1).astype(int)
-        found.append(keeps[len(keeps) - run])
-    log_centre = float(forms.centre([np.log(f) for f in found]))
-    return hull(forms, found, level, math.exp(log_centre))
+    fine = pruned <= full + math.log1p(question.tol)
+    fine[:, -1] = True
+    # Counted from all kept downwards, until the first share that is not fine.
+    run = np.cumprod(fine[:, ::-1], axis=1).sum(axis=1).astype(int)
+    return estimate(keeps[len(keeps) - run], level)

@@ -11,12 +11,11 @@ from isoloss.prune.pilots import NONE
 from isoloss.prune.verdict_fit import FittedForms
 from isoloss.prune.verdict_gain import Gains
 from isoloss.prune.verdict_result import NextPilot
+from isoloss.prune.verdict_words import number
 
 SEEDS = 3
 _UP = (1.0, 2.0, 4.0)
 """Sizes looked at, over the largest of the pilots."""
-_DRAWS = 120
-"""Draws taken of each form, so that each has its say."""
 
 
 def find_next_pilots(
@@ -31,7 +30,7 @@ def find_next_pilots(
     """
     mine = np.flatnonzero([p == policy for p in gains.policies])
     best = int(mine[np.argmax(gains.centre[mine])])
-    goal = _pooled([g[:, best] for g in gains.gain])
+    goal = gains.gain[1:, best]
     cells = forms.world.cells
     tried = np.unique(cells.keep[cells.policy == policy])
     largest = cells.D.max()
@@ -40,14 +39,10 @@ def find_next_pilots(
         options += [(policy, keep, float(largest * u)) for u in _UP]
     found = []
     for name, keep, D in options:
-        y = _pooled([v[:, 0] for v in forms.log_outcomes(name, keep, np.array([D]))])
+        y = forms.log_outcomes(name, keep, np.array([D]))[1:, 0]
         found.append((_left(goal, y, cells.noise**2 / SEEDS), name, keep, D))
     found.sort(key=lambda row: (round(row[0], 3), row[3], row[1]))
     return tuple(_pilot(*row) for row in found[:count])
-
-
-def _pooled(draws: list[Array]) -> Array:
-    return np.concatenate([d[np.linspace(1, len(d) - 1, _DRAWS).astype(int)] for d in draws])
 
 
 def _left(goal: Array, y: Array, noise: float) -> float:
@@ -64,10 +59,10 @@ def _pilot(left: float, policy: str, keep: float, D: float) -> NextPilot:
     size = float(f"{D:.2g}")
     pool = size / keep
     what = (
-        f"train {SEEDS} seeds on {size:.6g} random examples"
+        f"train {SEEDS} seeds on {number(size)} random examples"
         if policy == NONE
         else f"keep the {'hardest' if policy == 'hard' else 'easiest'} {100 * keep:.3g} % of "
-        f"{pool:.4g} examples, so {size:.6g}, and train {SEEDS} seeds on them"
+        f"{number(pool)} examples, so {number(size)}, and train {SEEDS} seeds on them"
     )
     sentence = f"{what}: the interval of the gain is expected to narrow to {left:.0%} of its width"
     return NextPilot(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.prune.pilots import NONE
 from isoloss.prune.verdict_fit import FittedForms
-from isoloss.prune.verdict_gain import estimate, hull
+from isoloss.prune.verdict_gain import between, estimate
 from isoloss.prune.verdict_result import BreakEven, Crossover, Estimate, FrontierFinding, Question
+from isoloss.prune.verdict_words import number
 
 _STEPS = 61
 _SHARES = 12
@@ -25,6 +26,11 @@ def find_crossovers(forms: FittedForms, question: Question, level: float) -> tup
     sizes = np.geomspace(low, high, _STEPS)
     tried = {d.policy: np.unique(cells.keep[cells.policy == d.policy]) for d in forms.world.designs}
     scaled = {d.policy for d in forms.world.designs if d.scaled}
+
+    @cache
+    def curve(policy: str, keep: float) -> Array:
+        return forms.log_outcomes(policy, keep, sizes)
+
     found = []
     for winner, loser in (("hard", "random"), ("hard", "easy"), ("easy", "random")):
         if winner not in scaled or (loser != "random" and loser not in scaled):
@@ -34,28 +40,20 @@ def find_crossovers(forms: FittedForms, question: Question, level: float) -> tup
             keeps = keeps[(keeps >= tried[loser][0] - 1e-9) & (keeps <= tried[loser][-1] + 1e-9)]
         for keep in keeps:
             share = float(keep)
-            ahead = forms.log_outcomes(winner, share, sizes)
-            other = NONE if loser == "random" else loser
-            behind = forms.log_outcomes(other, 1.0 if other == NONE else share, sizes)
-            lead = [b - a for a, b in zip(ahead, behind, strict=True)]
-            found.append(_crossover(forms, lead, sizes, winner, loser, share, level))
+            other = (NONE, 1.0) if loser == "random" else (loser, share)
+            lead = curve(*other) - curve(winner, share)
+            found.append(_crossover(lead, sizes, winner, loser, share, level))
     return tuple(found)
 
 
 def _crossover(
-    forms: FittedForms, lead: Sequence[Array], sizes: Array, winner: str, loser: str,
-    keep: float, level: float,
-) -> Crossover:  # fmt: skip
-    draws = [last_rise(v, sizes) for v in lead]
-    # The guess is where the mean lead of the forms rises: a mean of infinite ends is none.
-    centre = float(last_rise(forms.centre(lead)[None], sizes)[0])
-    D = hull(forms, draws, level, centre)
-    pool = hull(forms, [d / keep for d in draws], level, centre / keep)
-    inside = [float(np.mean(np.isfinite(d) & (d > 0))) for d in draws]
+    lead: Array, sizes: Array, winner: str, loser: str, keep: float, level: float
+) -> Crossover:
+    draws = last_rise(lead, sizes)
     return Crossover(
-        winner=winner, loser=loser, keep=keep, D=D, pool=pool,
-        looked=(float(sizes[0]), float(sizes[-1])),
-        share_of_draws=float(np.average(inside, weights=[f.weight for f in forms.kept])),
+        winner=winner, loser=loser, keep=keep, D=estimate(draws, level),
+        pool=estimate(draws / keep, level), looked=(float(sizes[0]), float(sizes[-1])),
+        share_of_draws=float(np.mean(np.isfinite(draws[1:]) & (draws[1:] > 0))),
     )  # fmt: skip
 
 
@@ -96,26 +94,23 @@ def find_frontier(forms: FittedForms, level: float) -> FrontierFinding | None:
         for keep in np.geomspace(tried[0], tried[-1], _SHARES):
             layers.append(forms.log_outcomes(design.policy, float(keep), sizes))
             who.append((design.policy, float(keep)))
-    best = [np.nanmin(np.stack([layer[i] for layer in layers]), axis=0) for i in range(len(base))]
-    guess = np.array([forms.centre(layer) for layer in layers])
+    best = np.nanmin(np.stack(layers), axis=0)
+    guess = np.array([layer[0] for layer in layers])
     chosen = np.argmin(np.where(np.isnan(guess), np.inf, guess), axis=0)
     span, half = math.log(sizes[-1] / sizes[0]), len(sizes) // 2
     middle = math.log(sizes[half] / sizes[0])
-    frontier = [(v[:, 0] - v[:, -1]) / span for v in best]
-    unpruned = [(v[:, 0] - v[:, -1]) / span for v in base]
-    lead = [b - v for b, v in zip(base, best, strict=True)]
-    apart = [(g[:, -1] - g[:, 0]) / span for g in lead]
-    growth = [
-        (g[:, -1] - g[:, half]) / (span - middle) - (g[:, half] - g[:, 0]) / middle for g in lead
-    ]
-    difference, bend = estimate(forms, apart, level), estimate(forms, growth, level)
-    p = max(_two_sided(a[1:]) for a in apart)
+    frontier = (best[:, 0] - best[:, -1]) / span
+    unpruned = (base[:, 0] - base[:, -1]) / span
+    g = base - best
+    apart = (g[:, -1] - g[:, 0]) / span
+    growth = (g[:, -1] - g[:, half]) / (span - middle) - (g[:, half] - g[:, 0]) / middle
+    difference, bend = estimate(apart, level), estimate(growth, level)
     return FrontierFinding(
         D=sizes, keep=np.array([who[i][1] for i in chosen]),
         policy=tuple(who[i][0] for i in chosen),
         loss=np.exp(guess[chosen, np.arange(len(sizes))]),
-        exponent=estimate(forms, frontier, level), unpruned=estimate(forms, unpruned, level),
-        difference=difference, growth=bend, p=p,
+        exponent=estimate(frontier, level), unpruned=estimate(unpruned, level),
+        difference=difference, growth=bend, p=_two_sided(apart[1:]),
         sentence=_frontier_sentence(difference, bend, sizes),
     )  # fmt: skip
 
@@ -129,7 +124,7 @@ def _two_sided(draws: Array) -> float:
 
 
 def _frontier_sentence(difference: Estimate, growth: Estimate, sizes: Array) -> str:
-    where = f"from {sizes[0]:.4g} to {sizes[-1]:.4g} examples kept"
+    where = f"from {number(sizes[0])} to {number(sizes[-1])} examples kept"
     if difference.interval.low > 0:
         text = f"The frontier falls faster than training without pruning {where}"
         if growth.interval.high < 0:
@@ -142,12 +137,12 @@ def _frontier_sentence(difference: Estimate, growth: Estimate, sizes: Array) -> 
     return f"The pilots do not show that the frontier falls faster than no pruning {where}."
 
 
-def worth(forms: FittedForms, policy: str, keep: float, D: float) -> list[Array]:
+def worth(forms: FittedForms, policy: str, keep: float, D: float) -> Array:
     """Log of how many random examples give the loss of one kept, each draw; (1 + draws,)."""
     sizes = D * np.geomspace(1e-3, 1e4, 141)
     base = forms.log_outcomes(NONE, 1.0, sizes)
     pruned = forms.log_outcomes(policy, keep, np.array([D]))
-    return [_invert(b, v[:, 0], np.log(sizes / D)) for b, v in zip(base, pruned, strict=True)]
+    return _invert(base, pruned[:, 0], np.log(sizes / D))
 
 
 def _invert(base: Array, wanted: Array, logs: Array) -> Array:
@@ -164,13 +159,10 @@ def _invert(base: Array, wanted: Array, logs: Array) -> Array:
     return found
 
 
-def as_factor(forms: FittedForms, draws: Sequence[Array], level: float) -> Estimate:
+def as_factor(draws: Array, level: float) -> Estimate:
     """Multiplier of logarithms that may be infinite."""
-    centre = float(forms.centre(draws))
-    if not math.isfinite(centre):
-        centre = math.inf
     with np.errstate(over="ignore"):
-        return hull(forms, [np.exp(d) for d in draws], level, math.exp(min(centre, 700.0)))
+        return between(np.exp(draws), level, math.exp(min(np.nan_to_num(draws[0]), 700.0)))
 
 
 def find_break_even(
@@ -187,24 +179,21 @@ def find_break_even(
     D = float(question.kept(keep))
     each = train * question.epochs
     times = worth(forms, policy, keep, D)
-    pays, factors = [], []
-    for m in times:
-        saved = np.expm1(m) * each
-        with np.errstate(divide="ignore"):
-            pays.append(np.where(saved > 0, score / keep / saved, np.inf))
-        factors.append(m - math.log1p(score / keep / question.trainings / each))
+    saved = np.expm1(times) * each
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pays = np.where(saved > 0, score / keep / saved, np.inf)
+    factors = times - math.log1p(score / keep / question.trainings / each)
     cells = forms.world.cells
     sizes = np.geomspace(cells.D.min() / 3, max(3 * D, 30 * cells.D.max()), 15)
-    lead = [np.empty((len(m), len(sizes))) for m in times]
-    for j, size in enumerate(sizes):
-        for target, m in zip(lead, worth(forms, policy, keep, float(size)), strict=True):
-            target[:, j] = m - math.log1p(score / keep / each)
-    finite = [np.clip(np.nan_to_num(v, nan=-50.0), -50.0, 50.0) for v in lead]
-    compute = [last_rise(v, sizes) * each for v in finite]
-    centre = float(last_rise(forms.centre(finite)[None], sizes)[0]) * each
-    gained = math.expm1(min(float(forms.centre(times)), 700.0)) * each
+    reach = np.geomspace(sizes[0] * 1e-3, sizes[-1] * 1e4, 281)
+    base = forms.log_outcomes(NONE, 1.0, reach)
+    pruned = forms.log_outcomes(policy, keep, sizes)
+    lead = np.column_stack(
+        [_invert(base, v, np.log(reach / D)) for v, D in zip(pruned.T, sizes, strict=True)]
+    )
+    lead = lead - math.log1p(score / keep / each)
+    finite = np.clip(np.nan_to_num(lead, nan=-50.0), -50.0, 50.0)
     return BreakEven(
-        trainings=hull(forms, pays, level, score / keep / gained if gained > 0 else math.inf),
-        compute=hull(forms, compute, level, centre), unit=unit, score=score, train=each,
-        multiplier=as_factor(forms, factors, level),
+        trainings=estimate(pays, level), compute=estimate(last_rise(finite, sizes) * each, level),
+        unit=unit, score=score, train=each, multiplier=as_factor(factors, level),
     )  # fmt: skip

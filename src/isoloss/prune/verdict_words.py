@@ -24,8 +24,17 @@ def percent(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number for people: four digits, no end in words."""
-    return f"{value:.4g}" if math.isfinite(value) else "without end"
+    """Write a number for people: four digits, thousands apart, no end in words.
+
+    Examples
+    --------
+    >>> number(10208.3), number(1e5), number(0.021347), number(3.947e11)
+    ('10,210', '100,000', '0.02135', '3.947e+11')
+    """
+    if not math.isfinite(value):
+        return "without end"
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e9 else f"{rounded:.4g}"
 
 
 def span(estimate: Estimate, as_percent: bool = False) -> str:
