@@ -182,7 +182,7 @@ def test_no_departure_is_likelier_for_a_form_that_fits(problem):
     assert weigh(worse, theta, solved=True).shares[(found.pairs == 0).all(axis=1)].sum() < 1e-6
 
 
-@pytest.mark.parametrize("degrees", [8.0, 30.0])
+@pytest.mark.parametrize("degrees", [8.0, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_the_exact_form_is_fitted_as_the_engine_fits_it(degrees):
     """The engine's certified optimum of the same law, from its own starts."""
     normal = np.random.default_rng(3)

@@ -126,7 +126,7 @@ def judge_pilots(
     >>> D = np.repeat(np.repeat([1e3, 2e3, 4e3, 8e3], 3), 3)
     >>> keep = np.tile(np.repeat([1.0, 0.6, 0.3], 3), 4)
     >>> noise = np.exp(0.01 * np.random.default_rng(0).standard_normal(36))
-    >>> loss = 0.2 + 20 * (D * keep**-0.5)**-0.6
+    >>> loss = 0.05 + 20 * (D * keep**-0.5)**-0.6
     >>> table = {"policy": ["hard"] * 36, "keep": keep, "D": D, "loss": loss * noise}
     >>> judge_pilots(table, budget=2e4, draws=100)
     Verdict(hard, keep 0.3 [0.3, 0.3], ok)
