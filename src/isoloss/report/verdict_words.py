@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from isoloss.prune.verdict_result import Crossover, Estimate, Question, Verdict
+from isoloss.prune.verdict_words import asked as in_words
 from isoloss.report.digits import exact, power, significant
 from isoloss.report.tables import Cell
 
@@ -74,15 +75,9 @@ def ends_cell(estimate: Estimate, write: Write) -> Cell:
 
 
 def asked(question: Question) -> str:
-    """Say what was asked."""
-    parts = []
-    if math.isfinite(question.pool):
-        parts.append(f"a pool of {amount(question.pool)} examples")
-    if question.budget is not None:
-        unit = "FLOPs" if question.unit == "flops" else "examples seen"
-        parts.append(f"training for {amount(question.budget)} {unit}")
+    """Say what was asked, and with how many passes."""
     passes = f"{amount(question.epochs)} epochs" if question.epochs != 1 else "one epoch"
-    return f"{' and '.join(parts)}, {passes}"
+    return f"{in_words(question)}, {passes}"
 
 
 def crossing(found: Crossover) -> str:
