@@ -10,8 +10,9 @@ import pytest
 from cli.commands import call
 from isoloss.errors import FitError, InputError
 from isoloss.prune import judge_metrics, judge_pilots
-from isoloss.prune.verdict_forms import Design, columns, make_law, perceptron_law
+from isoloss.prune.verdict_forms import Design, columns, make_law
 from isoloss.theory import pruned_perceptron
+from prune.exact_form import exact_columns, perceptron_law
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "memorization-drop-curves" / "test_accuracy_runs.csv"
@@ -93,7 +94,7 @@ def test_the_exact_form_is_the_theory():
     law = perceptron_law(designs)
     values = {"E": 0.0, "A": 1.0, "M": 1.0, "theta": 0.3}
     for policy, keep in (("hard", 0.4), ("easy", 0.4), ("none", 1.0)):
-        table = columns(np.array([0.7, 3.0]), policy, np.array([keep, keep]), designs)
+        table = exact_columns(np.array([0.7, 3.0]), policy, np.array([keep, keep]), designs)
         word = "random" if policy == "none" else policy
         exact = pruned_perceptron([0.7, 3.0], keep, 0.3, keep=word).eps
         assert law(values, {a: table[a] for a in law.axes}) == pytest.approx(exact, rel=2e-4)

@@ -7,11 +7,12 @@ from isoloss.fit import fit
 from isoloss.prune.pilots import read_pilots
 from isoloss.prune.verdict_cells import by_policy, make_cells, make_world
 from isoloss.prune.verdict_fit import fit_forms
-from isoloss.prune.verdict_forms import Design, columns, make_law, perceptron_law
+from isoloss.prune.verdict_forms import Design, make_law
 from isoloss.prune.verdict_models import FormulaModel, near_angle, perfect_score
 from isoloss.prune.verdict_refit import draw, make_departure, make_problem, refine, weigh
 from isoloss.runs.table import Runs
 from isoloss.theory import pruned_perceptron
+from prune.exact_form import exact_columns, perceptron_law
 
 DESIGNS = tuple(Design(policy=p, curved=True, scaled=True) for p in ("hard", "easy"))
 SIZES = np.array([500.0, 1000.0, 2000.0, 4000.0])
@@ -202,7 +203,9 @@ def test_the_exact_form_is_fitted_as_the_engine_fits_it(degrees):
     law = perceptron_law(world.designs)
     table = {a: np.empty(len(world.cells.D)) for a in law.axes}
     for policy, at in by_policy(world.cells).items():
-        part = columns(world.cells.D[at] / world.x0, policy, world.cells.keep[at], world.designs)
+        part = exact_columns(
+            world.cells.D[at] / world.x0, policy, world.cells.keep[at], world.designs
+        )
         for a in law.axes:
             table[a][at] = part[a]
     table["loss"] = np.exp(world.cells.log_mean) / world.unit

@@ -33,15 +33,13 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.laws.law import Law, Parameter
-from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, RIGHT
+from isoloss.laws.margin_pruned import LEAST_SHARE
 
 CURVES = ("power", "chance", "bare")
 WORTHS = ("constant", "drift", "pool", "floor")
 EXACT = "perceptron"
 SCALED = ("drift", "pool")
 """Worths that change with scale."""
-_FULL = 0.5
-"""Stands for the share of rows that are not easy, where it has no part: any below one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,28 +128,6 @@ def make_law(curve: str, worth: str, designs: Sequence[Design]) -> Law:
     return Law(name=f"{curve}, {worth}", formula=formula, axes=axes, parameters=parameters)
 
 
-def perceptron_law(designs: Sequence[Design]) -> Law:
-    """Exact error of the pruned perceptron, hard and easy rows with one angle of the score."""
-    names = [d.policy for d in designs]
-    hard = "keep_hard" if "hard" in names else "1"
-    formula, axes = f"margin_hard(x/M, {hard}, theta)", ["x", *(f"keep_{n}" for n in names)]
-    if "easy" in names:
-        formula = f"(2 - easy)*{formula} + (easy - 1)*margin_easy(x_easy/M, share_easy, theta)"
-        axes += ["easy", "x_easy", "share_easy"]
-    return Law(
-        name=EXACT, formula=f"E + A*({formula})", axes=tuple(axes),
-        parameters=(
-            Parameter(name="E", start=(0.01, 0.5), meaning="irreducible loss"),
-            Parameter(name="A", start=(1.0, 10.0), meaning="loss over that of the model"),
-            Parameter(name="M", start=(0.05, 3.0), meaning="examples that count as one each"),
-            Parameter(
-                name="theta", lower=LEAST_ANGLE, upper=RIGHT, start=(0.15, 1.2),
-                meaning="angle of the score to the truth",
-            ),
-        ),
-    )  # fmt: skip
-
-
 def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> dict[str, Array]:
     """Axes of every form, for rows of one policy; ``none`` for random rows."""
     pair = np.asarray(x, dtype=np.float64), np.asarray(keep, dtype=np.float64)
@@ -160,10 +136,6 @@ def columns(x: Array, policy: str, keep: Array, designs: Sequence[Design]) -> di
     for design in designs:
         name = f"keep_{design.policy}"
         table[name] = keep if design.policy == policy else np.ones_like(keep)
-    easy = np.full(keep.shape, policy == "easy") & (keep < 1)
-    table["easy"] = np.where(easy, 2.0, 1.0)
-    table["x_easy"] = np.where(easy, x, np.min(x, axis=-1, keepdims=True))
-    table["share_easy"] = np.where(easy, keep, _FULL)
     return table
 
 
