@@ -21,7 +21,14 @@ from isoloss.prune import (
     open_embeddings,
     score_prototypes,
 )
-from isoloss.prune.kmeans_assign import FARTHEST, nearest, sum_piece
+from isoloss.prune.kmeans_assign import (
+    FARTHEST,
+    SUMMED,
+    assign_piece,
+    nearest,
+    sum_piece,
+    sum_rows,
+)
 from isoloss.prune.pieces import prepare
 from prune.prune_made import BLOCK, PIECE, blobs, same, shards
 
@@ -343,4 +350,28 @@ def test_the_farthest_rows_are_those_of_a_sort(rising):
     _, squared = nearest(prepare(x, None), near)
     order = np.argsort(-squared, kind="stable")[:FARTHEST]
     assert found.far_rows.tolist() == order.tolist()
-    assert found.far.tolist() == squared[order].tolist()
+    np.testing.assert_allclose(found.far, squared[order], rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [1e-4, 0.05, 1.0])
+def test_distances_of_unit_rows_keep_their_digits_near_and_far(noise):
+    rng = np.random.default_rng(1)
+    near = prepare(rng.normal(size=(20, 64)).astype(np.float32), None)
+    x = np.repeat(near, 50, axis=0) + noise * rng.normal(size=(1000, 64)).astype(np.float32)
+    labels, squared = assign_piece(open_embeddings(x), BLOCK, near, None)
+    wide, centroids = prepare(x, None).astype(np.float64), near.astype(np.float64)
+    exact = ((wide[:, None] - centroids) ** 2).sum(axis=2)
+    assert labels.tolist() == exact.argmin(axis=1).tolist()
+    np.testing.assert_allclose(squared, exact.min(axis=1), rtol=3e-6)
+
+
+@pytest.mark.parametrize("k", [2, 500])
+def test_sums_of_few_and_of_many_rows_are_those_of_float64(k):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(5000, 3)).astype(np.float32) + 100
+    labels = rng.integers(k, size=5000)
+    present, sums = sum_rows(x, labels, k)
+    exact = np.zeros((k, 3))
+    np.add.at(exact, labels, x.astype(np.float64))
+    assert (np.bincount(labels, minlength=k).max() > SUMMED) == (k == 2)
+    np.testing.assert_allclose(sums, exact[present], rtol=1e-6 if k == 500 else 1e-13)

@@ -247,8 +247,8 @@ def bytes_needed(
     # As stored twice, in float32 twice, in float64, and the sums of the clusters present.
     reading = block * dim * (2 * width + 4 + 4 + 8) + min(k, block) * dim * 8
     tile = 4 * min(TILE_ROWS, block) * (min(TILE_CENTROIDS, k) + 3 * dim) + 64 * block
-    # Sums of all and of a piece, centroids before and after, one copy to write; float32 ones.
-    sums = k * dim * (5 * 8 + 4 + 4) + 2 * FARTHEST * dim * 4
+    # Sums of all and of a piece, centroids before and after, one copy to write; float32, twice.
+    sums = k * dim * (5 * 8 + 4 + 4 + 4) + 2 * FARTHEST * dim * 4
     sample = sample_size(rows, k, start) * (dim * 4 * 3 + 32)
     scores = 48 * piece
     arriving = in_flight * k * dim * 12
