@@ -13,7 +13,7 @@ study: $(VENV)/base  ## main job: study the embedded real runs, write the report
 	$(BIN)/isoloss study --out isoloss-study || [ $$? -eq 3 ]
 
 test: $(VENV)/dev  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/dev  ## linter, types, import rules, documentation
 	$(BIN)/ruff check .
