@@ -10,6 +10,7 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "audit": "Say what a design of runs can identify, and what it cannot.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",

@@ -3,6 +3,8 @@
 from isoloss.plan.allocate import allocate
 from isoloss.plan.allocation import Allocation, NearOptimal, PriceRow
 from isoloss.plan.approaches import Approach, Approaches, compare_approaches
+from isoloss.plan.audit import audit_design
+from isoloss.plan.audit_result import DesignAudit
 from isoloss.plan.budgets import BudgetGroup, group_budgets
 from isoloss.plan.by_convention import (
     ConventionEffect,
@@ -36,6 +38,7 @@ __all__ = [
     "ComputeForLoss",
     "ConventionEffect",
     "Cost",
+    "DesignAudit",
     "Envelope",
     "FamilyCost",
     "FromFunction",
@@ -50,6 +53,7 @@ __all__ = [
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
+    "audit_design",
     "compare_approaches",
     "compute_for_loss",
     "family_cost",
