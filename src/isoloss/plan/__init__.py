@@ -27,6 +27,8 @@ from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
+from isoloss.plan.power import power_to_compare
+from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "IsoFLOP",
     "NearOptimal",
     "PerToken",
+    "Power",
     "PriceRow",
     "Reason",
     "SixND",
@@ -61,6 +64,7 @@ __all__ = [
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "power_to_compare",
     "split_by_convention",
     "split_by_table",
 ]

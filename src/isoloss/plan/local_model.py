@@ -57,6 +57,12 @@ class LocalModel:
         own = np.where(floors, np.maximum(own, _FLOOR), own)
         return cls(data.law, theta, kernel.scales, q, np.where(kernel.logs, 1.0, own))
 
+    def at(self, theta: Array) -> LocalModel:
+        """Take other values of the law, in the same units and sizes."""
+        one = {a: np.ones(1) for a in self.law.axes}
+        kernel = Kernel(self.law, one, np.ones(1), LeastSquares(), scales=self.scales)
+        return LocalModel(self.law, theta, self.scales, kernel.internal(theta), self.size)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Names for people, with a star where the value is taken at the middle of the runs."""
