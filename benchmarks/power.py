@@ -123,7 +123,7 @@ def compare(repeats: int = 200) -> list[dict[str, float]]:
             values=TRUTH, tie=("E",) if tied else (), paired=rho,
         )  # fmt: skip
         shares = [
-            rejections(x, C, NOISE, rho, tied=tied, repeats=repeats, seed=100 * k + i)
+            rejections(x, C, NOISE, rho, tied=tied, repeats=repeats, seed=1000 * k + 7 * i)
             for i, x in enumerate((1.0, m))
         ]
         power = found.now.power

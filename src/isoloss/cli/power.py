@@ -37,7 +37,9 @@ class _Paired(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
         """Read it; mistakes are usage errors."""
-        if value == "auto" or isinstance(value, float):
+        if value == "auto":
+            return "auto"
+        if isinstance(value, float):
             return value
         try:
             found: float = number(str(value))

@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from isoloss._core.arrays import Array, as_level, as_positive
+from isoloss._core.arrays import as_level, as_positive
 from isoloss.errors import FitError, InputError
 from isoloss.fit.backtest import run_scale
 from isoloss.laws import Law
-from isoloss.plan.audit_questions import Aim, fixed_axes, make_aim, place_under
 from isoloss.plan.audit_take import Taken, forms_of, law_shares, noise_of, take
 from isoloss.plan.cost import Cost, as_cost
 from isoloss.plan.design_findings import is_one_line
 from isoloss.plan.design_noise import DesignNoise
-from isoloss.plan.design_places import cost_of_runs, read_ladder
-from isoloss.plan.local_model import LocalModel
-from isoloss.plan.power_arms import Pairs, TwoArms, ratio_for, t_power
-from isoloss.plan.power_designs import MOST, Spending, least_times, spend, target_alone
+from isoloss.plan.design_places import cost_of_runs
+from isoloss.plan.power_arms import TwoArms
+from isoloss.plan.power_designs import MOST
+from isoloss.plan.power_ladder import make_ladder, same_twins
 from isoloss.plan.power_pilots import find_twins, read_correlation
 from isoloss.plan.power_result import Now, Power, PowerDesign, multiplier_text
-from isoloss.plan.problem import Problem, make_problem
+from isoloss.plan.power_sight import Sight
+from isoloss.plan.power_view import View
 from isoloss.plan.reason import Reason, overall
 from isoloss.runs import Runs, read_runs
 
 _LEAST = 0.02
 _REJECTED = 0.05
 _FAR = 100.0
-_FARTHEST = 70.0
-"""Largest log multiplier that is looked for: thirty decades."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Places:
-    """A ladder for both recipes: places, twins, what each run costs."""
-
-    a: Mapping[str, Array]
-    b: Mapping[str, Array]
-    twins: tuple[Pairs, Pairs]
-    cost_a: Array
-    cost_b: Array
-
-    @property
-    def runs(self) -> tuple[int, int]:
-        return len(self.cost_a), len(self.cost_b)
-
-    @property
-    def cost(self) -> float:
-        return float(self.cost_a.sum() + self.cost_b.sum())
-
-    def upper(self) -> _Places:
-        """Keep the third of the runs that cost most, and no rung halved."""
-        all_costs = np.sort(np.concatenate([self.cost_a, self.cost_b]))
-        least = all_costs[math.ceil(len(all_costs) * 2 / 3) - 1] * (1 + 1e-9)
-        if least >= all_costs[-1]:
-            least = all_costs[-1] * (1 - 1e-9)
-        keep_a, keep_b = self.cost_a > least, self.cost_b > least
-        new_a, new_b = np.cumsum(keep_a) - 1, np.cumsum(keep_b) - 1
-        both = keep_a[self.twins[0]] & keep_b[self.twins[1]]
-        return _Places(
-            {a: v[keep_a] for a, v in self.a.items()},
-            {a: v[keep_b] for a, v in self.b.items()},
-            (new_a[self.twins[0][both]], new_b[self.twins[1][both]]),
-            self.cost_a[keep_a],
-            self.cost_b[keep_b],
-        )
 
 
 def power_to_compare(
@@ -170,14 +131,14 @@ def power_to_compare(
     lead, price = taken[0][0], as_cost(cost) if cost is not None else cost_of_runs(table)
     law = lead.model.law
     twin = _second(second, law, given) if second is not None else None
-    twins = find_twins(table, second, law.axes) if second is not None else _same(len(table))
+    twins = find_twins(table, second, law.axes) if second is not None else same_twins(len(table))
     rho, rho_text = read_correlation(paired, lead, twin, twins)
     spread = _noise(lead, twin, given)
-    places = _places(table, second, twins, design, law, price)
+    places = make_ladder(table, second, twins, design, law, price)
     views = {}
     for t, _ in taken:
         b = twin if t is lead else _second(second, t.model.law, given) if second else None
-        view = _View.of(t, b, table, at, price)
+        view = View.of(t, b, table, at, price)
         views[t.model.law.name] = view
     mine = views[law.name]
     delta = mine.effect(effect, loss_effect)
@@ -185,7 +146,7 @@ def power_to_compare(
     if not tied and tuple(tie) not in ((), ("E",)):
         raise InputError(f"tie: {law.name} has no parameter {tie[0]}")
     arms = TwoArms.of(mine.a, mine.b, tied, spread.one, rho)
-    sight = _Sight(places=places, delta=delta, goal=goal, level=level)
+    sight = Sight(places=places, delta=delta, goal=goal, level=level)
     now = sight.now(mine, arms, tied)
     free = None
     if tied:
@@ -259,10 +220,6 @@ def _second(second: Runs, law: Law, noise: float | None) -> Taken:
     return taken[0]
 
 
-def _same(count: int) -> tuple[Pairs, Pairs]:
-    return np.arange(count), np.arange(count)
-
-
 def _noise(a: Taken, b: Taken | None, given: float | None) -> DesignNoise:
     """Noise of both pilots together."""
     first = noise_of(a, given)
@@ -276,192 +233,8 @@ def _noise(a: Taken, b: Taken | None, given: float | None) -> DesignNoise:
     )
 
 
-def _places(
-    table: Runs,
-    second: Runs | None,
-    twins: tuple[Pairs, Pairs],
-    design: str | Mapping[str, Any] | None,
-    law: Law,
-    cost: Cost,
-) -> _Places:
-    if design is not None:
-        x = read_ladder(design, cost)
-        count = len(next(iter(x.values())))
-        x = {a: np.full(count, v) for a, v in fixed_axes(table, law).items()} | x
-        if missing := [a for a in law.axes if a not in x]:
-            raise InputError(f"design: {', '.join(missing)} missing; {law.name} needs it")
-        x = {a: x[a] for a in law.axes}
-        price = _price(x, law, cost)
-        return _Places(x, x, _same(len(price)), price, price)
-    a = {name: table[name] for name in law.axes}
-    b = a if second is None else {name: second[name] for name in law.axes}
-    return _Places(a, b, twins, _price(a, law, cost), _price(b, law, cost))
-
-
-def _price(x: Mapping[str, Array], law: Law, cost: Cost) -> Array:
-    if {"N", "D"} <= set(law.axes):
-        return np.asarray(cost(x["N"], x["D"]))
-    return run_scale(x, law.axes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """A law of both recipes at the scale of the comparison."""
-
-    a: LocalModel
-    b: LocalModel
-    problem: Problem
-    aim: Aim
-    place: dict[str, float]
-    reach: float
-
-    @classmethod
-    def of(
-        cls, a: Taken, b: Taken | None, table: Runs, at: Mapping[str, float], cost: Cost
-    ) -> _View:
-        law = a.model.law
-        joint = {"N", "D"} <= set(law.axes)
-        where = {str(k): as_positive(f"at {k}", v) for k, v in at.items()}
-        budget = where.get("C") if joint and set(where) == {"C"} else None
-        line = joint and is_one_line(table["N"], table["D"])
-        aim = make_aim(table, law, budget, None if budget else where, cost, line)
-        problem = make_problem(law, cost, fixed_axes(table, law), None)
-        place = place_under(a.model, problem, aim)
-        if place is None:
-            raise FitError(
-                "NO_INTERIOR_OPTIMUM",
-                f"{law.name} has no best split {aim.title}; compare at a place, N=...,D=...",
-            )
-        far = float(_price({k: np.array([v]) for k, v in place.items()}, law, cost)[0])
-        near = _price({k: table[k] for k in law.axes}, law, cost)
-        model = a.model if b is None else a.model.at(b.model.theta)
-        return cls(a.model, model, problem, aim, place, far / float(near.max()))
-
-    @property
-    def loss(self) -> float:
-        return self.moved(0.0)
-
-    def columns(self, model: LocalModel) -> dict[str, Array]:
-        """Place the comparison under a recipe, as columns."""
-        place = place_under(model, self.problem, self.aim) or self.place
-        return {a: np.array([v]) for a, v in place.items()}
-
-    def moved(self, log_m: float) -> float:
-        """Loss of A with exp(log_m) times the compute: at the best split, or at the same D/N."""
-        m = math.exp(log_m)
-        if self.aim.C is not None:
-            found = self.a.split(self.problem, self.aim.C * m)
-            if found is None:
-                return math.nan
-            at = {"N": found[0], "D": found[1], "C": self.aim.C * m} | dict(self.problem.fixed)
-            at = {a: at[a] for a in self.a.law.axes}
-        elif {"N", "D"} <= set(self.place):
-            power = {"N": 0.5, "D": 0.5, "C": 1.0}
-            at = {a: v * m ** power.get(a, 0.0) for a, v in self.place.items()}
-        else:
-            lead = self.a.law.axes[0]
-            at = {a: v * (m if a == lead else 1.0) for a, v in self.place.items()}
-        return float(self.a.loss({a: np.array([v]) for a, v in at.items()})[0])
-
-    def effect(self, multiplier: float | None, loss: float | None) -> float:
-        """Effect in log loss that the caller asks for."""
-        if (multiplier is None) == (loss is None):
-            raise InputError("effect, loss_effect: give one of them, such as effect=1.05")
-        if multiplier is not None:
-            m = as_positive("effect", multiplier)
-            if not 1e-6 < abs(math.log(m)) < _FARTHEST:
-                raise InputError(f"effect = {multiplier!r}: a multiplier of compute such as 1.05")
-            found = abs(math.log(self.loss / self.moved(math.log(m))))
-            if not (math.isfinite(found) and found > 0):
-                raise FitError("FLAT", f"{self.a.law.name} does not change with compute there")
-            return found
-        gap = as_positive("loss_effect", loss)
-        if gap >= self.loss:
-            raise InputError(f"loss_effect = {loss!r}: must be below the loss, {self.loss:.4g}")
-        return -math.log1p(-gap / self.loss)
-
-    def multiplier(self, delta: float) -> float:
-        """Multiplier of compute that lowers the log loss by delta; infinite below the floor."""
-        goal = self.loss * math.exp(-min(delta, 700.0))
-        high = 1e-3
-        while self.moved(high) > goal:
-            high *= 2
-            if high > _FARTHEST:
-                return math.inf
-        low = 0.0
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if self.moved(middle) > goal else (low, middle)
-        return math.exp(high)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Sight:
-    """What is asked of a ladder."""
-
-    places: _Places
-    delta: float
-    goal: float
-    level: float
-
-    def now(
-        self, view: _View, arms: TwoArms, tied: tuple[str, ...], *, effect: float | None = None
-    ) -> Now:
-        """Say what one ladder sees, and how many see the effect."""
-        delta = self.delta if effect is None else view.effect(effect, None)
-        block = arms.block(self.places.a, self.places.b, self.places.twins)
-        g = arms.contrast(view.columns(view.a), view.columns(view.b))
-
-        def power(times: float) -> float:
-            error, freedom = arms.error(g, None, block, times)
-            return t_power(delta / error if error > 0 else math.inf, freedom, self.level)
-
-        error, freedom = arms.error(g, block)
-        smallest = ratio_for(self.goal, freedom, self.level) * error
-        return Now(
-            shared=tied,
-            error=error,
-            freedom=freedom,
-            power=power(1),
-            smallest_loss=smallest,
-            smallest=view.multiplier(smallest) if math.isfinite(smallest) else math.inf,
-            times=least_times(power, self.goal),
-        )
-
-    def designs(self, view: _View, arms: TwoArms, cost: Cost) -> tuple[PowerDesign, ...]:
-        """Spend runs in several ways, the cheapest that works first."""
-        places = self.places
-        g = arms.contrast(view.columns(view.a), view.columns(view.b))
-        ladder = arms.block(places.a, places.b, places.twins)
-        high = places.upper()
-        upper = arms.block(high.a, high.b, high.twins)
-        x, y = view.columns(view.a), view.columns(view.b)
-        one = _same(1)
-        price = float(_price(x, view.a.law, cost)[0] + _price(y, view.a.law, cost)[0])
-        shared: dict[str, Any] = {"base_runs": places.runs, "base_cost": places.cost}
-        ways = (
-            Spending(
-                name="ladder", title="the ladder again", base=None, extra=ladder,
-                base_runs=(0, 0), extra_runs=places.runs, base_cost=0.0, extra_cost=places.cost,
-            ),
-            Spending(
-                name="upper", title="one ladder, its upper third again", base=ladder, extra=upper,
-                extra_runs=high.runs, extra_cost=high.cost, **shared,
-            ),
-            Spending(
-                name="target", title="one ladder, and runs at the target", base=ladder,
-                extra=arms.block(x, y, one), extra_runs=(1, 1), extra_cost=price, **shared,
-            ),
-        )  # fmt: skip
-        options = {"goal": self.goal, "level": self.level}
-        found = [spend(arms, g, self.delta, way, **options) for way in ways]
-        text = "runs at the target alone, no law"
-        found.append(target_alone(arms, self.delta, text, price, **options))
-        return tuple(sorted(found, key=lambda d: math.inf if d.cost is None else d.cost))
-
-
 def _reasons(
-    view: _View, now: Now, free: Now | None, lead: Taken, table: Runs, law: Law
+    view: View, now: Now, free: Now | None, lead: Taken, table: Runs, law: Law
 ) -> tuple[Reason, ...]:
     found = []
     if not math.isfinite(now.error):
@@ -480,8 +253,8 @@ def _reasons(
         seen = multiplier_text(free.smallest)
         text = (
             f"with parameters of its own for each recipe, the floor included, it takes {count} "
-            f"ladders each in place of {now.times or f'more than {MOST}'}, and one ladder sees a "
-            f"multiplier of {seen}"
+            f"ladders each in place of {now.times or f'more than {MOST}'}, and the "
+            f"smallest multiplier that one ladder sees is {seen}"
         )
         if far:
             text += ": beyond the data, runs of the ladder tell floors apart in theory alone"
@@ -495,7 +268,7 @@ def _reasons(
 
 
 def _sentence(
-    view: _View, now: Now, designs: tuple[PowerDesign, ...], m: float, goal: float, unit: str
+    view: View, now: Now, designs: tuple[PowerDesign, ...], m: float, goal: float, unit: str
 ) -> str:
     what = f"a compute multiplier of {multiplier_text(m)} {view.aim.title}"
     best = designs[0]
@@ -506,5 +279,5 @@ def _sentence(
     if now.times is not None and best.name != "ladder":
         text += f", or by {now.times} ladders each"
     if math.isfinite(now.smallest_loss):
-        text += f"; one ladder each sees {multiplier_text(now.smallest)}"
+        text += f"; the smallest that one ladder each sees is {multiplier_text(now.smallest)}"
     return text[0].upper() + text[1:] + ""
