@@ -89,6 +89,20 @@ def test_runs_at_the_target_alone_are_the_test_of_two_means():
     assert pairs.runs == (34, 34)
 
 
+def test_two_runs_each_have_two_degrees_of_freedom_and_one_in_pairs():
+    for rho, freedom in ((0.0, 2), (0.6, 1)):
+        found = line(paired=rho).design("target_alone")
+        error = 0.01 * np.sqrt(1 - rho)
+        assert found.curve_runs[0] == 4
+        assert found.curve_power[0] == pytest.approx(student(DELTA, error, freedom))
+
+
+def test_at_a_place_compute_grows_along_its_own_ratio():
+    found = ladder(at={"N": 1e9, "D": 2e10}, effect=1.44)
+    losses = LAW(VALUES, {"N": np.array([1e9, 1.2e9]), "D": np.array([2e10, 2.4e10])})
+    assert found.loss_effect == pytest.approx(np.log(losses[0] / losses[1]))
+
+
 def test_power_is_that_of_the_noncentral_distribution_and_its_inverse():
     for ratio, freedom in ((0.0, 3), (1.0, 1), (2.5, 7), (3.0, 40), (5.0, 2), (2.8, 1e7)):
         expected = student(ratio, 1.0, min(freedom, 1e6)) if ratio else 0.05
