@@ -136,6 +136,16 @@ def test_all_runs_at_the_same_tokens_leave_the_floor_open_however_often_repeated
     assert seen.question("loss").state == "answered"
 
 
+def test_exponents_that_run_away_are_no_place_to_look_from():
+    sizes = np.array([26e6, 50e6, 80e6, 104e6, 145e6, 200e6])
+    runs = measured(sizes, np.full(6, 2e9))
+    free = fit(runs, "chinchilla", draws=0).parameters
+    assert max(free["alpha"], free["beta"]) > 10
+    found = audit_design(runs, ["chinchilla"])
+    assert abs(found.question("exponents").value) < 2
+    assert found.never[:2] == ("E and B one from another", "beta")
+
+
 def test_two_sizes_do_not_tell_an_exponent_from_a_floor_without_data():
     found = planned(np.repeat([1e7, 1e8], 3), np.tile([1e9, 1e9, 1e9], 2))
     assert found.question("E").standard_error == np.inf
