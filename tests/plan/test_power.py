@@ -273,6 +273,12 @@ def test_bad_input_is_named(options, words):
         ladder(**options)
 
 
+def test_one_table_is_no_two_pilots():
+    columns = measured(VALUES, 0.003 * np.random.default_rng(0).standard_normal(16))
+    with pytest.raises(InputError, match="the same table"):
+        power_to_compare(columns, columns, at={"C": 1e20}, effect=1.1, laws=["chinchilla"])
+
+
 def test_too_few_runs_are_refused():
     with pytest.raises(FitError, match="3 distinct configurations"):
         power_to_compare(measured(VALUES, 0.0, N[:3], D[:3]), at={"C": 1e20}, effect=1.1)

@@ -15,6 +15,7 @@ from isoloss.runs import Runs
 
 LEAST_PAIRS = 5
 _MOST = 0.95
+_SAME = 0.999999
 
 
 def find_twins(a: Runs, b: Runs, axes: Sequence[str]) -> tuple[Pairs, Pairs]:
@@ -47,7 +48,7 @@ def read_correlation(
     Raises
     ------
     InputError
-        For a number that is no correlation from 0 to below 1.
+        For a number that is no correlation from 0 to below 1, or two pilots that are one.
     """
     if isinstance(paired, str):
         if paired != "auto":
@@ -59,9 +60,14 @@ def read_correlation(
         found = float(np.corrcoef(_rows(a, twins[0]), _rows(b, twins[1]))[0, 1])
         found = found if math.isfinite(found) else 0.0
         sure = (1 - found**2) / math.sqrt(count - 1)
+        if found > _SAME:
+            raise InputError(
+                "other: its runs lie off its law exactly as those of A do off theirs; is it the "
+                "same table? Give paired= a correlation if it is not"
+            )
         used = min(max(found, 0.0), _MOST)
         text = f"{count} twins, whose residuals correlate by {found:.2f} (+- {sure:.2f})"
-        return used, text + (", taken as 0" if used == 0 else "")
+        return used, text + (f", taken as {used:g}" if used != found else "")
     if not (math.isfinite(paired) and 0 <= paired < 1):
         raise InputError(f"paired = {paired!r}: a correlation must be at least 0 and below 1")
     if paired == 0:

@@ -278,4 +278,5 @@ def _now(n: Now) -> str:
     )
     if n.times is None:
         return text + "no number of ladders up to the most tried sees the effect"
-    return text + f"{n.times} ladder{'s' * (n.times > 1)} each see the effect"
+    many = "one ladder each sees" if n.times == 1 else f"{n.times} ladders each see"
+    return text + f"{many} the effect"
