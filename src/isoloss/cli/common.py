@@ -7,7 +7,7 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -220,8 +220,11 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def report_refused(table: Any) -> None:
-    """List refused rows, a selection and warnings on stderr: nothing is dropped silently."""
+def report_refused(table: Any, *, known: Collection[str] = ()) -> None:
+    """List refused rows, a selection and warnings on stderr: nothing is dropped silently.
+
+    Warnings whose codes are ``known`` are said elsewhere.
+    """
     for note in table.notes:
         if note.code == "SELECTED" and note.severity == "info":
             say(f"note SELECTED: {note.message}")
@@ -230,7 +233,7 @@ def report_refused(table: Any) -> None:
     if len(table.refused) > 10:
         say(f"... and {len(table.refused) - 10} more rows refused; --json lists all of them")
     for note in table.notes:
-        if note.severity == "warning":
+        if note.severity == "warning" and note.code not in known:
             say(f"warning {note.code}: {note.message}")
 
 

@@ -10,6 +10,7 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "audit": "Say what a design of runs can identify, and what it cannot.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",
@@ -17,6 +18,7 @@ _COMMANDS = {
     "import": "Make a table of runs from training logs.",
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",
+    "power": "Count the runs that tell two recipes apart at a scale.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",
     "score": "Score sealed forecasts against what was measured since.",
     "seal": "Forecast, and prove later that the forecast was not changed.",

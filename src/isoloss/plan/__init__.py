@@ -3,6 +3,8 @@
 from isoloss.plan.allocate import allocate
 from isoloss.plan.allocation import Allocation, NearOptimal, PriceRow
 from isoloss.plan.approaches import Approach, Approaches, compare_approaches
+from isoloss.plan.audit import audit_design
+from isoloss.plan.audit_result import DesignAudit
 from isoloss.plan.budgets import BudgetGroup, group_budgets
 from isoloss.plan.by_convention import (
     ConventionEffect,
@@ -25,6 +27,8 @@ from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
+from isoloss.plan.power import power_to_compare
+from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "ComputeForLoss",
     "ConventionEffect",
     "Cost",
+    "DesignAudit",
     "Envelope",
     "FamilyCost",
     "FromFunction",
@@ -43,6 +48,7 @@ __all__ = [
     "IsoFLOP",
     "NearOptimal",
     "PerToken",
+    "Power",
     "PriceRow",
     "Reason",
     "SixND",
@@ -50,6 +56,7 @@ __all__ = [
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
+    "audit_design",
     "compare_approaches",
     "compute_for_loss",
     "family_cost",
@@ -57,6 +64,7 @@ __all__ = [
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "power_to_compare",
     "split_by_convention",
     "split_by_table",
 ]

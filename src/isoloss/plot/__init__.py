@@ -11,6 +11,7 @@ from isoloss.plot.draw import (
     draw_residuals,
     draw_weights,
 )
+from isoloss.plot.power import draw_power, power_series
 from isoloss.plot.reliability import draw_reliability, reliability_series
 from isoloss.plot.save import svg_bytes
 from isoloss.plot.series import (
@@ -32,6 +33,7 @@ __all__ = [
     "draw_fan",
     "draw_influence",
     "draw_isoloss",
+    "draw_power",
     "draw_reliability",
     "draw_residuals",
     "draw_weights",
@@ -40,6 +42,7 @@ __all__ = [
     "influence_series",
     "isoloss_series",
     "path_series",
+    "power_series",
     "price_series",
     "reliability_series",
     "residuals_series",
