@@ -155,8 +155,8 @@ def fit_forms(
             on_step(f"fitting {name}")
         try:
             found.append(_fit_one(world, form))
-            if isinstance(found[-1].problem.model, PerceptronModel):
-                found.append(_without_floor(world, found[-1]))
+            if isinstance(model := found[-1].problem.model, PerceptronModel):
+                found.append(_without_floor(world, model, found[-1]))
         except FitError as error:
             dropped.append((name, str(error)))
     if not found:
@@ -221,12 +221,12 @@ def _fit_solved(world: World, name: str) -> _Fitted:
     return best
 
 
-def _without_floor(world: World, fitted: _Fitted) -> _Fitted:
+def _without_floor(world: World, model: PerceptronModel, fitted: _Fitted) -> _Fitted:
     """Fit the same solved model without its floor, whose estimate is never below zero.
 
-    Where the truth has none, half of all estimates are above it and none below.
+    Where the truth has none, estimates of it lie above and never below.
     """
-    model = replace(fitted.problem.model, floored=False)  # type: ignore[type-var]
+    model = replace(model, floored=False)
     theta = fitted.theta[1:]
     theta = refine(make_problem(world, model, theta), theta)
     return _at(make_problem(world, model, theta), theta)

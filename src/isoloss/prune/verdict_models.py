@@ -17,6 +17,7 @@ from isoloss.prune.verdict_forms import EXACT, Design, columns
 
 PERFECT = "perfect score"
 NO_FLOOR = "{}, no floor"
+_NAMES: tuple[str, ...] = ("E", "A", "M", "theta")
 _LEAST, _LAST, _STEP = math.log(2e-3), math.log(5e3), 0.05
 _SHARP = math.log(0.2), math.log(20.0)
 """Sizes between which the error may turn sharply."""
@@ -136,7 +137,7 @@ class PerceptronModel:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
-        return ("E", "A", "M", "theta")[self._used]
+        return _NAMES[self._used]
 
     @property
     def _used(self) -> slice:
