@@ -309,6 +309,8 @@ def test_dropping_the_memorised_does_not_pay(options):
             rows["data"].append(row["dataset"])
     found = judge_metrics(rows, draws=60, **options)
     assert all(v.answer != "easy" for v in found)
+    # At every share, beside the whole pool and beside as many random examples.
+    assert all(g.value < 0 for v in found for p in v.policies for g in p.gains)
     if len(options) == 1:
         assert len(found) == 4
         assert any(v.answer == "none" for v in found)
