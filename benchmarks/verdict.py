@@ -1,7 +1,8 @@
 """How often the verdict on pruning is right, and its intervals hold, where the truth is known.
 
     python benchmarks/verdict.py choosing [--sets 6]     # truths that choices were made with
-    python benchmarks/verdict.py judging [--sets 6]      # others, never looked at before
+    python benchmarks/verdict.py judging [--sets 6]      # others
+    python benchmarks/verdict.py fresh [--sets 6]        # made when all choices had been made
     python benchmarks/verdict.py students [--sets 10]    # students trained for real, 2 and 4 times
     python benchmarks/verdict.py curves RUNS.csv         # measured: dropping memorised
 
@@ -9,7 +10,8 @@ Every case makes tables of pilots, three shares at four sizes, and asks at 3, 10
 largest of them, with as large a pool as a share asks for. ``wrong`` is a policy that loses against
 random, or ``none`` where some share piloted gains more than 2 percent; ``second`` one that helps,
 but less than the other. How often intervals hold is counted apart where there was an answer, and
-where there was none. Tables are independent, the questions and policies of one are not.
+where there was none. Of crossovers, and of the compute from which on scoring is paid back, those
+that the truth has count. Tables are independent, the questions and policies of one are not.
 """
 
 from __future__ import annotations
@@ -29,24 +31,36 @@ from scipy.interpolate import RectBivariateSpline
 from isoloss.prune.pilots import NONE, POLICIES, read_pilots
 from isoloss.prune.verdict import judge_pilots
 from isoloss.prune.verdict_decide import decide
-from isoloss.prune.verdict_fit import fit_forms
+from isoloss.prune.verdict_fit import FittedForms, fit_forms
 from isoloss.prune.verdict_result import Question
-from isoloss.prune.verdict_scale import find_crossovers, find_frontier
+from isoloss.prune.verdict_scale import (
+    find_break_even,
+    find_crossovers,
+    find_frontier,
+    last_rise,
+)
 from isoloss.theory import pruned_perceptron, simulate_perceptron
 
 Truth = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
 KEEPS, SEEDS, NOISE, UP = (0.7, 0.45, 0.25), 4, 0.02, (3, 10, 30)
 STUDENTS_UP = (2, 4)
+SCORE = 0.1
+"""Cost of scoring an example, over that of seeing one in training."""
 SCARCE, ABUNDANT = (50, 100, 200, 400), (500, 1000, 2000, 4000)
 STUDENTS_SCARCE, STUDENTS_ABUNDANT = (250, 500, 1000, 2000), (1000, 2000, 4000, 8000)
 UNIT = 1000.0
 """Dimensions of the perceptron: so many examples are one a dimension."""
 
 
-@lru_cache(maxsize=8)
 def perceptron(degrees: float) -> Truth:
+    """Exact errors, solved for when they are first asked for."""
+    return lambda policy, keep, D: _exact(degrees)(policy, keep, D)
+
+
+@lru_cache(maxsize=8)
+def _exact(degrees: float) -> Truth:
     """Exact errors, solved once on a grid and then splined: within 2e-4 of themselves."""
-    keeps, sizes = np.geomspace(min(KEEPS), 1, 17), np.geomspace(15, 1.5e5, 181)
+    keeps, sizes = np.geomspace(min(KEEPS), 1, 17), np.geomspace(15, 1.5e6, 226)
     grid = {}
     for word in POLICIES:
         eps = pruned_perceptron(sizes[None] / UNIT, keeps[:, None], np.radians(degrees), keep=word)
@@ -105,6 +119,35 @@ def late(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
     cut = -np.log(keep)
     up = {NONE: 0 * cut, "hard": cut * (1 - 2.2 / (1 + (D / 2500) ** 0.8)), "easy": -0.4 * cut}
     return 0.03 + 0.9 * np.exp(-((D * np.exp(up[policy]) / 400) ** 0.3))
+
+
+def scaled(degrees: float, unit: float, floor: float, height: float) -> Truth:
+    """Take the perceptron in other units, above a floor."""
+    exact = perceptron(degrees)
+
+    def loss(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
+        return floor + height * exact(policy, keep, D * UNIT / unit)
+
+    return loss
+
+
+def ripening(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """Worth that grows with D from that of a random example to most of the pool's."""
+    share = {NONE: 0.0, "hard": 0.8 * D / (D + 6000), "easy": -0.15}[policy]
+    worth = 1 + share * (1 / keep - 1)
+    return 0.04 + 0.8 * (1 + D * np.maximum(worth, 0.2) / 600) ** -0.45
+
+
+def breaks(at: float) -> Truth:
+    """Power law that breaks, smoothly within a factor of two, to one of thrice the exponent."""
+
+    def loss(policy: str, keep: np.ndarray, D: np.ndarray) -> np.ndarray:
+        cut = -np.log(keep)
+        up = {NONE: 0.0, "hard": 0.5, "easy": -0.4}[policy]
+        x = D * np.exp(up * cut - 0.08 * cut**2) / at
+        return 0.02 + 0.3 * x**-0.18 * (1 + x**4) ** (-0.36 / 4)
+
+    return loss
 
 
 def table(
@@ -199,13 +242,47 @@ def grade(truth: Truth, answer: str, D: float) -> str:
 def true_rise(
     truth: Truth, winner: str, loser: str, keep: float, looked: tuple[float, float]
 ) -> float:
-    from isoloss.prune.verdict_scale import last_rise
-
     sizes = np.geomspace(*looked, 400)
     share = np.full(sizes.shape, keep)
     lead = np.log(truth(loser, share if loser in POLICIES else share * 0 + 1, sizes))
     lead = lead - np.log(truth(winner, share, sizes))
     return float(last_rise(lead[None], sizes)[0])
+
+
+def true_worth(truth: Truth, policy: str, keep: float, D: np.ndarray) -> np.ndarray:
+    """Log of how many random examples give the loss of one kept."""
+    sizes = np.geomspace(D.min() * 1e-2, D.max() * 1e2, 4001)
+    base = np.log(truth(NONE, np.ones(len(sizes)), sizes))
+    pruned = np.log(truth(policy, np.full(len(D), keep), D))
+    return np.interp(-pruned, -base, np.log(sizes), left=-np.inf, right=np.inf) - np.log(D)
+
+
+def examine_scale(truth: Truth, forms: FittedForms, largest: float, scale: Tally) -> None:
+    """Crossovers, and when scoring for hard is paid back, at three times the pilots."""
+    question = fixed(3 * largest)
+    decision = decide(forms, question, 0.9)
+    told = decision.answer != "no verdict"
+    for c in find_crossovers(forms, question, 0.9):
+        loser = NONE if c.loser == "random" else c.loser
+        true = true_rise(truth, c.winner, loser, c.keep, c.looked)
+        if c.winner == "hard" and 0 < true < math.inf:
+            scale.held[f"hard over {c.loser}"].append((told, true in c.D.interval))
+    keep = next(p.keep.value for p in decision.policies if p.policy == "hard")
+    found = find_break_even(
+        forms, "hard", keep, question, 0.9, score=SCORE, train=1.0, unit="seen"
+    )  # fmt: skip
+    sizes = np.geomspace(forms.world.cells.D.min() / 3, 30 * largest, 400)
+    lead = true_worth(truth, "hard", keep, sizes) - math.log1p(SCORE / keep)
+    compute = float(last_rise(np.clip(lead, -50, 50)[None], sizes)[0])
+    if 0 < compute < math.inf:
+        scale.held["break-even compute"].append((told, compute in found.compute.interval))
+    saved = float(np.expm1(true_worth(truth, "hard", keep, np.array([3 * largest])))[0])
+    if 0 < saved < math.inf:
+        trainings = SCORE / keep / saved
+        scale.held["trainings"].append((told, trainings in found.trainings.interval))
+    f = find_frontier(forms, 0.9)
+    if f is not None:
+        scale.answers["right" if f.difference.interval.low > 0 else "refused"] += 1
 
 
 def examine(
@@ -240,20 +317,13 @@ def examine(
             ends = p.gain.interval
             if p.policy == "hard" and math.isfinite(ends.low) and ends.high < 1:
                 tally.width.append(math.log((1 - ends.low) / (1 - ends.high)))
-    for c in find_crossovers(forms, fixed(3 * largest), 0.9):
-        if c.winner == "hard":
-            loser = NONE if c.loser == "random" else c.loser
-            held = true_rise(truth, c.winner, loser, c.keep, c.looked) in c.D.interval
-            scale.held[f"hard over {c.loser}"].append((True, held))
-    f = find_frontier(forms, 0.9)
-    if f is not None:
-        scale.answers["right" if f.difference.interval.low > 0 else "refused"] += 1
+    examine_scale(truth, forms, largest, scale)
 
 
 def run(
     name: str, truth: Truth, sizes: tuple[int, ...], args: argparse.Namespace, make: Callable,
     ups: tuple[int, ...] = UP,
-) -> Tally:  # fmt: skip
+) -> tuple[Tally, Tally]:  # fmt: skip
     tallies, scale, total = {up: Tally() for up in ups}, Tally(), Tally()
     for seed in range(args.first, args.first + args.sets):
         examine(
@@ -265,11 +335,15 @@ def run(
             print(tally.line(f"{name}, {up} times"), flush=True)
         total.add(tally)
     print(total.line(name), flush=True)
+    print(f"{'':<34} {of_scale(scale)}", flush=True)
+    return total, scale
+
+
+def of_scale(scale: Tally) -> str:
+    """Say how often what was found along scales held."""
     held = ", ".join(f"{k} {_shares(v)}" for k, v in scale.held.items())
-    n = sum(scale.answers.values())
-    print(f"{'':<34} crossovers held: {held}; faster frontier called in "
-          f"{scale.answers['right'] / max(n, 1):.0%}", flush=True)  # fmt: skip
-    return total
+    called = scale.answers["right"] / max(sum(scale.answers.values()), 1)
+    return f"held: {held}; faster frontier called in {called:.0%}"
 
 
 def curves(path: str) -> None:
@@ -302,6 +376,14 @@ def cases(which: str) -> list[Case]:
             ("logs", logs, ABUNDANT, NOISE, SEEDS),
             ("logs, noise .5 %", logs, ABUNDANT, 0.005, SEEDS),
         ]
+    if which == "fresh":
+        return [
+            ("13 degrees, 600 to one, a floor", scaled(13.0, 600.0, 0.02, 0.7), ABUNDANT, NOISE, 4),
+            ("28 degrees, 250 to one", scaled(28.0, 250.0, 0.0, 2.0), SCARCE, NOISE, 4),
+            ("ripening worth", ripening, ABUNDANT, NOISE, SEEDS),
+            ("a break within the pilots", breaks(1500.0), ABUNDANT, NOISE, SEEDS),
+            ("a break beyond the pilots", breaks(9000.0), ABUNDANT, NOISE, SEEDS),
+        ]
     sides = {"scarce": SCARCE, "abundant": ABUNDANT}
     found = [
         (f"{d:g} degrees, {side}", perceptron(d), sizes, NOISE, SEEDS)
@@ -326,7 +408,7 @@ def cases(which: str) -> list[Case]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("case", choices=["choosing", "judging", "students", "curves"])
+    parser.add_argument("case", choices=["choosing", "judging", "fresh", "students", "curves"])
     parser.add_argument("path", nargs="?")
     parser.add_argument("--sets", type=int, default=6, help="tables of each truth")
     parser.add_argument("--first", type=int, default=0, help="seed of the first")
@@ -337,23 +419,29 @@ def main() -> None:
     parser.add_argument("--no-exact", action="store_true", help="without the perceptron's forms")
     args = parser.parse_args()
     start = time.process_time()
-    total = Tally()
+    total, scale = Tally(), Tally()
+
+    def count(pair: tuple[Tally, Tally]) -> None:
+        total.add(pair[0])
+        scale.add(pair[1])
+
     if args.case == "curves":
         curves(args.path)
         return
     if args.case == "students":
         for degrees in args.degrees:
             for side, sizes in {"scarce": STUDENTS_SCARCE, "abundant": STUDENTS_ABUNDANT}.items():
-                total.add(run(
+                count(run(
                     f"{degrees:g} degrees, {side}, students", perceptron(degrees), sizes, args,
                     lambda seed, d=degrees, s=sizes: students(
                         d, tuple(v / UNIT for v in s), seed), STUDENTS_UP))  # fmt: skip
     else:
         for name, truth, sizes, noise, seeds in cases(args.case):
             if args.only in name:
-                total.add(run(name, truth, sizes, args, lambda seed, t=truth, s=sizes, n=noise,
+                count(run(name, truth, sizes, args, lambda seed, t=truth, s=sizes, n=noise,
                               k=seeds: table(t, s, seed, n, k)))  # fmt: skip
     print(total.line("all of them"))
+    print(f"{'':<34} {of_scale(scale)}")
     print(f"{time.process_time() - start:.0f} CPU s")
 
 

@@ -168,7 +168,7 @@ def test_a_useless_score_has_no_verdict_and_a_next_pilot():
 
 
 def test_crossovers_are_found_where_they_are():
-    found = judge_pilots(made(crossing, noise=0.005), budget=8000, draws=80)
+    found = judge_pilots(made(crossing, noise=0.005), budget=8000, draws=80, score_cost=0.1)
     over = [c for c in found.crossovers if (c.winner, c.loser) == ("hard", "random")]
     assert len(over) == 2
     for c in over:
@@ -176,6 +176,11 @@ def test_crossovers_are_found_where_they_are():
         assert c.D.interval.low > 1000
         assert c.D.interval.high < 2500
         assert c.pool.value == pytest.approx(c.D.value / c.keep)
+    # An example kept is then worth itself and its part of the scoring.
+    keep = found.keep.value
+    paid = 1500 * (1 + 0.1 / keep) ** (2 / -math.log(keep))
+    assert paid in found.break_even.compute.interval
+    assert found.break_even.compute.value == pytest.approx(paid, rel=0.1)
 
 
 @pytest.mark.slow
@@ -309,6 +314,8 @@ def test_dropping_the_memorised_does_not_pay(options):
             rows["data"].append(row["dataset"])
     found = judge_metrics(rows, draws=60, **options)
     assert all(v.answer != "easy" for v in found)
+    # At every share, beside the whole pool and beside as many random examples.
+    assert all(g.value < 0 for v in found for p in v.policies for g in p.gains)
     if len(options) == 1:
         assert len(found) == 4
         assert any(v.answer == "none" for v in found)

@@ -48,7 +48,7 @@ def test_the_card_says_the_decision_and_what_it_rests_on():
         "Prune: keep the hardest.", "prune, hard", "50 %", "40 % to 60 %",
         "Intervals are at 90 %: made up", "1 of 2 forms of the loss are not excluded",
         "power, drift (0.90)", "misses the means of pilots by 1.2 times",
-        "missed the gain there by 3 %", "2.5 times beyond the largest pilots",
+        "forms may miss the gain by 3 %", "2.5 times beyond the largest pilots",
         "Nothing was held out.", "hard overtakes random at 200 (180 to 220) examples kept",
         "within 2 % of that of the whole pool from 70 % (60 % to 80 %)",
         "paid back by 0.4 (0.3 to 0.5) trainings", "The frontier falls faster.",

@@ -200,7 +200,7 @@ def _outcome(table: Pilots, outcome: str | None) -> str:
 
 
 def _points(cells: Any) -> tuple[dict[str, Any], ...]:
-    error = cells.noise / np.sqrt(cells.runs)
+    error = cells.spread / np.sqrt(cells.runs)
     return tuple(
         {
             "policy": str(cells.policy[i]), "keep": float(cells.keep[i]),

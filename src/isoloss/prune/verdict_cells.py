@@ -13,10 +13,8 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array, freeze
 from isoloss.prune.pilots import NONE, POLICIES, Pilots
 from isoloss.prune.verdict_forms import Design
+from isoloss.prune.verdict_noise import model_noise
 
-_SCALED_FREEDOM = 10
-"""Repeated runs from which the noise is modelled as a power of scale."""
-_STEEPEST = 0.5
 _SURE = 2.0
 """Standard errors from which seeds are believed to share something."""
 
@@ -31,9 +29,11 @@ class Cells:
         Policy, share, sizes, mean log outcome, number of runs, (cells,).
     noise, freedom
         Standard deviation of the log outcome of a run, pooled; repeats behind it.
+    spread, worth
+        The same of each cell as `model_noise` has it, and the degrees of freedom behind, (cells,).
     covariance
-        Of the means, (cells, cells): noise may be a power of scale, and runs of equal seed and
-        equal D may share a part of theirs.
+        Of the means, (cells, cells); runs of equal seed and equal D may share a part of their
+        noise.
     shared
         Correlation of runs of equal seed and D under different policies and shares; 0 where seeds
         say nothing of it.
@@ -49,6 +49,8 @@ class Cells:
     runs: Array
     noise: float
     freedom: int
+    spread: Array
+    worth: Array
     covariance: Array
     shared: float
     of_row: npt.NDArray[np.int64]
@@ -95,34 +97,17 @@ def make_cells(pilots: Pilots, outcome: str) -> tuple[Cells, Pilots]:
     noise = math.sqrt(float(np.sum(away**2)) / max(freedom, 1))
     D = np.array([k[2] for k in order])
     squares = np.asarray(np.bincount(of_row, away**2), dtype=np.float64)
-    spread = _spread(D, runs, squares, freedom, noise)
+    names, keep = np.array([k[0] for k in order]), np.array([k[1] for k in order])
+    spread, worth = model_noise(names, keep, D, mean, runs, squares)
     shared, together = _paired(table.seed, D, of_row, away / spread[of_row])
     covariance = shared * together * np.outer(spread, spread) / np.outer(runs, runs)
     np.fill_diagonal(covariance, spread**2 / runs)
     cells = Cells(
-        policy=np.array([k[0] for k in order]), keep=freeze([k[1] for k in order]),
+        policy=names, keep=freeze(keep), spread=freeze(spread), worth=freeze(worth),
         pool=freeze(pool), D=freeze(D), log_mean=freeze(mean), runs=freeze(runs), noise=noise,
         freedom=freedom, covariance=freeze(covariance), shared=shared, of_row=of_row,
     )  # fmt: skip
     return cells, table
-
-
-def _spread(D: Array, runs: Array, squares: Array, freedom: int, noise: float) -> Array:
-    """Estimate the standard deviation of a run in each cell: a power of D where repeats allow."""
-    again = runs > 1
-    if freedom < _SCALED_FREEDOM or noise == 0 or np.ptp(D[again]) == 0:
-        return np.full(len(D), max(noise, 1e-6))
-    x = np.log(D) - np.average(np.log(D[again]), weights=runs[again] - 1)
-    slope = 0.0
-    # Newton's method for the likelihood of variances s^2 D^(2 slope), gamma distributed.
-    for _ in range(20):
-        size = squares[again] * np.exp(-2 * slope * x[again])
-        size = size / (size.sum() / freedom)
-        score = float(np.sum(x[again] * (size - (runs[again] - 1))))
-        curve = 2 * float(np.sum(x[again] ** 2 * size) - np.sum(x[again] * size) ** 2 / freedom)
-        slope = float(np.clip(slope + score / max(curve, 1e-12), -_STEEPEST, _STEEPEST))
-    level = math.sqrt(float(np.sum(squares * np.exp(-2 * slope * x))) / freedom)
-    return np.asarray(np.maximum(level * np.exp(slope * x), 1e-6))
 
 
 def _paired(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,11 @@ from isoloss.prune.verdict_forms import (
     make_law,
 )
 from isoloss.prune.verdict_models import (
+    NO_FLOOR,
     PERFECT,
     FormulaModel,
     Model,
+    PerceptronModel,
     all_angles,
     near_angle,
     perfect_score,
@@ -37,7 +39,7 @@ from isoloss.runs.table import Runs
 
 REJECTED = 0.01
 """Forms with a weight below this share of the best one's are excluded."""
-SOLVED = (EXACT, PERFECT)
+SOLVED = (EXACT, PERFECT, NO_FLOOR.format(EXACT), NO_FLOOR.format(PERFECT))
 """Forms that are solved models and not formulas."""
 _STARTS = 3
 
@@ -129,7 +131,7 @@ def forms_for(designs: Sequence[Design], cells: Cells, *, exact: bool) -> list[L
         make_law(curve, worth, designs) for curve in CURVES for worth in worths
     ]
     if exact and float(cells.keep.min()) >= least_share():
-        laws += SOLVED
+        laws += [EXACT, PERFECT]
     return laws
 
 
@@ -153,6 +155,8 @@ def fit_forms(
             on_step(f"fitting {name}")
         try:
             found.append(_fit_one(world, form))
+            if isinstance(model := found[-1].problem.model, PerceptronModel):
+                found.append(_without_floor(world, model, found[-1]))
         except FitError as error:
             dropped.append((name, str(error)))
     if not found:
@@ -215,6 +219,17 @@ def _fit_solved(world: World, name: str) -> _Fitted:
     if best is None:
         raise FitError("NO_FORM", f"{name} could not be fitted; add sizes and seeds")
     return best
+
+
+def _without_floor(world: World, model: PerceptronModel, fitted: _Fitted) -> _Fitted:
+    """Fit the same solved model without its floor, whose estimate is never below zero.
+
+    Where the truth has none, estimates of it lie above and never below.
+    """
+    model = replace(model, floored=False)
+    theta = fitted.theta[1:]
+    theta = refine(make_problem(world, model, theta), theta)
+    return _at(make_problem(world, model, theta), theta)
 
 
 def _projected(problem: Problem, starts: Array) -> Array:

@@ -16,6 +16,8 @@ from isoloss.laws.margin_pruned import LEAST_ANGLE, LEAST_SHARE, MOST, RIGHT
 from isoloss.prune.verdict_forms import EXACT, Design, columns
 
 PERFECT = "perfect score"
+NO_FLOOR = "{}, no floor"
+_NAMES: tuple[str, ...] = ("E", "A", "M", "theta")
 _LEAST, _LAST, _STEP = math.log(2e-3), math.log(5e3), 0.05
 _SHARP = math.log(0.2), math.log(20.0)
 """Sizes between which the error may turn sharply."""
@@ -123,27 +125,34 @@ class PerceptronModel:
     low: float
     high: float
     angle: float
+    floored: bool = True
     tables: dict[tuple[str, float, bool], Array] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Of the form."""
-        return PERFECT if self.high == 0 else EXACT
+        name = PERFECT if self.high == 0 else EXACT
+        return name if self.floored else NO_FLOOR.format(name)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
-        return ("E", "A", "M") if self.high == 0 else ("E", "A", "M", "theta")
+        return _NAMES[self._used]
+
+    @property
+    def _used(self) -> slice:
+        """Which of E, A, M and theta are parameters."""
+        return slice(0 if self.floored else 1, 3 if self.high == 0 else 4)
 
     @property
     def lower(self) -> Array:
         """Least values; M by its logarithm."""
-        return np.array([0.0, 1e-6, -30.0, self.low][: len(self.names)])
+        return np.array([0.0, 1e-6, -30.0, self.low][self._used])
 
     @property
     def upper(self) -> Array:
         """Largest values."""
-        return np.array([math.inf, math.inf, 30.0, self.high][: len(self.names)])
+        return np.array([math.inf, math.inf, 30.0, self.high][self._used])
 
     @property
     def angles(self) -> Array:
@@ -164,6 +173,8 @@ class PerceptronModel:
     def _both(
         self, theta: Array, policy: str, keep: Array, x: Array, *, slopes: bool
     ) -> tuple[Array, Array]:
+        if not self.floored:
+            theta = np.column_stack([np.zeros(len(theta)), theta])
         shape = (len(theta), len(x))
         eps, by_size, by_angle = np.empty(shape), np.empty(shape), np.zeros(shape)
         basis, turned = self._basis(theta)
@@ -173,18 +184,18 @@ class PerceptronModel:
             table = self._table(policy, float(share), bool(size.max() > math.log(0.99 * MOST)))
             log_eps, slope = _cubic(basis @ table, size)
             eps[:, mine], by_size[:, mine] = np.exp(log_eps), slope
-            if slopes and len(self.names) > 3:
+            if slopes and self.high > 0:
                 by_angle[:, mine] = _cubic(turned @ table, size)[0]
         E, A = theta[:, 0:1], theta[:, 1:2]
         loss = E + A * eps
         if not slopes:
             return np.log(loss), eps
         parts = [1 / loss, eps / loss, -A * eps * by_size / loss, A * eps * by_angle / loss]
-        return np.log(loss), np.stack(parts[: len(self.names)], axis=-1)
+        return np.log(loss), np.stack(parts[self._used], axis=-1)
 
     def _basis(self, theta: Array) -> tuple[Array, Array]:
         """Weights of the nodes at each draw's angle, and their derivatives."""
-        if len(self.names) < 4:
+        if self.high == 0:
             return np.ones((len(theta), 1)), np.zeros((len(theta), 1))
         scale = math.log(self.high / self.low) / 2
         inverse = _vandermonde_inverse()

@@ -8,6 +8,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.prune.pilots import NONE
+from isoloss.prune.verdict_cells import Cells
 from isoloss.prune.verdict_fit import FittedForms
 from isoloss.prune.verdict_gain import Gains
 from isoloss.prune.verdict_result import NextPilot
@@ -40,9 +41,15 @@ def find_next_pilots(
     found = []
     for name, keep, D in options:
         y = forms.log_outcomes(name, keep, np.array([D]))[1:, 0]
-        found.append((_left(goal, y, cells.noise**2 / SEEDS), name, keep, D))
+        found.append((_left(goal, y, _noise(cells, name, keep, D) ** 2 / SEEDS), name, keep, D))
     found.sort(key=lambda row: (round(row[0], 3), row[3], row[1]))
     return tuple(_pilot(*row) for row in found[:count])
+
+
+def _noise(cells: Cells, policy: str, keep: float, D: float) -> float:
+    """Noise of a run, as that of the setting of the same policy most alike."""
+    away = np.abs(np.log(cells.keep / keep)) + np.abs(np.log(cells.D / D))
+    return float(cells.spread[np.argmin(np.where(cells.policy == policy, away, np.inf))])
 
 
 def _left(goal: Array, y: Array, noise: float) -> float:

@@ -226,8 +226,10 @@ def draw(
     which = np.concatenate([main, rng.choice(len(found.shares), size=count, p=found.shares)])
     w = rng.standard_normal((m + count, problem.features.shape[1]))
     noise = rng.standard_normal((m + count, len(cells.D))) @ _root(cells.covariance).T
-    # So few repeats know the size of noise only so well.
+    # So few repeats know the size of noise only so well, of all cells and of each.
     noise *= np.sqrt(cells.freedom / rng.chisquare(cells.freedom, size=(m + count, 1)))
+    own = np.where(np.isfinite(cells.worth), cells.worth, 1e9)
+    noise *= np.sqrt(own / rng.chisquare(own, size=noise.shape))
     w[:m], noise[:m] = 0.0, 0.0
     first = w * found.scales[which]
     goal = problem.y - first @ problem.features.T - noise

@@ -254,7 +254,10 @@ class Curve(_Plain):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormShare(_Plain):
-    """A form of the loss: its weight, whether the pilots exclude it, how badly it fits."""
+    """A form of the loss: its weight, whether the pilots exclude it, how badly it fits.
+
+    ``discrepancy`` is what it may miss of the log gain over the range of the pilots.
+    """
 
     form: str
     weight: float

@@ -15,6 +15,8 @@ from isoloss.prune.verdict_result import BreakEven, Crossover, Estimate, Frontie
 from isoloss.prune.verdict_words import number
 
 _STEPS = 61
+_FINE, _FINE_WORTH = 121, 401
+"""Sizes at which break-even and the worth of examples are looked for: lines run between them."""
 _SHARES = 12
 
 
@@ -139,7 +141,7 @@ def _frontier_sentence(difference: Estimate, growth: Estimate, sizes: Array) -> 
 
 def worth(forms: FittedForms, policy: str, keep: float, D: float) -> Array:
     """Log of how many random examples give the loss of one kept, each draw; (1 + draws,)."""
-    sizes = D * np.geomspace(1e-3, 1e4, 141)
+    sizes = D * np.geomspace(1e-3, 1e4, _FINE_WORTH)
     base = forms.log_outcomes(NONE, 1.0, sizes)
     pruned = forms.log_outcomes(policy, keep, np.array([D]))
     return _invert(base, pruned[:, 0], np.log(sizes / D))
@@ -184,16 +186,11 @@ def find_break_even(
         pays = np.where(saved > 0, score / keep / saved, np.inf)
     factors = times - math.log1p(score / keep / question.trainings / each)
     cells = forms.world.cells
-    sizes = np.geomspace(cells.D.min() / 3, max(3 * D, 30 * cells.D.max()), 15)
-    reach = np.geomspace(sizes[0] * 1e-3, sizes[-1] * 1e4, 281)
-    base = forms.log_outcomes(NONE, 1.0, reach)
-    pruned = forms.log_outcomes(policy, keep, sizes)
-    lead = np.column_stack(
-        [_invert(base, v, np.log(reach / D)) for v, D in zip(pruned.T, sizes, strict=True)]
-    )
-    lead = lead - math.log1p(score / keep / each)
-    finite = np.clip(np.nan_to_num(lead, nan=-50.0), -50.0, 50.0)
+    sizes = np.geomspace(cells.D.min() / 3, max(3 * D, 30 * cells.D.max()), _FINE)
+    # Paid back where the cost of scoring, spent on more random examples, would gain less.
+    random = forms.log_outcomes(NONE, 1.0, sizes * (1 + score / keep / each))
+    lead = np.nan_to_num(random - forms.log_outcomes(policy, keep, sizes), nan=-1.0)
     return BreakEven(
-        trainings=estimate(pays, level), compute=estimate(last_rise(finite, sizes) * each, level),
+        trainings=estimate(pays, level), compute=estimate(last_rise(lead, sizes) * each, level),
         unit=unit, score=score, train=each, multiplier=as_factor(factors, level),
     )  # fmt: skip

@@ -219,20 +219,15 @@ def _misses(kept: list[FormShare]) -> list[str]:
     best = min(kept, key=lambda f: f.misfit)
     lines = [
         f"The form that fits best, {text(best.form)}, misses the means of pilots by "
-        f"{amount(math.sqrt(max(best.misfit, 0)))} times what seeds explain; 1 is chance alone."
+        f"{math.sqrt(max(best.misfit, 0)):.2g} times what seeds explain; 1 is chance alone."
     ]
     gap = max(f.discrepancy for f in kept)
-    if gap > 0:
-        lines.append(
-            f"Back-test: with the largest pilots held out, forecasts missed the gain there by "
-            f"{share(gap)} beyond noise at 2.7 times the size of the others; the intervals grow "
-            "with that."
-        )
-    else:
-        lines.append(
-            "Back-test: no miss of the gain at the largest pilots was seen beyond noise, or none "
-            "could be held out."
-        )
+    lines.append(
+        f"Beyond the noise forms may miss the gain by {share(gap)} over the range of the pilots, "
+        "on average over what these allow, and by more beyond it; intervals have that in them."
+        if gap > 0
+        else "The pilots leave no room for a gain that the forms miss."
+    )
     return lines
 
 
@@ -307,7 +302,7 @@ def _numbers(verdict: Verdict, name: str) -> Markup:
               pilots, caption=f"Pilots, test {verdict.outcome}"),
     ]  # fmt: skip
     if forms:
-        head = ["Form", "Weight#", "State", "Misfit#", "Miss held out#", "Parameters"]
+        head = ["Form", "Weight#", "State", "Misfit#", "May miss#", "Parameters"]
         parts.append(table(f"{name}-tab-forms", head, forms, caption="Forms of the loss"))
     if refused:
         head = ["Row#", "Run", "Code", "Reason"]

@@ -34,11 +34,13 @@ def amount(value: float) -> str:
 
     Examples
     --------
-    >>> amount(2.0), amount(166.67), amount(3.2e11), amount(float("-inf"))
-    ('2', '166.7', '3.200×10¹¹', '−∞')
+    >>> amount(2.0), amount(166.67), amount(10244.2), amount(3.2e11), amount(float("-inf"))
+    ('2', '166.7', '10,240', '3.200×10¹¹', '−∞')
     """
     if not math.isfinite(value):
         return _without_end(value)
+    if 1000 <= abs(value) < 1e6:
+        return f"{float(f'{value:.4g}'):,.0f}".replace("-", "−")
     shown = significant(value)
     return shown.rstrip("0").rstrip(".") if "." in shown and "×" not in shown else shown
 
