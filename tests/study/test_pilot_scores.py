@@ -8,7 +8,8 @@ import pytest
 from isoloss.errors import InputError
 from isoloss.prune import score_el2n, softmax
 from isoloss.study.pilot_embeddings import EMBEDDINGS, embed
-from isoloss.study.pilot_scores import FIXED, GROUPS, METRICS, Scoring, score_pool
+from isoloss.study.pilot_scores import score_pool
+from isoloss.study.pilot_scoring import FIXED, GROUPS, METRICS, Scoring
 from isoloss.sweep import DataSpec, Mlp, RunSpec, load_data
 from isoloss.sweep.recorded import train_recorded
 from study.pilots_made import SCORING, blobs

@@ -78,8 +78,8 @@ def pilots(
     random subset, networks that see nothing else score it; each share is kept by chance, the hard
     first and the easy first; networks train on what is kept, and on all of it.
     """
-    from isoloss.study.pilot_scores import Scoring
-    from isoloss.study.pilots import TEXT_NETWORK, Network, train_pilots
+    from isoloss.study.pilot_network import TEXT_NETWORK, Network
+    from isoloss.study.pilots import Scoring, train_pilots
     from isoloss.sweep.data.catalogue import CATALOGUE
     from isoloss.sweep.data.spec import DataSpec
     from isoloss.sweep.shapes import Cnn, Mlp

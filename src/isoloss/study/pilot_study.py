@@ -122,7 +122,8 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import TEXT_NETWORK, Network, Scoring, TextScoring, train_pilots
+    from isoloss.study.pilot_network import TEXT_NETWORK, Network
+    from isoloss.study.pilots import Scoring, TextScoring, train_pilots
     from isoloss.sweep.shapes import Mlp
 
     if name not in EXPERIMENTS:
