@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,13 @@ Step = Callable[[str], None]
 def score_pool(
     data: Data, rows: npt.NDArray[np.int64], metrics: Iterable[str], *,
     scoring: Scoring | None = None, seed: int = 0, device: str = "cpu",
-    on_step: Step | None = None,
+    cache: Path | None = None, on_step: Step | None = None,
 ) -> dict[str, Scored]:  # fmt: skip
     """Score a pool of training examples by several metrics.
 
     Everything learns from the pool alone: networks, means, principal parts and centroids see no
-    example outside it, and validation and test parts are not looked at.
+    example outside it, and validation and test parts are not looked at. (A pretrained network is
+    shown which value of a pixel is the least in the training part.)
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def score_pool(
         Of networks, subsets and centroids.
     device
         Where networks are trained.
+    cache
+        Folder in which features of a pretrained network are kept, for other pools too.
     on_step
         Called with a few words before each step.
 
@@ -88,7 +92,9 @@ def score_pool(
         kind="classes", train_x=x, train_y=y, valid_x=x[:1], valid_y=y[:1], test_x=x[:1],
         test_y=y[:1], outputs=data.outputs, digest=data.digest,
     )  # fmt: skip
-    job = _Job(pool, rows, how, seed, device, on_step or (lambda text: None))
+    job = _Job(
+        pool, rows, how, seed, device, on_step or (lambda text: None), data.train_x, cache
+    )  # fmt: skip
     found: dict[str, Scored] = {}
     for group, names in GROUPS.items():
         if mine := [name for name in names if name in wanted]:
@@ -101,11 +107,12 @@ class _Job:
 
     def __init__(
         self, pool: Data, rows: npt.NDArray[np.int64], how: Scoring, seed: int, device: str,
-        step: Step,
+        step: Step, every: npt.NDArray[np.float32], cache: Path | None,
     ) -> None:  # fmt: skip
         self.pool, self.rows, self.how, self.seed = pool, rows, how, seed
         self.device, self.step = device, step
         self.n, self.y = rows.size, pool.train_y
+        self.every, self.cache = every, cache
 
     def _specs(self, count: int, width: int, D: int, epochs: int, stream: int) -> list[RunSpec]:
         how = self.how
@@ -186,18 +193,19 @@ class _Job:
 
     def embedding(self, names: list[str]) -> dict[str, Scored]:
         """Distances in a label-free embedding, by k-means."""
-        how, started = self.how, time.process_time()
+        how = self.how
         self.step(f"embedding of {self.n} examples")
         held = embed(
-            self.pool.train_x, how.embedding, components=how.components, seed=self.seed,
-            device=self.device,
+            self.every, how.embedding, components=how.components, seed=self.seed,
+            device=self.device, rows=self.rows, cache=self.cache, on_step=self.step,
         )  # fmt: skip
+        started = time.process_time()
         k = min(how.k or 10 * self.pool.outputs, self.n // 4)
         clusters = fit_kmeans(held.rows, k, rng=self.seed)
         near = score_prototypes(held.rows, clusters)
         width = held.rows.shape[1]
         cost = held.flops + 2.0 * self.n * k * width * (clusters.objective.size + 1)
-        seconds = time.process_time() - started
+        seconds = held.cpu_seconds + time.process_time() - started
         plain = Scores(
             metric="prototypes", source="arXiv:2206.14486", values=near.scores,
             definition=f"1 - cosine to the nearest of {k} centroids of {how.embedding} embeddings",

@@ -42,8 +42,8 @@ class Scoring:
     batch, lr
         Of both.
     embedding, components, k
-        Label-free embedding, as `isoloss.study.pilot_embeddings.embed` takes it, and centroids;
-        ten a class where 0.
+        Label-free embedding, as `isoloss.study.pilots.embed` takes it, and centroids; ten a class
+        where 0.
     neighbours
         Of the graph of D2.
     """

@@ -85,7 +85,7 @@ class Store:
             )  # fmt: skip
         return score_pool(
             self.data, rows, metrics, scoring=self.scoring, seed=seed, device=self.device,
-            on_step=on_step,
+            cache=self.folder / "embeddings", on_step=on_step,
         )  # fmt: skip
 
     def read(self, size: int, seed: int, metric: str) -> Scored:

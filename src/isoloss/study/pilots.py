@@ -11,7 +11,7 @@ from typing import Any
 
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
-from isoloss.study.pilot_embeddings import Embedded, embed
+from isoloss.study.pilot_embeddings import Embedded, check_inputs, embed
 from isoloss.study.pilot_network import Network
 from isoloss.study.pilot_plan import (
     POLICIES,
@@ -24,7 +24,7 @@ from isoloss.study.pilot_plan import (
 )
 from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
 from isoloss.study.pilot_scores import score_pool
-from isoloss.study.pilot_scoring import Scored, Scoring
+from isoloss.study.pilot_scoring import GROUPS, Scored, Scoring
 from isoloss.study.pilot_store import Store
 from isoloss.study.pilot_table import (
     SCORE_COLUMNS,
@@ -127,7 +127,8 @@ def train_pilots(
     data
         A data set of classes, or of text, by name, or its `DataSpec`.
     out
-        Folder: ``NAME.csv``, ``NAME-scores.csv``, ``ledger.jsonl``, ``scores``, ``selections``.
+        Folder: ``NAME.csv``, ``NAME-scores.csv``, ``ledger.jsonl``, ``scores``, ``selections``,
+        and ``embeddings`` of a pretrained network.
     metrics
         Of `isoloss.study.pilot_scoring.METRICS`, or for text of
         `isoloss.study.pilot_text.TEXT_METRICS`; EL2N, forgetting and prototypes, or perplexity and
@@ -167,7 +168,7 @@ def train_pilots(
         For data that cannot be loaded, numbers for targets, unknown metrics or policies, or numbers
         out of range.
     MissingExtra
-        Without torch.
+        Without torch, or the package of a pretrained network that is asked for.
 
     References
     ----------
@@ -195,8 +196,8 @@ def train_pilots(
     least = max(1, round(min(cell.keep for cell in cells) * sizes[0]))
     how.run(spec, least, sizes[0], seeds[0], piece=piece or 1)
     folder.mkdir(parents=True, exist_ok=True)
-    needed = [cell.metric for cell in cells if cell.metric]
-    _score(store, sizes, seeds, list(dict.fromkeys(needed)), on_step)
+    needed = list(dict.fromkeys(cell.metric for cell in cells if cell.metric))
+    _score(store, sizes, seeds, needed, on_step)
     chosen = {"class_floor": class_floor, "noise_guard": noise_guard}
     kinds = [(size, cell, seed) for size in sizes for cell in cells for seed in seeds]
     costs: dict[tuple[str, int, int], dict[str, Any]] = {}
@@ -244,6 +245,10 @@ def _score(
     on_step: Callable[[str], None] | None,
 ) -> None:  # fmt: skip
     todo = [(n, s, lack) for n in sizes for s in seeds if (lack := store.lacking(n, s, metrics))]
+    # What cannot be embedded is told before networks train for the other scores.
+    embedded = {name for _, _, lack in todo for name in lack} & set(GROUPS["embedding"])
+    if embedded and isinstance(store.scoring, Scoring):
+        check_inputs(store.scoring.embedding, store.data.features)
     total, done, started = sum(n for n, _, _ in todo), 0, time.monotonic()
     for number, (size, seed, lack) in enumerate(todo):
         left = ""
