@@ -67,9 +67,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA), arguments={"metrics": _TWO},
     ),
     "forgetting": Experiment(
-        what="hard and easy by forgetting from 1,718 to 13,750 examples",
-        data=DataSpec(name=_DATA),
-        arguments={"metrics": ("forgetting",), "pools": (1718, 3437, 6875, 13_750)},
+        what="hard and easy by forgetting, as many examples as for abundance",
+        data=DataSpec(name=_DATA), arguments={"metrics": ("forgetting",)},
     ),
     "steps": Experiment(
         what="as many steps as the whole pool gets, whatever is kept",
