@@ -147,6 +147,8 @@ def test_a_folder_of_tables_is_read_and_shown(tmp_path):
     assert set(found.rows) == set(EXPERIMENTS)
     assert found.laws[0].exponent == pytest.approx(0.3, abs=0.02)
     assert "error falls as D^-0.3" in found.summary()
+    # Of abundance and of forgetting, which are the same table here.
+    assert found.crossings == 2 * crossovers(found.rows["abundance"])
     assert "0.50 trainings" in found.summary()
     only = read_pruning(tmp_path, only=["metrics"])
     assert list(only.rows) == ["metrics"]

@@ -67,8 +67,17 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA), arguments={"metrics": _TWO},
     ),
     "forgetting": Experiment(
-        what="hard and easy by forgetting, as many examples as for abundance",
-        data=DataSpec(name=_DATA), arguments={"metrics": ("forgetting",)},
+        what="hard and easy by forgetting from 1,718 to 27,500 examples",
+        data=DataSpec(name=_DATA),
+        arguments={"metrics": ("forgetting",), "pools": (1718, 3437, 6875, 13_750, 27_500)},
+    ),
+    "scarce": Experiment(
+        what="easy by forgetting from 860 to 3,437 examples, twelve seeds",
+        data=DataSpec(name=_DATA),
+        arguments={
+            "metrics": ("forgetting",), "policies": ("random", "easy"), "keeps": (0.2, 0.4),
+            "pools": (860, 1718, 3437), "seeds": range(12),
+        },
     ),
     "steps": Experiment(
         what="as many steps as the whole pool gets, whatever is kept",
