@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cli.commands import call
-from isoloss.errors import InputError
+from isoloss.errors import InputError, MissingExtra
 from isoloss.study.pilot_embeddings import EMBEDDINGS
 from isoloss.study.pilot_readings import crossovers, frontier, pilot_laws
 from isoloss.study.pilot_study import (
@@ -180,6 +180,26 @@ def test_embeddings_stand_in_one_table_with_chance_once():
 
 def read_text(rows):
     return PruningStudy(rows=rows, means={}).summary()
+
+
+def test_only_what_needs_another_package_is_left_out_of_all(tmp_path, monkeypatch):
+    study(tmp_path)
+    ran = []
+
+    def run(name, out, **how):
+        ran.append(name)
+        if name == lacking:
+            raise MissingExtra("a-package", "an-extra")
+
+    monkeypatch.setattr("isoloss.study.pilot_study.run_experiment", run)
+    lacking = "efficientnet"
+    shown = call("prune", "study", "--out", tmp_path)
+    assert shown.exit_code == 0
+    assert "efficientnet is left out: a-package is not installed" in shown.output
+    assert ran == list(EXPERIMENTS)
+    assert call("prune", "study", "--out", tmp_path, "--only", "efficientnet").exit_code == 1
+    lacking = "metrics"
+    assert call("prune", "study", "--out", tmp_path).exit_code == 1
 
 
 def test_pictures_show_the_numbers(tmp_path):
