@@ -91,6 +91,7 @@ def test_a_side_too_small_is_refused(network):
         type(network)(side=16)
 
 
+@pytest.mark.slow
 def test_the_real_network_tells_clothes_apart():
     for name in MODULES:
         pytest.importorskip(name)
