@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isoloss.study.pilot_scores import Scoring
-from isoloss.study.pilots import Network
+from isoloss.study.pilots import Network, Scoring
 from isoloss.sweep import DataSpec, Mlp
 
 SCORING = Scoring(

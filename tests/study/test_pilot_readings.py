@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 
 from cli.commands import call
-from isoloss.errors import InputError
+from isoloss.errors import InputError, MissingExtra
+from isoloss.study.pilot_embeddings import EMBEDDINGS
 from isoloss.study.pilot_readings import crossovers, frontier, pilot_laws
-from isoloss.study.pilot_study import EXPERIMENTS, read_pruning, run_experiment
+from isoloss.study.pilot_study import (
+    EXPERIMENTS,
+    PruningStudy,
+    embeddings_text,
+    read_pruning,
+    run_experiment,
+)
 from isoloss.study.pilot_table import PILOT_COLUMNS, pilot_csv, pilot_means, pilot_text
 
 POOLS = tuple(1000 * 2**i for i in range(6))
@@ -140,6 +147,8 @@ def test_a_folder_of_tables_is_read_and_shown(tmp_path):
     assert set(found.rows) == set(EXPERIMENTS)
     assert found.laws[0].exponent == pytest.approx(0.3, abs=0.02)
     assert "error falls as D^-0.3" in found.summary()
+    # Of abundance and of forgetting, which are the same table here.
+    assert found.crossings == 2 * crossovers(found.rows["abundance"])
     assert "0.50 trainings" in found.summary()
     only = read_pruning(tmp_path, only=["metrics"])
     assert list(only.rows) == ["metrics"]
@@ -150,6 +159,47 @@ def test_a_folder_of_tables_is_read_and_shown(tmp_path):
         read_pruning(tmp_path, only=["all"])
     with pytest.raises(InputError, match="must be one of"):
         run_experiment("all", tmp_path)
+
+
+def test_embeddings_stand_in_one_table_with_chance_once():
+    one = table(pools=(1000,), keeps=(0.2, 1.0))
+    worse = [r | {"error": r["error"] + 0.1} if r["metric"] else r for r in one]
+    text = embeddings_text({"pca": one, "pixels": worse})
+    lines = text.splitlines()
+    assert lines[0] == "pca, pixels: prototypes in embeddings"
+    assert [line[:22].strip() for line in lines[3:]] == [
+        "random", "pca easy", "pca hard", "pixels easy", "pixels hard",
+    ]  # fmt: skip
+    assert "3 seeds" in lines[1]
+    cells = {line[:22].strip(): float(line[22:].split()[0]) for line in lines[3:]}
+    assert cells["pixels hard"] == pytest.approx(cells["pca hard"] + 10, abs=0.011)
+    both = read_text({"pca": one, "metrics": one})
+    assert both.count("prototypes in embeddings") == 1
+    assert "m hard" in both
+
+
+def read_text(rows):
+    return PruningStudy(rows=rows, means={}).summary()
+
+
+def test_only_what_needs_another_package_is_left_out_of_all(tmp_path, monkeypatch):
+    study(tmp_path)
+    ran = []
+
+    def run(name, out, **how):
+        ran.append(name)
+        if name == lacking:
+            raise MissingExtra("a-package", "an-extra")
+
+    monkeypatch.setattr("isoloss.study.pilot_study.run_experiment", run)
+    lacking = "efficientnet"
+    shown = call("prune", "study", "--out", tmp_path)
+    assert shown.exit_code == 0
+    assert "efficientnet is left out: a-package is not installed" in shown.output
+    assert ran == list(EXPERIMENTS)
+    assert call("prune", "study", "--out", tmp_path, "--only", "efficientnet").exit_code == 1
+    lacking = "metrics"
+    assert call("prune", "study", "--out", tmp_path).exit_code == 1
 
 
 def test_pictures_show_the_numbers(tmp_path):
@@ -196,3 +246,8 @@ def test_an_experiment_is_what_its_name_says(tmp_path, monkeypatch):
     run_experiment("noise-guard", tmp_path, workers=2)
     assert seen["data"] == replace(EXPERIMENTS["metrics"].data, label_noise=0.2)
     assert (seen["noise_guard"], seen["name"], seen["workers"]) == (0.2, "pruning-noise-guard", 2)
+    run_experiment("noise-tenth-guard", tmp_path)
+    assert (seen["noise_guard"], seen["data"].label_noise) == (0.1, 0.1)
+    for kind in EMBEDDINGS:
+        run_experiment(kind, tmp_path)
+        assert (seen["scoring"].embedding, seen["metrics"]) == (kind, ("prototypes",))

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from isoloss.cli.common import DOUBT, OK, guarded, json_option, print_json, progress, say
+from isoloss.cli.experiments import check_experiments, experiment_options, write_figures
 
 _OUT = click.Path(path_type=Path, file_okay=False)
 
@@ -57,8 +58,10 @@ _OUT = click.Path(path_type=Path, file_okay=False)
 @click.option("--lr", type=float, default=0.002, show_default=True, help="Peak rate.")
 @click.option("--piece", type=click.IntRange(1), default=1024, show_default=True,
               help="Of text: bytes of a piece, which is kept or not.")  # fmt: skip
-@click.option("--embedding", default="pca", show_default=True, metavar="KIND",
-              help="Of prototypes: pca, pixels, convolutions or autoencoder.")  # fmt: skip
+@click.option(
+    "--embedding", default="pca", show_default=True, metavar="KIND",
+    help="Of prototypes: pca, pixels, convolutions, autoencoder, efficientnet.",
+)  # fmt: skip
 @click.option("--name", default="pilots", show_default=True, help="Of the table.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes of one thread.")  # fmt: skip
@@ -78,8 +81,8 @@ def pilots(
     random subset, networks that see nothing else score it; each share is kept by chance, the hard
     first and the easy first; networks train on what is kept, and on all of it.
     """
-    from isoloss.study.pilot_scores import Scoring
-    from isoloss.study.pilots import TEXT_NETWORK, Network, train_pilots
+    from isoloss.study.pilot_network import TEXT_NETWORK, Network
+    from isoloss.study.pilots import Scoring, train_pilots
     from isoloss.sweep.data.catalogue import CATALOGUE
     from isoloss.sweep.data.spec import DataSpec
     from isoloss.sweep.shapes import Cnn, Mlp
@@ -120,41 +123,38 @@ def _refuse_of_images() -> None:
 
 
 @click.command("study")
-@click.option("--only", multiple=True, metavar="NAME",
-              help="Experiments by name; may be repeated. All by default.")  # fmt: skip
-@click.option("--out", type=_OUT, help="Folder of ledger, scores and tables; goes on in it.")
-@click.option("--read", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="A folder of tables made before, in place of training.")  # fmt: skip
-@click.option("--plot", type=_OUT, help="Also draw the figures into this folder, as .svg.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
-              help="Processes of one thread.")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@json_option
+@experiment_options
 @guarded
 def study(
     only: tuple[str, ...], out: Path | None, read: Path | None, plot: Path | None, workers: int,
     device: str, as_json: bool,
 ) -> int:  # fmt: skip
-    """Measure pruning on Fashion-MNIST: ten scores, hard and easy, wrong labels, class floors.
+    """Measure pruning on Fashion-MNIST: eleven scores, hard and easy, wrong labels, class floors.
 
-    One experiment is of text. All take some ten minutes of one core; reading a folder of
-    tables, seconds.
+    One experiment is of text, one needs the package of a pretrained network. All take some twenty
+    minutes of one core; reading a folder of tables, seconds.
     """
+    from isoloss.errors import MissingExtra
+    from isoloss.study.pilot_pretrained import PRETRAINED
     from isoloss.study.pilot_study import EXPERIMENTS, read_pruning, run_experiment
 
-    if (out is None) == (read is None):
-        raise click.UsageError("give a folder to train into, --out, or one of tables, --read")
-    if unknown := [name for name in only if name not in EXPERIMENTS]:
-        raise click.UsageError(f"--only {unknown[0]}: must be one of {', '.join(EXPERIMENTS)}")
+    check_experiments(only, out, read, EXPERIMENTS)
     if out is not None:
         for name in only or EXPERIMENTS:
-            with _working(out, workers, as_json) as how:
-                run_experiment(name, out, device=device, **how)
+            try:
+                with _working(out, workers, as_json) as how:
+                    run_experiment(name, out, device=device, **how)
+            except MissingExtra as error:
+                if only or EXPERIMENTS[name].embedding not in PRETRAINED:
+                    raise
+                say(f"{name} is left out: {error}")
         read = out
     assert read is not None
     found = read_pruning(read, only=only)
     if plot is not None:
-        _draw(found, plot)
+        from isoloss.plot.pruning import pruning_figures
+
+        write_figures(pruning_figures(found.means, found.frontier, found.laws), plot)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -183,14 +183,3 @@ def _working(out: Path, workers: int, quiet: bool) -> Iterator[dict[str, Any]]:
             runs[0].event(state, row)
 
         yield {"executor": executor, "workers": workers, "on_step": step, "on_event": event}
-
-
-def _draw(found: Any, folder: Path) -> None:
-    from isoloss._core.serial import write_atomic
-    from isoloss.plot import svg_bytes
-    from isoloss.plot.pruning import pruning_figures
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in pruning_figures(found.means, found.frontier, found.laws).items():
-        write_atomic(folder / f"{name}.svg", svg_bytes(figure))
-        say(f"figure: {folder / f'{name}.svg'}")

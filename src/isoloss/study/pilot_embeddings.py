@@ -1,17 +1,20 @@
-"""Embeddings of images and vectors that need no label: pixels, principal parts, filters, codes."""
+"""Embeddings that need no label: pixels, principal parts, filters, codes, a trained network."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
+from isoloss.study.pilot_pretrained import PRETRAINED, check_images, pretrained_features
 
-EMBEDDINGS = ("pca", "pixels", "convolutions", "autoencoder")
+EMBEDDINGS = ("pca", "pixels", "convolutions", "autoencoder", *PRETRAINED)
 """Kinds of label-free embeddings."""
 
 _ROWS = 4096
@@ -40,8 +43,10 @@ class Embedded:
 
 
 def embed(
-    x: Any, kind: str = "pca", *, components: int = 64, seed: int = 0, device: str = "cpu"
-) -> Embedded:
+    x: Any, kind: str = "pca", *, components: int = 64, seed: int = 0, device: str = "cpu",
+    rows: npt.NDArray[np.int64] | None = None, cache: Path | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> Embedded:  # fmt: skip
     """Embed inputs without their labels, learning from these inputs alone.
 
     Parameters
@@ -53,20 +58,29 @@ def embed(
         parts, each divided by its deviation. ``"convolutions"``: means over quarters of the image
         of 64 random filters of 6 x 6 pixels, rectified, then ``"pca"`` of these.
         ``"autoencoder"``: ``components`` hidden units of a perceptron of one layer that learns in
-        five passes to give its inputs back.
+        five passes to give its inputs back. ``"efficientnet"``: 1,280 features of a network that
+        has learned from ImageNet (`isoloss.sweep.pretrained.EfficientNet`), then ``"pca"`` of
+        these.
     components
         Principal parts, at most as many as there are.
     seed
         Of random filters and first weights.
     device
-        Where the autoencoder is trained.
+        Where the autoencoder is trained and the pretrained network runs.
+    rows
+        Which inputs are embedded and learned from; all by default. The pretrained network looks
+        at the others for what is black and what white.
+    cache
+        Folder in which features of the pretrained network are kept.
+    on_step
+        Called with a few words as the pretrained network goes on.
 
     Raises
     ------
     InputError
-        For an unknown kind, or inputs without two sides where convolutions are asked for.
+        For an unknown kind, or inputs without two sides where the kind is of images.
     MissingExtra
-        Without torch, for ``"autoencoder"``.
+        Without torch, for the last two kinds; without its package, for ``"efficientnet"``.
 
     Examples
     --------
@@ -78,19 +92,48 @@ def embed(
         raise InputError(f"embedding = {kind!r}: write one of {', '.join(EMBEDDINGS)}")
     if components < 1:
         raise InputError(f"components = {components}: must be 1 or more")
-    started = time.process_time()
     inputs = np.asarray(x, dtype=np.float32)
+    check_inputs(kind, inputs.shape[1:])
+    if kind in PRETRAINED:
+        held = pretrained_features(
+            inputs, rows, kind, cache=cache, device=device, on_step=on_step
+        )  # fmt: skip
+        started = time.process_time()
+        made, flops = _principal(held.rows, components)
+        seconds = time.process_time() - started + held.cpu_seconds
+        return Embedded(rows=made, flops=flops + held.flops, cpu_seconds=seconds)
+    started = time.process_time()
+    inputs = inputs if rows is None else inputs[rows]
     flops = 0.0
     if kind == "convolutions":
-        rows, flops = _convolved(inputs, seed)
+        made, flops = _convolved(inputs, seed)
     elif kind == "autoencoder":
-        rows, flops = _coded(inputs, components, seed, device)
+        made, flops = _coded(inputs, components, seed, device)
     else:
-        rows = inputs.reshape(len(inputs), -1)
+        made = inputs.reshape(len(inputs), -1)
     if kind in ("pca", "convolutions"):
-        rows, more = _principal(rows, components)
+        made, more = _principal(made, components)
         flops += more
-    return Embedded(rows=rows, flops=flops, cpu_seconds=time.process_time() - started)
+    return Embedded(rows=made, flops=flops, cpu_seconds=time.process_time() - started)
+
+
+def check_inputs(kind: str, shape: tuple[int, ...]) -> None:
+    """Refuse inputs that a kind of embedding does not read, and a kind without its package.
+
+    Raises
+    ------
+    InputError
+        If they are no images where the kind is of images.
+    MissingExtra
+        Without the package of a pretrained network.
+    """
+    if kind in PRETRAINED:
+        check_images(kind, shape)
+    elif kind == "convolutions" and (len(shape) != 3 or min(shape[1:]) < _SIDE + 1):
+        raise InputError(
+            f"embedding = 'convolutions': inputs of shape {shape}; needs images (channels, "
+            f"height, width) of at least {_SIDE + 1} pixels a side"
+        )
 
 
 def _principal(rows: Floats, components: int) -> tuple[Floats, float]:
@@ -112,11 +155,6 @@ def _principal(rows: Floats, components: int) -> tuple[Floats, float]:
 
 
 def _convolved(x: Floats, seed: int) -> tuple[Floats, float]:
-    if x.ndim != 4 or min(x.shape[2:]) < _SIDE + 1:
-        raise InputError(
-            f"embedding = 'convolutions': inputs of shape {x.shape[1:]}; needs images (channels, "
-            f"height, width) of at least {_SIDE + 1} pixels a side"
-        )
     n, channels = x.shape[:2]
     size = channels * _SIDE * _SIDE
     filters = np.random.default_rng([seed, 41]).standard_normal((size, _FILTERS))

@@ -18,7 +18,8 @@ from isoloss._core.serial import to_json, write_atomic
 from isoloss.errors import InputError
 from isoloss.prune import read_scores, select, write_scores, write_selection
 from isoloss.spectra.npy import read_npy
-from isoloss.study.pilot_scores import Scored, Scoring, score_pool
+from isoloss.study.pilot_scores import score_pool
+from isoloss.study.pilot_scoring import Scored, Scoring
 from isoloss.study.pilot_text import TextScoring, score_text
 from isoloss.sweep.data.pieces import pieces
 from isoloss.sweep.data.table import Data, subset_order
@@ -84,7 +85,7 @@ class Store:
             )  # fmt: skip
         return score_pool(
             self.data, rows, metrics, scoring=self.scoring, seed=seed, device=self.device,
-            on_step=on_step,
+            cache=self.folder / "embeddings", on_step=on_step,
         )  # fmt: skip
 
     def read(self, size: int, seed: int, metric: str) -> Scored:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isoloss.errors import InputError
+from isoloss.study.pilot_embeddings import EMBEDDINGS
 from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
 from isoloss.study.pilot_table import pilot_means, pilot_text, read_pilots
 from isoloss.sweep.data.spec import DataSpec
+from isoloss.sweep.experiment_tables import check_names, find_tables
 
 Rows = list[dict[str, Any]]
 
@@ -54,9 +55,29 @@ EXPERIMENTS: dict[str, Experiment] = {
         data=DataSpec(name=_DATA),
         arguments={"metrics": _TEN, "policies": ("random", "hard"), "pools": (55_000,)},
     ),
+    "metrics-eighth": Experiment(
+        what="the ten and D2 on an eighth of it",
+        data=DataSpec(name=_DATA),
+        arguments={
+            "metrics": (*_TEN, "d2"), "policies": ("random", "hard"), "pools": (6_875,),
+        },
+    ),
     "abundance": Experiment(
         what="hard and easy from 1,718 to 55,000 examples",
         data=DataSpec(name=_DATA), arguments={"metrics": _TWO},
+    ),
+    "forgetting": Experiment(
+        what="hard and easy by forgetting from 1,718 to 27,500 examples",
+        data=DataSpec(name=_DATA),
+        arguments={"metrics": ("forgetting",), "pools": (1718, 3437, 6875, 13_750, 27_500)},
+    ),
+    "scarce": Experiment(
+        what="easy by forgetting from 860 to 3,437 examples, twelve seeds",
+        data=DataSpec(name=_DATA),
+        arguments={
+            "metrics": ("forgetting",), "policies": ("random", "easy"), "keeps": (0.2, 0.4),
+            "pools": (860, 1718, 3437), "seeds": range(12),
+        },
     ),
     "steps": Experiment(
         what="as many steps as the whole pool gets, whatever is kept",
@@ -67,11 +88,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         kind: Experiment(
             what=f"prototypes in another embedding: {kind}",
             data=DataSpec(name=_DATA), embedding=kind,
-            arguments={
-                "metrics": ("prototypes",), "policies": ("random", "hard"), "pools": (13_750,),
-            },
+            arguments={"metrics": ("prototypes",), "pools": (6_875,)},
         )
-        for kind in ("pixels", "convolutions", "autoencoder")
+        for kind in EMBEDDINGS
     },
     "noise": Experiment(
         what="the same where a fifth of the labels is drawn anew",
@@ -84,6 +103,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         arguments={
             "metrics": ("el2n",), "policies": ("random", "hard"), "pools": (13_750,),
             "noise_guard": 0.2,
+        },
+    ),
+    "noise-tenth": Experiment(
+        what="the same where a tenth of the labels is drawn anew",
+        data=DataSpec(name=_DATA, label_noise=0.1),
+        arguments={"metrics": _TWO, "pools": (13_750,)},
+    ),
+    "noise-tenth-guard": Experiment(
+        what="the tenth with the highest score never kept",
+        data=DataSpec(name=_DATA, label_noise=0.1),
+        arguments={
+            "metrics": ("el2n",), "policies": ("random", "hard"), "pools": (13_750,),
+            "noise_guard": 0.1,
         },
     ),
     "floor": Experiment(
@@ -122,11 +154,11 @@ def run_experiment(name: str, out: Path, **how: Any) -> Any:
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    from isoloss.study.pilots import TEXT_NETWORK, Network, Scoring, TextScoring, train_pilots
+    from isoloss.study.pilot_network import TEXT_NETWORK, Network
+    from isoloss.study.pilots import Scoring, TextScoring, train_pilots
     from isoloss.sweep.shapes import Mlp
 
-    if name not in EXPERIMENTS:
-        raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
+    check_names([name], EXPERIMENTS)
     asked = EXPERIMENTS[name]
     network = Network(model=Mlp(width=_WIDTH), epochs=_EPOCHS, lr=_RATE, match=asked.match)
     scoring: Scoring | TextScoring = Scoring(embedding=asked.embedding)
@@ -150,7 +182,7 @@ class PruningStudy:
         Means over seeds by experiment, as `pilot_means` gives them.
     frontier, laws, crossings
         Of ``abundance``: the best way to have so many examples, the power laws of it and of random
-        sets, and the pools from which on hard beats chance and easy.
+        sets, and the pools from which on hard beats chance and easy; these of ``forgetting`` too.
     """
 
     rows: dict[str, Rows]
@@ -173,9 +205,14 @@ class PruningStudy:
     def summary(self) -> str:
         """All tables for people."""
         parts = []
+        embedded = {n: rows for n, rows in self.rows.items() if n in EMBEDDINGS}
         for name, rows in self.rows.items():
+            if name in embedded:
+                if name == next(iter(embedded)):
+                    parts.append(embeddings_text(embedded))
+                continue
             parts.append(f"{name}: {EXPERIMENTS[name].what}\n{pilot_text(rows)}")
-            if name in ("metrics", "floor"):
+            if name in ("metrics", "metrics-eighth", "floor"):
                 parts.append(worst_text(rows))
         if self.frontier:
             parts.append(_frontier_text(self.frontier))
@@ -200,20 +237,26 @@ def read_pruning(folder: Path, *, only: Sequence[str] = ()) -> PruningStudy:
     InputError
         For an unknown name, a folder without any of the tables, or a table that is none.
     """
-    for name in only:
-        if name not in EXPERIMENTS:
-            raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
-    rows = {
-        name: read_pilots(path)
-        for name in only or EXPERIMENTS if (path := folder / f"pruning-{name}.csv").is_file()
-    }  # fmt: skip
-    if not rows:
-        raise InputError(f"{folder}: holds no table of {', '.join(only or EXPERIMENTS)}")
+    here, wanted = find_tables(folder, "pruning", EXPERIMENTS, only)
+    rows = {name: read_pilots(here[name]) for name in wanted}
     sizes = rows.get("abundance", [])
     return PruningStudy(
         rows=rows, means={name: pilot_means(mine) for name, mine in rows.items()},
-        frontier=frontier(sizes), laws=pilot_laws(sizes), crossings=crossovers(sizes),
+        frontier=frontier(sizes), laws=pilot_laws(sizes),
+        crossings=crossovers(sizes) + crossovers(rows.get("forgetting", [])),
     )  # fmt: skip
+
+
+def embeddings_text(tables: Mapping[str, Rows]) -> str:
+    """Lay out prototypes by what they were found in, beside chance, in one table."""
+    by: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for kind, rows in tables.items():
+        for row in rows:
+            key = [row[n] for n in ("data", "pool", "keep", "seed", "policy")]
+            chance = row["policy"] == "random"
+            # Tables share the random sets of a seed.
+            by.setdefault((*key, "" if chance else kind), row | {"metric": "" if chance else kind})
+    return f"{', '.join(tables)}: prototypes in embeddings\n{pilot_text(list(by.values()))}"
 
 
 def worst_text(rows: Rows) -> str:

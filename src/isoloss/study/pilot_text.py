@@ -13,7 +13,7 @@ import numpy.typing as npt
 from isoloss.errors import InputError
 from isoloss.prune import Scores, fit_kmeans, score_prototypes
 from isoloss.study.pilot_embeddings import embed
-from isoloss.study.pilot_scores import Scored, check_metrics
+from isoloss.study.pilot_scoring import Scored, check_metrics
 from isoloss.sweep.data.pieces import cut_pieces
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.shapes import Transformer

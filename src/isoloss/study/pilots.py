@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
-from isoloss.study.pilot_embeddings import Embedded, embed
-from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
-from isoloss.study.pilot_scores import (
-    FIXED,
-    METRICS,
-    Scored,
-    Scoring,
-    check_metrics,
-    score_pool,
+from isoloss.study.pilot_embeddings import Embedded, check_inputs, embed
+from isoloss.study.pilot_network import Network
+from isoloss.study.pilot_plan import (
+    POLICIES,
+    Cell,
+    cells_of,
+    check_numbers,
+    data_label,
+    settings,
+    sizes_of,
 )
+from isoloss.study.pilot_readings import PilotLaw, crossovers, frontier, pilot_laws
+from isoloss.study.pilot_scores import score_pool
+from isoloss.study.pilot_scoring import GROUPS, Scored, Scoring
 from isoloss.study.pilot_store import Store
 from isoloss.study.pilot_table import (
     SCORE_COLUMNS,
@@ -29,11 +33,10 @@ from isoloss.study.pilot_table import (
     pilot_text,
     read_pilots,
 )
-from isoloss.study.pilot_text import TEXT_METRICS, TextScoring, score_text
+from isoloss.study.pilot_text import TextScoring, score_text
 from isoloss.sweep.data.catalogue import CATALOGUE
 from isoloss.sweep.data.spec import DataSpec
 from isoloss.sweep.ledger import ended, read_ledger
-from isoloss.sweep.shapes import Cnn, Mlp, Transformer
 from isoloss.sweep.spec import RunSpec
 from isoloss.sweep.speed import time_text
 
@@ -43,62 +46,11 @@ __all__ = [
     "score_text", "train_pilots",
 ]  # fmt: skip
 
-POLICIES = ("random", "hard", "easy")
-LEAST_POOL = 256
 PIECE = 1024
 """Bytes of a piece of text."""
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """What pilots train, and how long.
-
-    Attributes
-    ----------
-    model
-        Shape of the network; perceptrons train side by side. A `Transformer` of text.
-    epochs
-        Passes over what is kept; of ``match`` "steps", over the pool.
-    match
-        ``"epochs"``: compute falls with what is kept. ``"steps"``: every pilot of a pool takes as
-        many steps as the unpruned one.
-    batch, lr
-        Examples, or blocks of text, a step; peak rate of AdamW, linear to zero.
-    """
-
-    model: Mlp | Cnn | Transformer = field(default_factory=lambda: Mlp(width=64))
-    epochs: float = 10.0
-    match: str = "epochs"
-    batch: int = 32
-    lr: float = 0.002
-
-    def __post_init__(self) -> None:
-        if self.match not in ("epochs", "steps"):
-            raise InputError(f"match = {self.match!r}: write 'epochs' or 'steps'")
-        if not isinstance(self.model, Mlp | Cnn | Transformer):
-            raise InputError(
-                f"model = {self.model!r}: pilots train an Mlp or a Cnn, or a Transformer on text"
-            )
-        if not 0 < self.epochs < 1e6:
-            raise InputError(f"epochs = {self.epochs!r}: must be above 0 and below 1e6")
-
-    def run(self, data: DataSpec, D: int, pool: int, seed: int, *, piece: int = 1) -> RunSpec:
-        """Say what one pilot is; of text, D and the pool are so many pieces of so many bytes."""
-        unit = self.model.context if isinstance(self.model, Transformer) else 1
-        each = self.batch * unit
-        steps = int(pool * piece * self.epochs) // each if self.match == "steps" else 0
-        return RunSpec(
-            model=self.model, data=data, D=D * piece, batch=self.batch, lr=self.lr, steps=steps,
-            passes=float(self.epochs), evaluations=1, seed=seed,
-        )  # fmt: skip
-
-
-TEXT_NETWORK = Network(
-    model=Transformer(width=32, depth=1, heads=2, context=64), epochs=2.0, batch=16, lr=0.01
-)
-"""Of text, where no other is given."""
+Planned = tuple[RunSpec, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,15 +101,6 @@ class TrainedPilots:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
-    """One kind of pilot: all but pool and seed."""
-
-    metric: str
-    policy: str
-    keep: float
-
-
 def train_pilots(
     data: DataSpec | str, out: str | Path, *,
     metrics: Iterable[str] | None = None,
@@ -184,9 +127,10 @@ def train_pilots(
     data
         A data set of classes, or of text, by name, or its `DataSpec`.
     out
-        Folder: ``NAME.csv``, ``NAME-scores.csv``, ``ledger.jsonl``, ``scores``, ``selections``.
+        Folder: ``NAME.csv``, ``NAME-scores.csv``, ``ledger.jsonl``, ``scores``, ``selections``,
+        and ``embeddings`` of a pretrained network.
     metrics
-        Of `isoloss.study.pilot_scores.METRICS`, or for text of
+        Of `isoloss.study.pilot_scoring.METRICS`, or for text of
         `isoloss.study.pilot_text.TEXT_METRICS`; EL2N, forgetting and prototypes, or perplexity and
         prototypes, by default. Metrics whose papers name a policy have that alone:
         ``moderate`` the middle, ``density`` the division over clusters, ``d2`` its first picks.
@@ -224,7 +168,7 @@ def train_pilots(
         For data that cannot be loaded, numbers for targets, unknown metrics or policies, or numbers
         out of range.
     MissingExtra
-        Without torch.
+        Without torch, or the package of a pretrained network that is asked for.
 
     References
     ----------
@@ -237,9 +181,9 @@ def train_pilots(
     if spec.selection is not None:
         raise InputError("data: has a selection already; give the data it was made of")
     text = CATALOGUE[spec.name].kind == "text"
-    cells = _cells(metrics, policies, keeps, text=text)
-    _check_numbers(seeds, class_floor, noise_guard, name)
-    how, scorer = _settings(network, scoring, text=text, piece=piece, class_floor=class_floor)
+    cells = cells_of(metrics, policies, keeps, text=text)
+    check_numbers(seeds, class_floor, noise_guard, name)
+    how, scorer = settings(network, scoring, text=text, piece=piece, class_floor=class_floor)
     piece, folder = piece if text else 0, Path(out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out = {folder}: is a file; give a folder")
@@ -247,41 +191,17 @@ def train_pilots(
     if held.kind not in ("classes", "text"):
         raise InputError(f"data: targets are {held.kind}; pilots of pruning need classes, or text")
     store = Store(folder.absolute(), held, scorer, device, piece)
-    sizes = _sizes(pools, store.units)
+    sizes = sizes_of(pools, store.units)
     # The smallest pilot is the one that may be too small: told before anything is scored.
     least = max(1, round(min(cell.keep for cell in cells) * sizes[0]))
     how.run(spec, least, sizes[0], seeds[0], piece=piece or 1)
     folder.mkdir(parents=True, exist_ok=True)
-    needed = [cell.metric for cell in cells if cell.metric]
-    _score(store, sizes, seeds, list(dict.fromkeys(needed)), on_step)
-    plan: list[tuple[RunSpec, dict[str, Any]]] = []
+    needed = list(dict.fromkeys(cell.metric for cell in cells if cell.metric))
+    _score(store, sizes, seeds, needed, on_step)
+    chosen = {"class_floor": class_floor, "noise_guard": noise_guard}
+    kinds = [(size, cell, seed) for size in sizes for cell in cells for seed in seeds]
     costs: dict[tuple[str, int, int], dict[str, Any]] = {}
-    for size in sizes:
-        for cell in cells:
-            for seed in seeds:
-                path, count = store.selection(
-                    size, seed, cell.keep, metric=cell.metric, policy=cell.policy,
-                    class_floor=class_floor if cell.metric else 0.0,
-                    noise_guard=noise_guard if cell.metric else 0.0,
-                )  # fmt: skip
-                score_flops = 0.0
-                if cell.metric:
-                    if (cell.metric, size, seed) not in costs:
-                        scored = store.read(size, seed, cell.metric)
-                        costs[cell.metric, size, seed] = {
-                            "data": data_label(spec), "metric": cell.metric, "pool": size,
-                            "seed": seed, "flops": scored.flops,
-                            "cpu_seconds": scored.cpu_seconds,
-                        }  # fmt: skip
-                    score_flops = costs[cell.metric, size, seed]["flops"]
-                kept = replace(spec, selection=str(path), piece=piece)
-                run = how.run(kept, count, size, seed, piece=piece or 1)
-                known = {
-                    "data": data_label(spec), "metric": cell.metric, "policy": cell.policy,
-                    "keep": cell.keep, "pool": size, "D": count, "seed": seed,
-                    "score_flops": float(score_flops),
-                }  # fmt: skip
-                plan.append((run, known))
+    plan = [_planned(store, spec, how, *kind, costs, chosen) for kind in kinds]
     ledger = folder / "ledger.jsonl"
     run_sweep(
         [run for run, _ in plan], ledger, executor=executor, workers=workers, device=device,
@@ -295,90 +215,29 @@ def train_pilots(
     return TrainedPilots(rows=rows, scores=told, failed=failed, table=table)
 
 
-def data_label(spec: DataSpec) -> str:
-    """Name of a data set and what was done to it.
-
-    Examples
-    --------
-    >>> data_label(DataSpec(name="mnist1d", label_noise=0.1))
-    'mnist1d label_noise=0.1'
-    """
-    changes = [f"{n}={getattr(spec, n):g}" for n in ("superclasses", "input_noise", "label_noise")
-               if getattr(spec, n)]  # fmt: skip
-    return " ".join([spec.name, *changes])
-
-
-def _settings(
-    network: Network | None, scoring: Scoring | TextScoring | None, *, text: bool, piece: int,
-    class_floor: float,
-) -> tuple[Network, Scoring | TextScoring]:  # fmt: skip
-    """Fill in what pilots train and how they score, and refuse what does not go with the data."""
-    if not text:
-        how, scorer = network or Network(), scoring or Scoring()
-        if isinstance(how.model, Transformer) or isinstance(scorer, TextScoring):
-            raise InputError("data: have no text; Transformer and TextScoring are of text")
-        return how, scorer
-    how, scorer = network or TEXT_NETWORK, scoring or TextScoring()
-    if not isinstance(how.model, Transformer) or not isinstance(scorer, TextScoring):
-        raise InputError("data: are text; give a Transformer to train, and TextScoring")
-    if class_floor:
-        raise InputError(f"class_floor = {class_floor:g}: text has no classes; leave it out")
-    for context in (how.model.context, scorer.model.context):
-        if isinstance(piece, bool) or not isinstance(piece, int) or piece < 1 or piece % context:
-            raise InputError(
-                f"piece = {piece!r}: must be a multiple of the {context} bytes that a network reads"
-            )
-    return how, scorer
-
-
-def _cells(
-    metrics: Iterable[str] | None, policies: Sequence[str], keeps: Sequence[float], *, text: bool
-) -> list[_Cell]:
-    if metrics is None:
-        metrics = ("perplexity", "prototypes") if text else ("el2n", "forgetting", "prototypes")
-    asked = [metrics] if isinstance(metrics, str) else metrics
-    names = check_metrics(asked, TEXT_METRICS if text else METRICS)
-    for policy in policies:
-        if policy not in POLICIES:
-            raise InputError(f"policy = {policy!r}: write of {', '.join(POLICIES)}")
-    if not keeps:
-        raise InputError("keeps: give one share at least")
-    for keep in keeps:
-        if not isinstance(keep, int | float) or not 0 < keep < 1:
-            raise InputError(f"keep = {keep!r}: must be a share above 0 and below 1")
-    cells = []
-    for keep in sorted({float(keep) for keep in keeps}):
-        if "random" in policies:
-            cells.append(_Cell(metric="", policy="random", keep=keep))
-        for metric in names:
-            mine = [FIXED[metric]] if metric in FIXED else [p for p in policies if p != "random"]
-            cells += [_Cell(metric=metric, policy=p, keep=keep) for p in mine]
-    return [*cells, _Cell(metric="", policy="random", keep=1.0)]
-
-
-def _check_numbers(seeds: Sequence[int], class_floor: float, noise_guard: float, name: str) -> None:
-    if not seeds or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in seeds):
-        raise InputError(f"seeds = {list(seeds)!r}: must be whole numbers of 0 or more")
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds = {list(seeds)!r}: one is given twice")
-    if not 0 <= class_floor <= 1:
-        raise InputError(f"class_floor = {class_floor!r}: must be a share from 0 to 1")
-    if not 0 <= noise_guard < 1:
-        raise InputError(f"noise_guard = {noise_guard!r}: must be at least 0 and below 1")
-    if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
-        raise InputError(f"name = {name!r}: use letters, digits, -, _ and .")
-
-
-def _sizes(pools: Sequence[int], examples: int) -> list[int]:
-    if not pools:
-        halves = [examples // 2**i for i in range(6)]
-        pools = [size for size in halves if size >= LEAST_POOL] or [examples]
-    for size in pools:
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= examples:
-            raise InputError(
-                f"pool = {size!r}: must be a whole number, at most the {examples} training examples"
-            )
-    return sorted(set(pools))
+def _planned(
+    store: Store, spec: DataSpec, how: Network, size: int, cell: Cell, seed: int,
+    costs: dict[tuple[str, int, int], dict[str, Any]], chosen: dict[str, float],
+) -> Planned:  # fmt: skip
+    """Say what one pilot trains on, and what is known of it; keep what its score cost."""
+    label, key = data_label(spec), (cell.metric, size, seed)
+    path, count = store.selection(
+        size, seed, cell.keep, metric=cell.metric, policy=cell.policy,
+        **(chosen if cell.metric else {}),
+    )  # fmt: skip
+    if cell.metric and key not in costs:
+        scored = store.read(size, seed, cell.metric)
+        costs[key] = {
+            "data": label, "metric": cell.metric, "pool": size, "seed": seed,
+            "flops": scored.flops, "cpu_seconds": scored.cpu_seconds,
+        }  # fmt: skip
+    kept = replace(spec, selection=str(path), piece=store.piece)
+    run = how.run(kept, count, size, seed, piece=store.piece or 1)
+    return run, {
+        "data": label, "metric": cell.metric, "policy": cell.policy, "keep": cell.keep,
+        "pool": size, "D": count, "seed": seed,
+        "score_flops": float(costs[key]["flops"]) if cell.metric else 0.0,
+    }  # fmt: skip
 
 
 def _score(
@@ -386,6 +245,10 @@ def _score(
     on_step: Callable[[str], None] | None,
 ) -> None:  # fmt: skip
     todo = [(n, s, lack) for n in sizes for s in seeds if (lack := store.lacking(n, s, metrics))]
+    # What cannot be embedded is told before networks train for the other scores.
+    embedded = {name for _, _, lack in todo for name in lack} & set(GROUPS["embedding"])
+    if embedded and isinstance(store.scoring, Scoring):
+        check_inputs(store.scoring.embedding, store.data.features)
     total, done, started = sum(n for n, _, _ in todo), 0, time.monotonic()
     for number, (size, seed, lack) in enumerate(todo):
         left = ""
@@ -401,7 +264,7 @@ def _score(
         done += size
 
 
-def _rows(plan: Sequence[tuple[RunSpec, dict[str, Any]]], ledger: Path) -> tuple[Rows, list[str]]:
+def _rows(plan: Sequence[Planned], ledger: Path) -> tuple[Rows, list[str]]:
     by = {row["run"]: row for row in read_ledger(ledger)}
     rows, failed = [], []
     for run, known in plan:

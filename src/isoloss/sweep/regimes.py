@@ -9,6 +9,7 @@ from typing import Any
 
 from isoloss._core.serial import write_atomic
 from isoloss.errors import InputError
+from isoloss.sweep.experiment_tables import check_names, find_tables
 from isoloss.sweep.regime_readings import (
     READERS,
     Reading,
@@ -117,8 +118,7 @@ def train_regime(
     InputError
         For an unknown name, or data that cannot be loaded.
     """
-    if name not in EXPERIMENTS:
-        raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
+    check_names([name], EXPERIMENTS)
     (out / "ledgers").mkdir(parents=True, exist_ok=True)
     table = out / f"regimes-{name}.csv"
     if name == SPECTRA:
@@ -165,13 +165,7 @@ def read_regimes(folder: Path, *, only: Sequence[str] = ()) -> Regimes:
     InputError
         For an unknown name, a folder without any of the tables, or a table that is none.
     """
-    for name in only:
-        if name not in EXPERIMENTS:
-            raise InputError(f"experiment {name!r}: must be one of {', '.join(EXPERIMENTS)}")
-    here = {n: p for n in EXPERIMENTS if (p := folder / f"regimes-{n}.csv").is_file()}
-    wanted = [n for n in only or EXPERIMENTS if n in here]
-    if not wanted:
-        raise InputError(f"{folder}: holds no table of {', '.join(only or EXPERIMENTS)}")
+    here, wanted = find_tables(folder, "regimes", EXPERIMENTS, only)
     from isoloss.sweep.regime_spectra import dimensions_of, read_routes
 
     # Dimensions are what measured exponents are compared with, asked for or not.
