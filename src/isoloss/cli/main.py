@@ -18,6 +18,7 @@ _COMMANDS = {
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",
+    "schedule": "Forecast the loss under other learning-rate schedules.",
     "score": "Score sealed forecasts against what was measured since.",
     "seal": "Forecast, and prove later that the forecast was not changed.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
