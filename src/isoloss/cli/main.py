@@ -25,6 +25,7 @@ _COMMANDS = {
     "study": "Everything at once, with a report.",
     "sweep": "Train a grid of small networks.",
     "theory": "Solve models of scaling laws exactly, and simulate them.",
+    "watch": "Forecast the end of a run from its log so far.",
 }
 _FILES = {"import": "import_logs"}
 """Commands whose file cannot bear their name."""

@@ -9,15 +9,15 @@ import numpy as np
 
 from isoloss.errors import InputError
 from isoloss.plot.canvas import CYCLE
-from isoloss.plot.gallery.style import finish, label_right, panel
+from isoloss.plot.gallery.style import finish, label_right, legend, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from isoloss.fit.curves import CurveForecast
+    from isoloss.fit.curves import CurveForecast, RunWatch
     from isoloss.runs.curve import Curve
 
-_MOST = 300
+_MOST, _LONGEST = 300, 26
 _TOP = 0.7
 """Share of all points that fit: the first steep part of curves goes out of the picture."""
 
@@ -72,10 +72,42 @@ def draw_curves(
         colour = CYCLE[i % len(CYCLE)]
         ax.fill_between(line["step"], line["low"], line["high"], color=colour, alpha=0.15, lw=0)
         ax.plot(line["step"], line["loss"], color=colour, linewidth=1.1, zorder=2)
-        labels.append((float(line["loss"][-1]), line["name"], colour))
+        # A long path would leave no room for the picture.
+        name = line["name"].rpartition("/")[2][-_LONGEST:]
+        labels.append((float(line["loss"][-1]), name, colour))
     low, high = series["limits"]
     margin = 0.06 * (high - low)
     ax.set_ylim(low - margin, high + margin)
     finish(ax, "curves (grey) and forecasts", "step", "loss")
     label_right(ax, labels)
     return ax
+
+
+def draw_watch(curve: Curve, found: RunWatch, *, ax: Axes | None = None) -> Axes:
+    """Draw a run so far, the curve it is expected to follow, and where it will end.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    MissingExtra
+        Without matplotlib.
+    """
+    ax = panel(ax)
+    thin = curve.thinned(_MOST)
+    ax.plot(thin.step, thin.loss, color="0.6", linewidth=0.9, label="logged")
+    ax.plot(found.step, found.expected, color=CYCLE[0], linewidth=1.1, label="expected")
+    end, low, high = found.final_loss, found.final.low, found.final.high
+    ax.errorbar(
+        [found.step[-1]], [end], yerr=[[end - low], [high - end]], fmt="o", color=CYCLE[0],
+        markersize=3, capsize=2,
+    )  # fmt: skip
+    top = float(np.quantile(thin.loss, _TOP + 0.2))
+    bottom = min(low, float(thin.loss.min()))
+    margin = 0.06 * (top - bottom)
+    ax.set_ylim(bottom - margin, top + margin)
+    legend(ax)
+    return finish(ax, f"{found.name[-40:]}: {found.verdict}", "step", "loss")
