@@ -50,6 +50,16 @@ def test_rates_that_end_at_zero(floor, warmup):
     assert exact == pytest.approx([naive(MULTI, schedule.rates, t) for t in at], rel=1e-10)
 
 
+def test_far_in_steps_may_be_near_in_rates():
+    # After the fall no block of steps lies as far back, in rates, as it is long.
+    rates = np.append(np.linspace(3e-4, 2e-4, 2048), np.full(2048, 3e-9))
+    given = MULTI | {"C": 500.0, "gamma": 0.2}
+    pair = [
+        curve_loss("multi-power", given, Schedule(rates), at=[3100, 4095], exact=e) for e in (0, 1)
+    ]
+    assert pair[0] == pytest.approx(pair[1], rel=1e-11)
+
+
 def test_a_schedule_without_any_form_is_summed_right():
     rates = 1e-3 * np.random.default_rng(0).uniform(0.1, 1, 700)
     at = [10, 333, 699]
