@@ -51,7 +51,9 @@ class Curve:
         sizes = {steps.size, losses.size} | (set() if rates is None else {rates.size})
         if len(sizes) > 1:
             raise InputError(f"curve {name}: step, loss and lr must have one length, not {sizes}")
-        if not steps.size or steps[0] < 0 or (np.diff(steps) <= 0).any():
+        if not steps.size:
+            raise InputError(f"curve {name}: holds no log; name a later step or another metric")
+        if steps[0] < 0 or (np.diff(steps) <= 0).any():
             raise InputError(f"curve {name}: steps must rise from zero or more; sort the logs")
         if rates is not None and (rates.min() < 0 or rates.max() <= 0):
             raise InputError(f"curve {name}: learning rates must be zero or more, not all zero")
