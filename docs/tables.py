@@ -25,6 +25,7 @@ ROOMS = (
     ("isoloss.laws", "Laws"),
     ("isoloss.laws.kaplan", "What follows from Kaplan's laws"),
     ("isoloss.fit", "Fits, law sets, forecasts"),
+    ("isoloss.fit.curves", "Laws of training curves"),
     ("isoloss.plan", "Plans"),
     ("isoloss.theory", "Theory"),
     ("isoloss.spectra", "Spectra of features"),

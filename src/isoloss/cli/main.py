@@ -20,12 +20,14 @@ _COMMANDS = {
     "plan": "Split a compute budget between model size and data.",
     "power": "Count the runs that tell two recipes apart at a scale.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",
+    "schedule": "Forecast the loss under other learning-rate schedules.",
     "score": "Score sealed forecasts against what was measured since.",
     "seal": "Forecast, and prove later that the forecast was not changed.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
     "study": "Everything at once, with a report.",
     "sweep": "Train a grid of small networks.",
     "theory": "Solve models of scaling laws exactly, and simulate them.",
+    "watch": "Forecast the end of a run from its log so far.",
 }
 _FILES = {"import": "import_logs"}
 """Commands whose file cannot bear their name."""

@@ -1,0 +1,78 @@
+"""The command on runs under way: formats, cut logs, exit status, and bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.commands import call
+
+CURVES = Path(__file__).parents[2] / "docs" / "data" / "curves"
+RUN = str(CURVES / "w16-wsd.csv")
+PLAN = ("--plan", "wsd-linear:1920:2400", "--floor", "0", "--warmup", "100")
+
+
+def rows() -> list[list[str]]:
+    lines = Path(RUN).read_text().splitlines()[1:]
+    return [line.split(",") for line in lines]
+
+
+def test_the_end_of_a_real_run_lies_in_the_interval():
+    like = [
+        w for n in ("constant", "cosine", "linear") for w in ("--like", CURVES / f"w16-{n}.csv")
+    ]
+    found = call("watch", RUN, *PLAN, "--until", 1200, *like, "--json")
+    said = json.loads(found.stdout)["runs"][0]
+    assert found.exit_code == 0
+    assert said["route"] == "like"
+    assert said["final"]["low"] < float(rows()[-1][2]) < said["final"]["high"]
+    assert len(said["replayed"]) == 3
+
+
+def test_a_log_that_is_cut_in_its_last_record_reads_as_csv_and_as_trainer(tmp_path: Path):
+    half = rows()[:48]
+    table = tmp_path / "run.csv"
+    table.write_text(
+        "step,lr,valid_loss\n" + "".join(",".join(r) + "\n" for r in half) + "1225,0.016,2.9"
+    )
+    state = tmp_path / "trainer_state.json"
+    history = [
+        {"step": int(s), "learning_rate": float(r), "eval_loss": float(v)} for s, r, v in half
+    ]
+    text = json.dumps({"global_step": 1200, "max_steps": 2400, "log_history": history})
+    state.write_text(text[:-2] + ', {"step": 1225, "eval_l')
+    ends = [
+        json.loads(call("watch", p, *PLAN, "--json").stdout)["runs"][0]["final_loss"]
+        for p in (table, state)
+    ]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_a_run_that_broke_down_is_stopped(tmp_path: Path):
+    broken = tmp_path / "run.csv"
+    lines = [",".join(r) for r in rows()[:48]]
+    broken.write_text("step,lr,valid_loss\n" + "\n".join(lines) + "\n1225,0.016,nan\n")
+    drawing = tmp_path / "run.svg"
+    found = call("watch", broken, *PLAN, "--plot", drawing)
+    assert found.exit_code == 3
+    assert "NOT_FINITE" in found.stderr
+    assert "; stop" in found.stderr
+    assert drawing.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ([RUN], 2, "say how the run goes on"),
+        ([RUN, *PLAN, "--like", RUN, "--family", RUN], 2, "not both"),
+        ([RUN, "--plan", "cosine:100"], 1, "are planned"),
+        ([RUN, *PLAN, "--family", RUN], 1, "two complete runs"),
+        (["nowhere.csv", *PLAN], 1, "no such file"),
+        ([RUN, *PLAN, "--until", "150"], 1, "so wait"),
+    ],
+)
+def test_bad_input_is_a_message(words, status, says):
+    found = call("watch", *words)
+    assert found.exit_code == status
+    assert says in found.stderr
+    assert "Traceback" not in found.stderr
