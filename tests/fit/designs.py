@@ -27,6 +27,7 @@ JOINT: dict[str, dict[str, float]] = {
         "p": 0.1,
         "P": -0.6,
     },
+    "over_training": {"E": 1.84, "a": 212.0, "b": 367.0, "eta": 0.136},
     "random_features": {"E": 1.6, "A": 420.0, "alpha": 0.33, "rho": 15.0},
     "random_features_finite": {
         "E": 1.6,

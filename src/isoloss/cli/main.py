@@ -10,6 +10,7 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "atlas": "Published fits found again, theirs beside ours.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",

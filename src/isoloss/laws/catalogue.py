@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isoloss.errors import LawError
-from isoloss.laws import information, joint, perceptron, repetition, solvable
+from isoloss.laws import information, joint, overtraining, perceptron, repetition, solvable
 from isoloss.laws.broken import broken_power
 from isoloss.laws.kaplan import kaplan_steps
 from isoloss.laws.law import Law
@@ -19,6 +19,7 @@ _JOINT: dict[str, Callable[[], Law]] = {
     "additive": joint.additive,
     "kaplan": joint.kaplan,
     "farseer": joint.farseer,
+    "over_training": overtraining.over_training,
     "random_features": solvable.random_features,
     "random_features_finite": solvable.random_features_finite,
     "gradient_flow": solvable.gradient_flow,
