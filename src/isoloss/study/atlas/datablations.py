@@ -8,7 +8,7 @@ import numpy as np
 
 from isoloss._core.arrays import Array
 from isoloss.fit import Huber, fit
-from isoloss.laws import get_law
+from isoloss.laws import PUBLISHED, get_law
 from isoloss.runs import Runs
 from isoloss.runs.atlas import ReleasedTable
 from isoloss.study.atlas.rows import AtlasRow
@@ -16,7 +16,6 @@ from isoloss.study.atlas.rows import AtlasRow
 FAMILY = "datablations"
 LOGS = {"E": 0.6254804, "A": 6.255414, "B": 7.3049974}
 GIVEN = {k: float(np.exp(v)) for k, v in LOGS.items()} | {"alpha": 0.3526596, "beta": 0.3526596}
-REPEATS = {"R_D": 15.387756, "R_N": 5.309743}
 
 
 def compare(tables: Mapping[str, ReleasedTable]) -> list[AtlasRow]:
@@ -27,7 +26,10 @@ def compare(tables: Mapping[str, ReleasedTable]) -> list[AtlasRow]:
     runs = tables[name].runs
     law, plain = get_law("repetition_joint"), get_law("chinchilla")
     x = runs.axes(law.axes)
-    printed = law(GIVEN | REPEATS, x)
+    published = PUBLISHED["muennighoff-2023"].parameters
+    wear = [name for name in law.names if name not in GIVEN]
+    repeats = {name: published[name] for name in wear}
+    printed = law(GIVEN | repeats, x)
     two = fit(runs, law.pin(**GIVEN), draws=0)
     free = fit(runs, law, draws=0)
     value = Huber(1e-3).total(np.log(printed) - np.log(runs["loss"]))
@@ -42,13 +44,17 @@ def compare(tables: Mapping[str, ReleasedTable]) -> list[AtlasRow]:
             "the last column fits all seven constants to these runs"),
         row("R2", 0.7722, _r2(printed, runs), _r2(law(free.theta, x), runs)),
         row("R2 without wear", 0.4452, _r2(plain(GIVEN, x), runs)),
-        row("R_D, five constants held", REPEATS["R_D"], two.parameters["R_D"],
-            free.parameters["R_D"],
-            f"the objective is {two.value:.6g} at our minimum and {value:.6g} at theirs: the five "
-            f"held miss these runs by {_typical(printed, runs):.0%}, and so it hardly tells R_D"),
-        row("R_N, five constants held", REPEATS["R_N"], two.parameters["R_N"],
-            free.parameters["R_N"], "at its bound where all seven are free: not resolved"
-            if "R_N" in free.certificate.at_bound else ""),
+        *(
+            row(f"{name}, five constants held", published[name], two.parameters[name],
+                free.parameters[name],
+                f"the objective is {two.value:.6g} at our minimum and {value:.6g} at theirs: the "
+                f"five held miss these runs by {_typical(printed, runs):.0%}, so it hardly tells"
+                if name == wear[0]
+                else "at its bound where all seven are free: not resolved"
+                if name in free.certificate.at_bound
+                else "")
+            for name in wear
+        ),
     ]  # fmt: skip
 
 
