@@ -32,6 +32,7 @@ ROOMS = (
     ("isoloss.prune", "Pruning"),
     ("isoloss.study", "Studies"),
     ("isoloss.study.atlas", "The atlas"),
+    ("isoloss.study.downstream", "Downstream tasks"),
     ("isoloss.study.pilots", "Pilots of pruning"),
     ("isoloss.study.sealed", "Sealed forecasts"),
     ("isoloss.coverage", "Coverage"),
