@@ -26,6 +26,7 @@ from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
 from isoloss.plan.reason import Reason
+from isoloss.plan.serving import Served, allocate_served
 
 __all__ = [
     "Allocation",
@@ -45,11 +46,13 @@ __all__ = [
     "PerToken",
     "PriceRow",
     "Reason",
+    "Served",
     "SixND",
     "SplitRow",
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
+    "allocate_served",
     "compare_approaches",
     "compute_for_loss",
     "family_cost",
