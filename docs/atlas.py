@@ -17,7 +17,12 @@ _MARK = re.compile(r"(<!-- atlas: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def fill(text: str, found: Atlas) -> str:
     """Put the table of each family between its marks."""
-    return _MARK.sub(lambda m: f"{m[1]}\n{found.markdown(m[2])}\n\n{m[3]}", text)
+    there = {row.family for row in found.rows}
+
+    def filled(m: re.Match[str]) -> str:
+        return f"{m[1]}\n{found.markdown(m[2])}\n\n{m[3]}" if m[2] in there else m[0]
+
+    return _MARK.sub(filled, text)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def found() -> Atlas:
-    return atlas(SHARED)
+    return atlas(SHARED, only=["chinchilla", "datablations", "gadre", "porian"])
 
 
 def rows(found: Atlas, family: str, part: str = "") -> list[AtlasRow]:
@@ -94,7 +94,19 @@ def test_the_page_holds_what_the_command_prints(found: Atlas) -> None:
     page = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(page)
     text = (ROOT / "docs" / "atlas.md").read_text("utf8")
+    # The tables of the families that were compared; learning curves have a test of their own.
     assert page.fill(text, found) == text
+
+
+@pytest.mark.slow
+def test_learning_curves() -> None:
+    curves = atlas(SHARED, only=["revisiting"])
+    counts = {r.table.split(", ")[1] for r in curves.rows}
+    assert counts == {"72 curves", "5 curves", "10 curves"}
+    for row in curves.rows:
+        assert row.ours is not None
+        if row.quantity.endswith("M1"):
+            assert row.ours == pytest.approx(row.theirs, rel=2e-4)
 
 
 def test_command(found: Atlas) -> None:
@@ -105,4 +117,5 @@ def test_command(found: Atlas) -> None:
     assert {t["family"] for t in answer["tables"]} == {"chinchilla"}
     result = CliRunner().invoke(main, ["atlas", str(SHARED), "--only", "kaplan"])
     assert (result.exit_code, "known are" in result.output) == (1, True)
-    assert {t.family for t in find_tables(SHARED)} == {t.family for t in found.tables}
+    families = {t.family for t in find_tables(SHARED)}
+    assert families == {t.family for t in found.tables} | {"revisiting"}

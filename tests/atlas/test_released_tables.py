@@ -110,6 +110,21 @@ def test_optima_at_the_end_of_their_curve_are_dropped(tmp_path: Path) -> None:
     assert table.runs["loss_se"].tolist() == pytest.approx([1e5, 8e5])
 
 
+def test_points_stored_four_times_count_once(tmp_path: Path) -> None:
+    head = "Domain,Task,Model,Seen Examples,Loss,Training\n"
+    points = [("A", 1, 3.0, 1), ("A", 2, 2.5, 0), ("B", 1, 4.0, 1)]
+    text = head + "".join(f"LM,t,{m},{d},{v},{k}\n" for m, d, v, k in points) * 4
+    reference = "domain,task,model,M1_rmse,M2_rmse,M3_rmse,M4_rmse\nLM,t,B,0.1,0.2,0.3,0.4\n"
+    write(tmp_path, benchmark__lang__csv=text)
+    (tmp_path / "reference_rmse_M1-M4.csv").write_text(reference)
+    curves, beside = find_tables(tmp_path)
+    assert curves.runs["D"].tolist() == [1, 2, 1]
+    assert curves.runs["curve"].tolist() == [0, 0, 1]
+    assert curves.runs["fitted"].tolist() == [1, 0, 1]
+    assert beside.runs["curve"].tolist() == [1]
+    assert beside.runs["M4"].tolist() == [0.4]
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from isoloss.errors import InputError
-from isoloss.runs.atlas import chinchilla, datablations, gadre, porian
+from isoloss.runs.atlas import chinchilla, datablations, gadre, porian, revisiting
 from isoloss.runs.atlas.table import ReleasedTable
 
 _DEPTH = 4
 _FOLDERS = 2_000
-_READERS = (chinchilla, datablations, gadre, porian)
+_READERS = (chinchilla, datablations, gadre, porian, revisiting)
 
 
 def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:

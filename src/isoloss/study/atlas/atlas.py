@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isoloss.errors import InputError
 from isoloss.runs.atlas import ReleasedTable, find_tables
-from isoloss.study.atlas import chinchilla, datablations, gadre, porian
+from isoloss.study.atlas import chinchilla, datablations, gadre, porian, revisiting
 from isoloss.study.atlas.rows import Atlas, AtlasRow
 
 _COMPARE: dict[str, Callable[[Mapping[str, ReleasedTable]], list[AtlasRow]]] = {
@@ -16,6 +16,7 @@ _COMPARE: dict[str, Callable[[Mapping[str, ReleasedTable]], list[AtlasRow]]] = {
     "datablations": datablations.compare,
     "gadre": gadre.compare,
     "porian": porian.compare,
+    "revisiting": revisiting.compare,
 }
 
 
@@ -27,8 +28,8 @@ def atlas(folder: Path | str, *, only: Sequence[str] = ()) -> Atlas:
     folder
         Holds copies of one or more releases; see `isoloss.runs.atlas.find_tables`.
     only
-        Families to compare: ``chinchilla``, ``datablations``, ``gadre``, ``porian``; all of those
-        that are found by default.
+        Families to compare: ``chinchilla``, ``datablations``, ``gadre``, ``porian``,
+        ``revisiting``; all of those that are found by default.
 
     Raises
     ------
