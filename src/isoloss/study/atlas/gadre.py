@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
+from isoloss.errors import IsolossError
 from isoloss.fit import fit, regress
 from isoloss.laws import PUBLISHED, Law, get_law
 from isoloss.runs import Runs
 from isoloss.runs.atlas import ReleasedTable, Task
 from isoloss.runs.atlas.gadre import FIVE, SMALL
 from isoloss.study.atlas.rows import AtlasRow, parameter_rows
+from isoloss.study.downstream import Benchmark, downstream
 
 FAMILY = "gadre"
 TARGETS = {"open_lm_1b-32.0": "1.4B, M = 640", "open_lm_7b-1.0": "6.9B, M = 20"}
@@ -127,8 +129,9 @@ def _tasks(tables: Mapping[str, ReleasedTable], loss: Mapping[str, float]) -> li
     second = regress({"L": runs["loss"][used], "y": error[used]}, "eps - k*exp(-g*L)",
                      start={"eps": 0.8, "k": 2.0, "g": 1.0})  # fmt: skip
     p = second.parameters
+    ours = _default_tasks(tables["gadre-rpj"], columns, 1 - error)
     rows: list[AtlasRow] = []
-    for (name, words), theirs in zip(TARGETS.items(), TASK_ERRORS, strict=True):
+    for (name, words), theirs, accuracy in zip(TARGETS.items(), TASK_ERRORS, ours, strict=True):
         i = ends.index(name)
         at = float(law(loss, {a: runs[a][i] for a in law.axes})[0])
         predicted = p["eps"] - p["k"] * np.exp(-p["g"] * at)
@@ -138,11 +141,34 @@ def _tasks(tables: Mapping[str, ReleasedTable], loss: Mapping[str, float]) -> li
                 table="RedPajama, six runs",
                 theirs=theirs,
                 same=float(100 * abs(predicted / error[i] - 1)),
+                ours=None if accuracy is None else 100 * abs((1 - accuracy) / error[i] - 1),
                 quantity=f"error of the mean error on {len(columns)} tasks, {words}, %",
-                note="loss from five runs, then the exponential of six; one task at a time: "
-                "isoloss downstream"
+                note="theirs: loss from five runs, exponential of these and one of 1.4B; ours: "
+                "isoloss downstream, from all small runs and none of 1.4B"
                 if not rows
                 else "",
             )
         )
     return rows
+
+
+def _default_tasks(
+    table: ReleasedTable, columns: Sequence[str], accuracy: Array
+) -> list[float | None]:
+    """Mean accuracy of the two targets, as `isoloss.study.downstream` has it from small runs."""
+    runs, at = table.runs, _targets(table.runs)
+    small = Runs(
+        columns={a: runs[a] for a in ("N", "D", "loss")} | {"mean": accuracy}, names=runs.names
+    ).select(_small(runs))
+    chance = float(np.mean([table.tasks[c].chance for c in columns]))
+    try:
+        answer = downstream(
+            small,
+            [Benchmark(column="mean", chance=chance)],
+            [{a: float(runs[a][i]) for a in ("N", "D")} for i in at.values()],
+            draws=100,
+        )
+    except IsolossError:
+        return [None] * len(at)
+    found = [f.accuracy for f in answer.tasks[0].forecasts]
+    return [*found] if found else [None] * len(at)
