@@ -31,6 +31,6 @@ def over_training() -> Law:
             Parameter(name="eta", start=(0.04, 0.6), upper=10.0, meaning="exponent of compute"),
         ),
         scaled_axes=("N", "D", "L"),
-        source="Gadre et al. 2024, arXiv:2403.08540, eq. 4",
+        source="Gadre et al. 2024, arXiv:2403.08540",
         description="few runs, some of them over-trained: four parameters in place of five",
     )

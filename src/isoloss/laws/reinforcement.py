@@ -30,6 +30,6 @@ def reward_sigmoid(axis: str = "x") -> Law:
             Parameter(name="B", start=(0.3, 4.0), upper=20.0, meaning="steepness"),
         ),
         scaled_axes=(axis, "L"),
-        source="Khatri et al. 2025, arXiv:2510.13786, eq. 1",
+        source="Khatri et al. 2025, arXiv:2510.13786",
         description="reward or pass rate against compute; leave out the first, unsettled part",
     )

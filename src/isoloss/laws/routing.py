@@ -42,6 +42,6 @@ def routing() -> Law:
                 meaning="what endless experts count as",
             ),
         ),
-        source="Clark et al. 2022, arXiv:2202.01169, eqs. 1 and 6",
+        source="Clark et al. 2022, arXiv:2202.01169, the form from memory",
         description="routed networks of several sizes; axis `experts`; data held",
     )  # fmt: skip

@@ -114,7 +114,7 @@ def allocate_served(
 
     References
     ----------
-    Sardana et al. 2024, arXiv:2401.00448, eqs. 3 and 4.
+    Sardana et al. 2024, arXiv:2401.00448.
 
     Examples
     --------

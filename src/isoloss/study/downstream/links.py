@@ -54,7 +54,7 @@ class Benchmark:
 
 
 def sigmoid(chance: float) -> Law:
-    """Error from that of guessing, at high loss, to a floor b: Bhagia et al. 2024, eq. 3."""
+    """Error from that of guessing, at high loss, to a floor b: Bhagia et al. 2024."""
     top = 1 - chance
     law = law_from_expression(
         f"{top!r} - ({top!r} - b)*(1 + exp(k*(x - m)))**-1",
@@ -67,7 +67,7 @@ def sigmoid(chance: float) -> Law:
 
 
 def exponential(chance: float) -> Law:
-    """Error falling from eps: Gadre et al. 2024, eq. 5; chance plays no part."""
+    """Error falling from eps: Gadre et al. 2024; chance plays no part."""
     return law_from_expression(
         "eps - k*exp(-g*x)",
         axes=("x",),
