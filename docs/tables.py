@@ -20,6 +20,7 @@ from isoloss.sweep.data import names
 
 ROOMS = (
     ("isoloss.runs", "Runs"),
+    ("isoloss.runs.atlas", "Released tables"),
     ("isoloss.runs.counting", "Counts of models"),
     ("isoloss.runs.logs", "Logs of training"),
     ("isoloss.laws", "Laws"),
@@ -31,6 +32,8 @@ ROOMS = (
     ("isoloss.spectra", "Spectra of features"),
     ("isoloss.prune", "Pruning"),
     ("isoloss.study", "Studies"),
+    ("isoloss.study.atlas", "The atlas"),
+    ("isoloss.study.downstream", "Downstream tasks"),
     ("isoloss.study.pilots", "Pilots of pruning"),
     ("isoloss.study.sealed", "Sealed forecasts"),
     ("isoloss.coverage", "Coverage"),

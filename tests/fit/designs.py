@@ -27,6 +27,7 @@ JOINT: dict[str, dict[str, float]] = {
         "p": 0.1,
         "P": -0.6,
     },
+    "over_training": {"E": 1.84, "a": 212.0, "b": 367.0, "eta": 0.136},
     "random_features": {"E": 1.6, "A": 420.0, "alpha": 0.33, "rho": 15.0},
     "random_features_finite": {
         "E": 1.6,
@@ -63,6 +64,27 @@ JOINT: dict[str, dict[str, float]] = {
     "repetition": CHINCHILLA | {"R_D": 15.39},
     "repetition_joint": CHINCHILLA | {"R_D": 15.39, "R_N": 5.31},
     "kaplan_steps": {"Nc": 6.5e13, "Sc": 2.1e3, "alpha_N": 0.077, "alpha_S": 0.76},
+    "routing": {"a": 0.08, "b": 0.11, "c": 0.009, "d": 1.1, "E_start": 1.9, "E_max": 320.0},
+    "granularity": CHINCHILLA | {"g": 60.0, "gamma": 0.58},
+    "sparsity": {
+        "E": 1.4,
+        "A": 480.0,
+        "B": 2100.0,
+        "alpha": 0.35,
+        "beta": 0.37,
+        "c": 0.3,
+        "lam": 0.5,
+        "d": 20.0,
+        "delta": 0.9,
+        "gamma": 0.2,
+    },
+    "precision": CHINCHILLA | {"gamma": 2.7},
+    "precision_post": CHINCHILLA | {"C_T": 2.0, "p": 0.4, "q": 0.35, "gamma": 1.6},
+    "vocabulary": CHINCHILLA | {"V": 30.0, "nu": 0.25},
+    "parallel": {"E": 1.3, "A": 2e8, "alpha": 0.2, "k": 0.33},
+    "mixture_2": {"E": 1.9, "t1": 0.3, "t2": -1.2},
+    "mixture_3": {"E": 1.9, "t1": 0.3, "t2": -1.2, "t3": 0.7},
+    "mixture_additive_2": CHINCHILLA | {"C1": 2.0, "g1": 0.6, "C2": 1.1, "g2": 0.9},
     "pruned_family": {"e_up": 0.9, "gamma": 1.2, "p": 0.05, "phi": 1.3, "psi": 0.8},
 }
 CURVES: dict[str, dict[str, float]] = {
@@ -73,6 +95,8 @@ CURVES: dict[str, dict[str, float]] = {
     "pruned_network": {"e_np": 0.08, "e_up": 0.9, "gamma": 1.2, "p": 3e8},
     "bounded_score": {"d": 0.9, "b": 2e-3, "c": 2e-10, "a": 0.25},
     "growth": {"A": 0.02, "alpha": 0.2},
+    "rectified": {"E": 1.0, "B": 3e5, "D_l": 6e4, "beta": 0.6},
+    "reward_sigmoid": {"R0": 0.2, "A": 0.7, "C_mid": 1e9, "B": 0.6},
     "broken_power": {"E": 0.9, "A": 50.0, "c0": 0.15, "c1": 0.3, "d1": 1e9, "f1": 0.4},
     "broken_power_2": {
         "E": 0.4,
@@ -101,6 +125,21 @@ CURVES: dict[str, dict[str, float]] = {
     },
 }
 TRUTHS = JOINT | CURVES
+_SHARES = np.random.default_rng(4).dirichlet(np.ones(3), 12)
+_TWO = np.linspace(0.04, 0.97, 10)
+EXTRA: dict[str, dict[str, Any]] = {
+    "routing": {"experts": [1, 2, 4, 8, 32, 128, 512]},
+    "granularity": {"granularity": [1, 2, 4, 8, 16, 64]},
+    "sparsity": {"sparsity": [0.05, 0.3, 0.5, 0.7, 0.85, 0.93]},
+    "precision": {"bits": [2, 3, 4, 6, 8, 16]},
+    "precision_post": {"bits": [2, 3, 4, 6, 8, 16]},
+    "vocabulary": {"N_vocab": [2e6, 8e6, 3e7, 1.2e8, 5e8]},
+    "parallel": {"streams": [1, 2, 4, 8, 16]},
+    "mixture_2": {"r1": _TWO, "r2": 1 - _TWO},
+    "mixture_3": {f"r{j + 1}": _SHARES[:, j] for j in range(3)},
+    "mixture_additive_2": {"r1": _TWO, "r2": 1 - _TWO},
+}
+"""Axes beside N and D, all their values at every N and D."""
 
 
 def law_of(name: str) -> Law:
@@ -123,6 +162,12 @@ def design(name: str, *, per_axis: int = 7) -> dict[str, np.ndarray]:
         x["U"] = x["D"] * np.repeat(shares, per_axis**2)
     if "fraction" in law_of(name).axes:
         x = {"D": np.tile(d, 5), "fraction": np.repeat([0.12, 0.2, 0.4, 0.7, 0.95], per_axis)}
+    if name in EXTRA:
+        more = EXTRA[name]
+        count = len(next(iter(more.values())))
+        x = {a: np.repeat(v, count) for a, v in x.items() if a in law_of(name).axes}
+        rows = len(next(iter(x.values()), np.ones(1))) // count if x else 1
+        return x | {a: np.tile(np.asarray(v, float), rows) for a, v in more.items()}
     if name == "scale_time":
         every = np.geomspace(1e7, 1e9, 3), np.geomspace(1e2, 1e5, 6), np.geomspace(5e8, 2e10, 7)
         return dict(zip("NSD", (v.ravel() for v in np.meshgrid(*every)), strict=True))

@@ -79,10 +79,13 @@ def test_slope_against_complex_steps_and_differences(name: str) -> None:
         assert np.max(np.abs(slope - central(law, theta, part, a)) * part[a]) < 1e-7
         # Many passes over the same examples, or many parameters for few, may hurt.
         free = ("farseer", "information", "broken_power_2", "broken_power_3", "scale_time")
-        if a == "fraction":
-            # More of a pool, the same number kept: worse examples, or better.
+        if a == "fraction" or name.startswith("mixture"):
+            # More of a pool, the same number kept: worse examples, or better. Shares rule nothing.
             continue
-        if a == "e_np" or name == "growth":
+        if name == "precision_post" and a == "D":
+            # More data make a model harder to round.
+            continue
+        if a in ("e_np", "sparsity") or name in ("growth", "reward_sigmoid"):
             assert (slope > 0).all(), f"more {a} must raise it"
         elif name not in free and not name.startswith("gradient_flow_unique"):
             assert (slope <= 0).all(), f"more {a} must not raise the loss"
@@ -94,7 +97,10 @@ def test_rescaled_parameters_give_the_same_loss(name: str) -> None:
     scales = dict.fromkeys((*law.axes, "L"), 1.0)
     sizes = {"N": 1e6, "D": 3e9, "U": 3e9, "S": 3e3, "L": 0.01, "e_np": 0.01}
     sizes |= {"density": 0.03, "depth": 20.0, "width": 1.4}
+    sizes |= {"granularity": 5.0, "N_vocab": 4e7}
     scales |= {a: sizes[a] for a in law.scaled_axes}
+    if not law.scaled_axes:
+        return
     inverse = {a: 1 / s for a, s in scales.items()}
     inner = law.rescale(theta, inverse)
     assert not np.allclose(inner, theta, rtol=1e-3)
@@ -182,7 +188,8 @@ def test_published_constants_fit_their_law(key: str) -> None:
     assert set(entry.intervals) <= set(entry.parameters)
     if entry.measures.startswith("loss in nats"):
         compute = 1.2 if "PF-days" in entry.measures else 1.2e20
-        loss = law(entry.parameters, {"N": 1e9, "D": 2e10, "U": 2e10, "C": compute, "S": 2e4})
+        x = {"N": 1e9, "D": 2e10, "U": 2e10, "C": compute, "S": 2e4}
+        loss = law(entry.parameters, x | {"experts": 8, "granularity": 8})
         assert 2.0 < loss[0] < 3.5
     assert "arXiv" in entry.source
     assert entry.to_dict()["parameters"] == dict(entry.parameters)

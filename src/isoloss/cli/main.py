@@ -10,8 +10,10 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "atlas": "Published fits found again, theirs beside ours.",
     "audit": "Say what a design of runs can identify, and what it cannot.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
+    "downstream": "Forecast accuracies from losses, or say which cannot be.",
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",
     "forecast": "Forecast the loss at a target or a budget.",

@@ -30,6 +30,7 @@ from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
 from isoloss.plan.power import power_to_compare
 from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
+from isoloss.plan.serving import Served, allocate_served
 
 __all__ = [
     "Allocation",
@@ -51,11 +52,13 @@ __all__ = [
     "Power",
     "PriceRow",
     "Reason",
+    "Served",
     "SixND",
     "SplitRow",
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
+    "allocate_served",
     "audit_design",
     "compare_approaches",
     "compute_for_loss",

@@ -14,6 +14,7 @@ from isoloss.fit.influence import Influence, parameter_quantities
 from isoloss.fit.leave_out import Quantity, forecast_of, measure, members
 from isoloss.fit.levels import Mask
 from isoloss.fit.scales import ScaleInfluence, described, parameters_of, scale_influence
+from isoloss.laws.mixture import is_share
 from isoloss.plan.optimum import solve
 from isoloss.plan.problem import Problem, make_problem
 from isoloss.runs import Runs
@@ -156,7 +157,8 @@ def target_of(f: Fit, runs: Runs, budget: float | None = None) -> Mapping[str, f
     budget
         Compute, or the resource of a law of one axis; ten times the largest run by default.
     """
-    largest = {a: float(runs[a].max()) for a in f.law.axes}
+    # Shares of a mixture sum to one, which their largest values would not.
+    largest = {a: float(runs[a].mean() if is_share(a) else runs[a].max()) for a in f.law.axes}
     scale = 10 * float(run_scale(runs, f.law.axes).max()) if budget is None else budget
     if len(f.law.axes) == 1:
         return {f.law.axes[0]: scale}

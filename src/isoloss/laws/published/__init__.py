@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from isoloss.laws.published.entry import Published
+from isoloss.laws.published.experts import EXPERTS
 from isoloss.laws.published.games import GAMES
 from isoloss.laws.published.growth import HOFFMANN
 from isoloss.laws.published.kaplan import KAPLAN
@@ -15,6 +16,6 @@ from isoloss.laws.published.vision import CLIP
 __all__ = ["PUBLISHED", "Published"]
 
 PUBLISHED: Mapping[str, Published] = MappingProxyType(
-    {**LANGUAGE, **KAPLAN, **HOFFMANN, **CLIP, **GAMES}
+    {**LANGUAGE, **EXPERTS, **KAPLAN, **HOFFMANN, **CLIP, **GAMES}
 )
 """Name to published constants."""

@@ -71,5 +71,13 @@ LANGUAGE: Mapping[str, Published] = {
         source="Muennighoff et al. 2023, arXiv:2305.16264, and its released notebook",
         caveat="the first five were fixed from another fit; R_D and R_N fitted to 182 runs",
     ),
+    "gadre-2024": Published(
+        law="over_training",
+        parameters={"E": 1.83665, "a": 212.24, "b": 366.69, "eta": 0.136425},
+        source="Gadre et al. 2024, arXiv:2403.08540, the released notebook: C4 loss of five runs "
+        "on RedPajama, recomputed",
+        caveat="printed as E, alpha = 166.21, beta = 366.69, b = -.27285: a = alpha 6^eta with "
+        "eta = -b/2; four constants of five runs",
+    ),
 }
 """Joint laws of size and data."""

@@ -1,0 +1,98 @@
+"""``isoloss downstream``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from isoloss.cli.common import (
+    DOUBT,
+    ERROR,
+    OK,
+    Pairs,
+    fitting_options,
+    guarded,
+    json_option,
+    positive,
+    print_json,
+    progress,
+    read_table,
+    reading_options,
+    report_refused,
+    runs_argument,
+    say,
+)
+
+
+class _Task(click.ParamType):  # type: ignore[type-arg]
+    """``COLUMN,chance=X,items=K``."""
+
+    name = "COLUMN,chance=X,items=K"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, dict[str, Any]]:
+        """Read the name and what is known of it; mistakes are usage errors."""
+        if isinstance(value, tuple):
+            return value
+        column, *rest = str(value).split(",")
+        known: dict[str, Any] = {}
+        for part in rest:
+            key, sign, text = part.partition("=")
+            kind = {"chance": float, "items": int}.get(key.strip())
+            if not column.strip() or not sign or kind is None:
+                self.fail(f"{value!r}: write {self.name}", param, ctx)
+            try:
+                known[key.strip()] = kind(text)
+            except ValueError:
+                self.fail(f"{key.strip()} = {text!r} is not a number", param, ctx)
+        return column.strip(), known
+
+
+@click.command("downstream")
+@runs_argument()
+@click.option(
+    "--task",
+    "tasks",
+    type=_Task(),
+    multiple=True,
+    required=True,
+    help="Column of accuracies, chance level, number of questions; may be repeated.",
+)
+@click.option("--at", type=Pairs(positive), multiple=True, help="Target, e.g. N=7e9,D=1.4e11.")
+@click.option("--law", "laws", multiple=True, help="Law of the first step; may be repeated.")
+@fitting_options
+@reading_options
+@json_option
+@guarded
+def command(
+    runs: str,
+    tasks: tuple[tuple[str, dict[str, Any]], ...],
+    at: tuple[dict[str, float], ...],
+    laws: tuple[str, ...],
+    axis: str | None,
+    seed: int,
+    draws: int,
+    level: float,
+    columns: Any,
+    units: Any,
+    where: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Forecast accuracies of RUNS at a scale in two steps, or say which cannot be."""
+    from isoloss.fit import fit_laws
+    from isoloss.study.downstream import Benchmark, downstream
+
+    table = read_table(runs, columns, units, where)
+    report_refused(table)
+    benchmarks = [Benchmark(column=column, **known) for column, known in tasks]
+    with progress(quiet=as_json) as step:
+        fitted = fit_laws(
+            table, list(laws) or None, draws=draws, level=level, rng=seed, axis=axis, on_step=step
+        )
+        found = downstream(table, benchmarks, at, laws=fitted, level=level, draws=draws, rng=seed)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(found.summary())
+    verdicts = {task.verdict for task in found.tasks}
+    return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
