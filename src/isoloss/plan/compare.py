@@ -27,7 +27,7 @@ from isoloss.plan.comparison import (
 from isoloss.plan.looks import Looks, false_discovery
 from isoloss.plan.normal_scores import Scores, p_value, t_score
 from isoloss.plan.reason import Reason, overall
-from isoloss.plan.recipe_evidence import evidence, next_run, paired_runs
+from isoloss.plan.recipe_evidence import evidence, next_run, paired_runs, untied
 from isoloss.plan.recipe_fit import RecipeFit, cell_ids, check_design, fit_recipes
 from isoloss.plan.recipe_inputs import (
     Place,
@@ -237,6 +237,19 @@ def _compare(
         ]
         for j in range(len(C))
     ]  # fmt: skip
+    free = untied(pair, heavy, draws=draws, resample=resample, seed=seed)
+    if free is not None:
+        form = free.recipe.base
+        alone = law_curves(free, place.paths(form), C)
+        for j, row in enumerate(spread):
+            if len(alone.draws[2]) > draws // 2:
+                row.append(
+                    LawMultiplier(
+                        law=f"{form.name}, E free", weight=0.0,
+                        multiplier=float(np.exp(alone.best[2][j])),
+                        interval=reader.factor(alone.draws[2][:, j]),
+                    )
+                )  # fmt: skip
     # Beyond this factor the score is Student's.
     shrink = z / t_score(alpha, freedom)
     scales = tuple(
@@ -250,8 +263,10 @@ def _compare(
     path = mixed(path_curves, weights)
     crossover = find_crossover(path, reader, place.resource, names)
     paired = paired_runs(pair, cells, heavy, 1 - alpha)
-    reasons += evidence(pair, names, cells, heavy, paired, objective=objective, seed=seed)
+    reasons += evidence(pair, heavy, paired, free)
     main = scales[primary]
+    if (changed := _tie_decides(main)) is not None:
+        reasons.append(changed)
     if main.reach > _FAR:
         reasons.append(
             Reason(
@@ -341,6 +356,21 @@ def _scale(
         p_value=p,
         verdict=UNKNOWN if p > 1 - reader.level else BETTER if gap > 0 else WORSE,
         by_law=spread,
+    )
+
+
+def _tie_decides(main: ScaleComparison) -> Reason | None:
+    """Whether the verdict needs the floor in common."""
+    free = [b for b in main.by_law if b.law.endswith(", E free")]
+    if main.verdict == UNKNOWN or not free:
+        return None
+    i = free[0].interval
+    if i.low > 1 if main.verdict == BETTER else i.high < 1:
+        return None
+    return Reason(
+        code="TIE_DECIDES",
+        message="the verdict rests on both recipes having one floor E; with a floor each the "
+        f"multiplier may be anything in [{i.low:.3g}, {i.high:.3g}]",
     )
 
 

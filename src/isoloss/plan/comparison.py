@@ -60,7 +60,8 @@ class ScaleComparison:
     verdict
         ``"better"``, ``"worse"`` or ``"cannot tell"``, of the recipe.
     by_law
-        The spread over laws.
+        The spread over laws; last, with weight zero, the heaviest law with a floor for each
+        recipe, where the floor was in common.
     """
 
     C: float
@@ -275,7 +276,7 @@ class Comparison:
             f"  {self.resource:<10}{'beyond data':<13}{'multiplier':<24}{'loss gap':<28}p",
         ]
         lines += [_row(s) for s in self.scales]
-        spread = [b for b in self.main.by_law if b.weight >= 0.005]
+        spread = [b for b in self.main.by_law if b.weight >= 0.005 or "free" in b.law]
         if len(spread) > 1:
             each = "; ".join(f"{b.law} x{b.multiplier:.3g} {_ends(b.interval)}" for b in spread)
             lines.append(f"  by law at {self.main.C:.3g}: {each}")

@@ -11,18 +11,18 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array
 from isoloss._core.interval import Interval
 from isoloss.errors import FitError
-from isoloss.fit.objective import Objective
 from isoloss.plan.comparison import UNKNOWN, PairedRuns, ScaleComparison
 from isoloss.plan.normal_scores import t_score
 from isoloss.plan.reason import Reason
 from isoloss.plan.recipe_fit import RecipeFit, fit_recipes
+from isoloss.plan.recipe_law import SIDES
 from isoloss.runs import Runs
 
 Cells = npt.NDArray[np.int64]
 _BITS = math.log(1 / math.log(2))
 _UNIT = 0.05
-_TIED = 6.63
-"""The 99 % point of chi-squared with one degree of freedom."""
+_TIED = 0.01
+"""Chance that runs of one floor are said to have two."""
 _MOST_PAIRS = 100
 _LEAST_CELLS = 4
 
@@ -69,13 +69,9 @@ def _cell_means(pair: tuple[Runs, Runs], cells: Cells, values: Array) -> tuple[A
 
 def evidence(
     pair: tuple[Runs, Runs],
-    names: tuple[str, str],
-    cells: Cells,
     fitted: RecipeFit,
     paired: PairedRuns,
-    *,
-    objective: str | Objective,
-    seed: int,
+    free: RecipeFit | None,
 ) -> list[Reason]:
     """Doubts that need the losses."""
     reasons = []
@@ -96,34 +92,43 @@ def evidence(
                 "which is near that of bits to nats (1.443): check the units of both",
             )
         )
-    if tied := _tie_test(pair, fitted, objective, seed):
+    if free is not None and (tied := _tie_test(pair, fitted, free)):
         reasons.append(tied)
     return reasons
 
 
-def _tie_test(
-    pair: tuple[Runs, Runs], fitted: RecipeFit, objective: str | Objective, seed: int
-) -> Reason | None:
-    """Whether a floor for each recipe would fit much better."""
+def untied(
+    pair: tuple[Runs, Runs], fitted: RecipeFit, *, draws: int, resample: str, seed: int
+) -> RecipeFit | None:
+    """Fit again with a floor for each recipe; ``None`` where no floor was in common."""
     if "E" not in fitted.recipe.tied:
         return None
     rest = tuple(n for n in fitted.recipe.tied if n != "E")
     try:
-        free = fit_recipes(
-            pair, fitted.recipe.base, tie=rest, objective=fitted.objective, draws=0,
-            resample="auto", seed=seed,
+        return fit_recipes(
+            pair, fitted.recipe.base, tie=rest, objective=fitted.objective, draws=draws,
+            resample=resample, seed=seed,
         )  # fmt: skip
     except FitError:
         return None
-    n = sum(len(t) for t in pair)
-    if not (free.value > 0 and n * math.log(fitted.value / free.value) > _TIED):
+
+
+def _tie_test(pair: tuple[Runs, Runs], fitted: RecipeFit, free: RecipeFit) -> Reason | None:
+    """Whether a floor for each recipe fits much better."""
+    freedom = sum(len(t) for t in pair) - free.theta.size
+    if freedom < 1 or free.value <= 0:
         return None
-    floors = [free.theta[free.recipe.law.names.index(f"E_{s}")] for s in ("A", "B")]
+    from scipy.special import fdtrc
+
+    gain = max(fitted.value / free.value - 1, 0.0) * freedom
+    if fdtrc(1.0, freedom, gain) > _TIED:
+        return None
+    floors = [free.theta[free.recipe.law.names.index(f"E_{s}")] for s in SIDES]
     return Reason(
         code="FLOORS_DIFFER",
         message=f"with a floor E for each recipe ({floors[0]:.4g}, {floors[1]:.4g}) the runs fit "
-        "better than chance allows (1 %): if data or evaluation differ, losses are no longer "
-        "comparable; if not, free it with --tie none (in Python tie=())",
+        "better than chance allows (1 %): if data or evaluation differ, losses are not "
+        "comparable; else let it be free: --tie none (in Python tie=())",
     )
 
 

@@ -1,0 +1,208 @@
+"""How often comparisons of recipes are right: coverage, false discoveries, repeated looks.
+
+    python benchmarks/compare.py [--quick] [--only coverage|discovery|looks] [--repeats K]
+
+Every table is simulated from two known curves, so that the true multiplier is known. Nominal level
+90 %. A few CPU minutes; ``--quick`` a fifth of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from isoloss.laws import Law, law_from_expression
+from isoloss.plan.compare import compare_recipes
+from isoloss.plan.cost import SixND
+from isoloss.plan.looks import Looks
+from isoloss.plan.problem import Problem
+from isoloss.plan.recipe_paths import Frontier, Line, along_axis
+
+Array = np.ndarray
+CHINCHILLA = "E + A*N**-alpha + B*D**-beta"
+COUPLED = "E + ((A*N**-alpha)**k + (B*D**-beta)**k)**(1/k)"
+DRIFT = "E + A*N**-alpha + B*D**-(beta - d*log(D/5.5e9))"
+FLOOR = "E + A*C**-alpha"
+BENT = "E + A*C**-(alpha - d*log(C/3e18))"
+OLD = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
+NEW = OLD | {"A": 450.0, "B": 1950.0}
+STEEP = OLD | {"A": 800.0, "B": 1950.0, "alpha": 0.38}
+CURVE = {"E": 1.8, "A": 300.0, "alpha": 0.13}
+STEEP_CURVE = CURVE | {"A": 480.0, "alpha": 0.14}
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    formula: str
+    old: dict[str, float]
+    new: dict[str, float]
+    shared: float = 0.7
+    side: int = 5
+    tails: bool = False
+    tie: tuple[str, ...] = ("E",)
+
+
+ROWS = (
+    Row("Chinchilla, amplitudes differ", CHINCHILLA, OLD, NEW),
+    Row("the same, noise not shared", CHINCHILLA, OLD, NEW, shared=0.0),
+    Row("Chinchilla, exponents differ", CHINCHILLA, OLD, STEEP),
+    Row("coupled, k = 1.2", COUPLED, OLD | {"k": 1.2}, NEW | {"k": 1.2}),
+    Row("outside the set: drifting exponent", DRIFT, OLD | {"d": 0.003}, NEW | {"d": 0.003}),
+    Row("12 cells, tails of t(3)", CHINCHILLA, OLD, NEW, side=0, tails=True),
+    Row("floors differ, tied", CHINCHILLA, OLD, NEW | {"E": 1.82}),
+    Row("floors differ, free", CHINCHILLA, OLD, NEW | {"E": 1.82}, tie=()),
+    Row("one axis, exponents differ", FLOOR, CURVE, STEEP_CURVE),
+    Row("one axis, outside: bent", BENT, CURVE | {"d": 2e-4}, STEEP_CURVE | {"d": 2e-4}),
+)
+REACH = np.array([1.0, 10.0, 100.0])
+
+
+def design(row: Row) -> dict[str, Array]:
+    if "N" not in row.formula:
+        return {"C": np.geomspace(1e17, 1e20, 12)}
+    sides = (row.side, row.side) if row.side else (4, 3)
+    n, d = np.geomspace(2e7, 1e9, sides[0]), np.geomspace(1e9, 3e10, sides[1])
+    return {"N": np.repeat(n, len(d)), "D": np.tile(d, len(n))}
+
+
+def noise(rng: np.random.Generator, n: int, shared: float, tails: bool) -> tuple[Array, Array]:
+    draw: Callable[..., Array] = (
+        (lambda size: rng.standard_t(3, size) / np.sqrt(3)) if tails else rng.standard_normal
+    )
+    both = draw(n)
+    return tuple(  # type: ignore[return-value]
+        np.exp(0.003 * (np.sqrt(shared) * both + np.sqrt(1 - shared) * draw(n))) for _ in range(2)
+    )
+
+
+def true_multiplier(law: Law, row: Row, C: Array) -> Array:
+    path: Frontier | Line = (
+        Frontier(Problem(law, SixND())) if "N" in law.axes else along_axis(law)
+    )
+    first, second = (law.theta(t)[None] for t in (row.old, row.new))
+    return C / path.compute(second, path.loss(first, C), C)[0]
+
+
+def coverage(repeats: int) -> None:
+    print(f"\ncoverage of 90 % intervals, {repeats} tables a row (error at 0.9: "
+          f"{100 * np.sqrt(0.09 / repeats):.1f} points)")  # fmt: skip
+    print(f"{'truth':<36}{'within':>8}{'x10':>7}{'x100':>7}{'crossing':>10}{'width x10':>11}"
+          f"{'decided':>9}{'doubted':>9}")  # fmt: skip
+    for row in ROWS:
+        x = design(row)
+        law = law_from_expression(row.formula, axes=tuple(x))
+        scale = x["C"] if "C" in x else 6 * x["N"] * x["D"]
+        C = REACH * scale.max()
+        truth = true_multiplier(law, row, C)
+        grid = np.geomspace(scale.min(), 1e3 * scale.max(), 2000)
+        sign = np.sign(np.log(true_multiplier(law, row, grid)))
+        k = np.flatnonzero(sign[1:] != sign[:-1])
+        cross = grid[k[0]] if len(k) else None
+        curves = [law(t, x) for t in (row.old, row.new)]
+        hit, width, decided, crossed, doubted = np.zeros(3), [], 0, 0, 0
+        for i in range(repeats):
+            rng = np.random.default_rng([7, i])
+            both = noise(rng, len(scale), row.shared, row.tails)
+            tables = {
+                name: x | {"loss": y * e} for name, y, e in zip("ab", curves, both, strict=True)
+            }
+            found = compare_recipes(tables, at=C, draws=200, tie=row.tie).rows[0]
+            ends = [s.multiplier_interval for s in found.scales]
+            hit += [t in e for t, e in zip(truth, ends, strict=True)]
+            width.append(np.log(ends[1].high) - np.log(ends[1].low))
+            decided += found.main.verdict != "cannot tell"
+            doubted += found.status != "ok"
+            crossed += holds(found.crossover, cross)
+        shares = "".join(f"{h / repeats:>{w}.2f}" for h, w in zip(hit, (8, 7, 7), strict=True))
+        print(f"{row.name:<36}{shares}{crossed / repeats:>10.2f}{np.median(width):>11.3f}"
+              f"{decided / repeats:>9.2f}{doubted / repeats:>9.2f}", flush=True)  # fmt: skip
+
+
+def holds(found, cross: float | None) -> bool:  # type: ignore[no-untyped-def]
+    """Whether what is said of the crossing is true."""
+    if cross is None:
+        return found.status != "found"
+    if found.interval is None:
+        return found.status == "not identified"
+    return cross in found.interval
+
+
+def null_tables(rng: np.random.Generator, n: int, variants: int, real: int) -> dict[str, dict]:
+    C = np.geomspace(1e17, 1e20, n)
+    both = rng.standard_normal(n)
+    tables = {}
+    for v in range(variants + 1):
+        A = CURVE["A"] * (0.97 if 0 < v <= real else 1.0)
+        loss = CURVE["E"] + A * C ** -CURVE["alpha"]
+        error = 0.003 * (np.sqrt(0.7) * both + np.sqrt(0.3) * rng.standard_normal(n))
+        tables[f"v{v}"] = {"C": C, "loss": loss * np.exp(error)}
+    return tables
+
+
+def discovery(repeats: int) -> None:
+    print(f"\nfalse discoveries, 20 variants of one axis against a baseline, {repeats} sets, "
+          "rate asked for 0.10")  # fmt: skip
+    print(f"{'real':>5}{'false share, adjusted':>24}{'any false, not adjusted':>26}{'power':>8}")
+    for real in (0, 5):
+        share, naive, power = [], [], []
+        for i in range(repeats):
+            tables = null_tables(np.random.default_rng([11, i]), 12, 20, real)
+            found = compare_recipes(tables, draws=200, tie=("E", "alpha"))
+            named = {r.recipe for r in found.found}
+            true = {f"v{v}" for v in range(1, real + 1)}
+            share.append(len(named - true) / max(len(named), 1))
+            naive.append(
+                any(r.main.p_value <= 0.1 for r in found.rows if r.recipe not in true)
+            )
+            power.append(len(named & true) / max(real, 1))
+        print(f"{real:>5}{np.mean(share):>24.3f}{np.mean(naive):>26.3f}"
+              f"{np.mean(power) if real else np.nan:>8.2f}", flush=True)  # fmt: skip
+
+
+def looks(repeats: int) -> None:
+    sizes = (7, 9, 11, 13)
+    rules = {
+        "as if it were the only one": [Looks()] * 4,
+        "k of 4": [Looks(number=k, planned=4) for k in range(1, 5)],
+        "k, no plan": [Looks(number=k, planned=None) for k in range(1, 5)],
+    }
+    print(f"\nfour looks at equal recipes while runs are added, {repeats} sets, error asked for 0.10")
+    wrong = dict.fromkeys(rules, 0)
+    seen = dict.fromkeys(rules, 0)
+    for i in range(repeats):
+        for real in (0, 1):
+            whole = null_tables(np.random.default_rng([13, i]), max(sizes), 1, real)
+            p = []
+            for n in sizes:
+                part = {k: {c: v[:n] for c, v in t.items()} for k, t in whole.items()}
+                found = compare_recipes(part, draws=200, tie=("E", "alpha"))
+                p.append(found.rows[0].main.p_value)
+            for name, rule in rules.items():
+                told = any(v <= r.alpha(0.1) for v, r in zip(p, rule, strict=True))
+                (seen if real else wrong)[name] += told
+    print(f"{'rule':<30}{'any look wrong':>16}{'difference seen':>18}")
+    for name in rules:
+        print(f"{name:<30}{wrong[name] / repeats:>16.3f}{seen[name] / repeats:>18.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=["coverage", "discovery", "looks"])
+    parser.add_argument("--repeats", type=int, default=100)
+    given = parser.parse_args()
+    repeats = max(given.repeats // 5, 4) if given.quick else given.repeats
+    start = time.process_time()
+    for name, part in (("coverage", coverage), ("discovery", discovery), ("looks", looks)):
+        if given.only in (None, name):
+            part(repeats if name == "coverage" else max(repeats // 2, 4))
+    print(f"\n{time.process_time() - start:.0f} CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
