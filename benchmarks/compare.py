@@ -81,9 +81,7 @@ def noise(rng: np.random.Generator, n: int, shared: float, tails: bool) -> tuple
 
 
 def true_multiplier(law: Law, row: Row, C: Array) -> Array:
-    path: Frontier | Line = (
-        Frontier(Problem(law, SixND())) if "N" in law.axes else along_axis(law)
-    )
+    path: Frontier | Line = Frontier(Problem(law, SixND())) if "N" in law.axes else along_axis(law)
     first, second = (law.theta(t)[None] for t in (row.old, row.new))
     return C / path.compute(second, path.loss(first, C), C)[0]
 
@@ -156,9 +154,7 @@ def discovery(repeats: int) -> None:
             named = {r.recipe for r in found.found}
             true = {f"v{v}" for v in range(1, real + 1)}
             share.append(len(named - true) / max(len(named), 1))
-            naive.append(
-                any(r.main.p_value <= 0.1 for r in found.rows if r.recipe not in true)
-            )
+            naive.append(any(r.main.p_value <= 0.1 for r in found.rows if r.recipe not in true))
             power.append(len(named & true) / max(real, 1))
         print(f"{real:>5}{np.mean(share):>24.3f}{np.mean(naive):>26.3f}"
               f"{np.mean(power) if real else np.nan:>8.2f}", flush=True)  # fmt: skip
@@ -171,7 +167,9 @@ def looks(repeats: int) -> None:
         "k of 4": [Looks(number=k, planned=4) for k in range(1, 5)],
         "k, no plan": [Looks(number=k, planned=None) for k in range(1, 5)],
     }
-    print(f"\nfour looks at equal recipes while runs are added, {repeats} sets, error asked for 0.10")
+    print(
+        f"\nfour looks at equal recipes while runs are added, {repeats} sets, error asked for 0.10"
+    )
     wrong = dict.fromkeys(rules, 0)
     seen = dict.fromkeys(rules, 0)
     for i in range(repeats):

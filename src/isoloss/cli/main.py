@@ -10,6 +10,7 @@ import click
 import isoloss
 
 _COMMANDS = {
+    "compare": "Say which recipe is better, by how much compute.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",

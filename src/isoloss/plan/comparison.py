@@ -335,9 +335,7 @@ class Comparisons:
     @property
     def found(self) -> tuple[Comparison, ...]:
         """Recipes that differ from the baseline at the rate asked for."""
-        return tuple(
-            r for r, p in zip(self.rows, self.adjusted, strict=True) if p <= self.rate
-        )
+        return tuple(r for r, p in zip(self.rows, self.adjusted, strict=True) if p <= self.rate)
 
     @property
     def status(self) -> str:

@@ -51,9 +51,7 @@ class RecipeLaw:
                 )
         return found
 
-    def columns(
-        self, x: Mapping[str, Array], side: npt.NDArray[np.int64]
-    ) -> dict[str, Array]:
+    def columns(self, x: Mapping[str, Array], side: npt.NDArray[np.int64]) -> dict[str, Array]:
         """Add the indicators to the columns of stacked runs."""
         marks = {a: (side == i).astype(np.float64) for i, a in enumerate(_INDICATORS)}
         return {a: x[a] for a in self.base.axes} | marks
@@ -100,9 +98,7 @@ def recipe_law(base: Law, tie: Collection[str] = ("E",)) -> RecipeLaw:
     formula = " + ".join(
         f"{mark}*({_renamed(base.formula, m)})" for mark, m in zip(_INDICATORS, maps, strict=True)
     )
-    parameters = {
-        m[p.name]: _moved(p, m) for m in maps for p in base.parameters
-    }
+    parameters = {m[p.name]: _moved(p, m) for m in maps for p in base.parameters}
     law = Law(
         name=f"{base.name}, two recipes",
         formula=formula,

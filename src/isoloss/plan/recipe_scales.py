@@ -81,10 +81,12 @@ def mixed(curves: Sequence[Curves], weights: Array) -> Curves:
     """Mixture over laws: draws of each in proportion to its weight, logs of the best averaged."""
     most = max(len(c.draws[0]) for c in curves)
     counts = np.minimum(np.round(weights * most).astype(int), [len(c.draws[0]) for c in curves])
+
     def draw(i: int) -> Array:
         return np.concatenate([c.draws[i][:k] for c, k in zip(curves, counts, strict=True)])
 
     used = weights > 0
+
     def mean(i: int) -> Array:
         rows = [w * c.best[i] for c, w, u in zip(curves, weights, used, strict=True) if u]
         return np.asarray(np.sum(rows, axis=0))
@@ -97,7 +99,9 @@ def mixed(curves: Sequence[Curves], weights: Array) -> Curves:
     )
 
 
-def find_crossover(curves: Curves, reader: Reader, resource: str, names: tuple[str, str]) -> Crossover:
+def find_crossover(
+    curves: Curves, reader: Reader, resource: str, names: tuple[str, str]
+) -> Crossover:
     r"""Find where two curves cross, on a grid of scales.
 
     At a crossing the gap is zero, so the scales at which the interval of the gap holds zero hold
