@@ -1,6 +1,7 @@
 """Time pruning beside its bare products, and beside faiss where it is: one table.
 
     python benchmarks/prune.py [--rows 1e6] [--dim 256] [--k 1000] [--scored 1e8] [--parts ...]
+                                   [--device cuda]
 
 CPU seconds of one thread and the peak of private memory, each step in a process of its own; rows
 lie in shards of 100,000 on disk, scores in mapped files. Ratios are to the float32 products of a
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,7 +38,16 @@ from isoloss.prune import (
 from isoloss.prune.embeddings_check import check_embeddings
 
 SHARD = 100_000
-PARTS = ("pass", "prototypes", "dedup", "select", "flat", "faiss")
+PARTS = ("pass", "prototypes", "dedup", "border", "select", "flat", "faiss")
+MEMBERS = 1000
+"""Rows of a cluster in which near-duplicates are sought, or more where k is small."""
+
+NEAR = 0.3
+"""Noise of copies, as a part of that of blobs, where borders of clusters are looked across."""
+
+BORDER, BORDER_ROWS = (32, 5), 2000
+"""Numbers in a row and a third of the blobs, which clusters of 250 rows cut through."""
+
 FLAT = (64, 100)
 """Numbers in a row and centroids where memory is compared at two numbers of rows."""
 
@@ -47,13 +58,17 @@ def main() -> None:
     parser.add_argument("--rows", type=float, default=1e6)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--k", type=int, default=1000)
-    parser.add_argument("--scored", type=float, default=1e8, help="rows of the selection")
+    parser.add_argument("--scored", type=float, help="rows of the selection; 100 times --rows")
     parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
+    parser.add_argument("--device", help="cpu or cuda: a pass by torch as well")
     parser.add_argument("--scratch", help="a folder with room for the rows")
     options = parser.parse_args()
     parts = options.parts.split(",")
     size = (int(options.rows), options.dim, options.k)
+    if options.device:
+        os.environ["ISOLOSS_BENCHMARK_DEVICE"] = options.device
     print(f"{size[0]:.3g} rows of {size[1]}, k = {size[2]}; CPU seconds of one thread")
+    print(f"{'step':14s} {'CPU time':>10s}  {'ratio':6s} {'private':>9s}")
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         if set(parts) & {"pass", "prototypes", "dedup", "faiss"}:
             make(Path(folder) / "rows", *size)
@@ -61,20 +76,29 @@ def main() -> None:
             if "pass" in parts:
                 run(look, folder, size, base)
                 run(one_pass, folder, size, base)
+                if options.device:
+                    run(device_pass, folder, size, base)
                 print(f"{'':14s} stated before the run: {bytes_needed(*size) / 1e6:.0f} MB")
             if "prototypes" in parts:
                 run(prototypes, folder, size, 11 * base)
             if "dedup" in parts:
-                run(duplicates, folder, size, base / 2 * size[0] / size[2] ** 2)
+                few = min(size[2], max(1, size[0] // MEMBERS))
+                # Pairs take rows^2 dim / k, the floor 2 rows dim k.
+                run(duplicates, folder, (*size[:2], few), base * size[0] / few / 2 / size[2])
             if "faiss" in parts:
                 run(faiss_pass, folder, size, base)
                 run(faiss_kmeans, folder, size, 20 * base * min(1, 256 * size[2] / size[0]))
+        if "border" in parts:
+            some = (max(BORDER_ROWS, size[0] // 20), *BORDER)
+            make(Path(folder) / "border", *some, noise=NEAR)
+            for step in (border_one, border_two):
+                run(step, folder, some, None)
         if "select" in parts:
-            scored = (int(options.scored), 0, 10)
+            scored = (int(options.scored or 100 * size[0]), 0, 10)
             make_scores(Path(folder) / "scored", scored[0])
             run(selection, folder, scored, None)
         if "flat" in parts:
-            for rows in (10**6, 10**7):
+            for rows in (size[0], 10 * size[0]):
                 small = (rows, *FLAT)
                 make(Path(folder) / f"flat{rows}", *small)
                 run(flat, folder, small, None)
@@ -95,7 +119,7 @@ def run(
     return float(spent)
 
 
-def make(folder: Path, rows: int, dim: int, k: int) -> None:
+def make(folder: Path, rows: int, dim: int, k: int, noise: float = 0.1) -> None:
     """Blobs of unequal size, a twentieth of the rows near-copies of the row before."""
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -106,7 +130,9 @@ def make(folder: Path, rows: int, dim: int, k: int) -> None:
         x = centres[rng.choice(3 * k, n, p=weight / weight.sum())]
         x += rng.standard_normal((n, dim), dtype=np.float32)
         copies = 1 + 2 * rng.permutation((n - 1) // 2)[: n // 20]
-        x[copies] = x[copies - 1] + 0.1 * rng.standard_normal((len(copies), dim), dtype=np.float32)
+        x[copies] = x[copies - 1] + noise * rng.standard_normal(
+            (len(copies), dim), dtype=np.float32
+        )
         np.save(folder / f"shard-{i // SHARD}.npy", x)
 
 
@@ -161,6 +187,19 @@ def one_pass(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
     return time.process_time() - begin, f"mean distance {found.objective[-1]:.5f}"
 
 
+def device_pass(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
+    """Take the same pass by torch on a device, the second time."""
+    device = os.environ["ISOLOSS_BENCHMARK_DEVICE"]
+    opened = open_embeddings(f"{folder}/rows")
+    checked = check_embeddings(opened)
+    options = {"passes": 1, "start": "sample", "checked": checked, "device": device}
+    fit_kmeans(opened, k, **options)
+    begin, wall = time.process_time(), time.perf_counter()
+    found = fit_kmeans(opened, k, **options)
+    spent, wall = time.process_time() - begin, time.perf_counter() - wall
+    return spent, f"on {device}, {wall:.2f} s by the clock; {found.objective[-1]:.5f}"
+
+
 def prototypes(folder: str, rows: int, dim: int, k: int) -> str:
     """Look, k-means++, ten passes, scores written."""
     opened = open_embeddings(f"{folder}/rows")
@@ -181,11 +220,39 @@ def duplicates(folder: str, rows: int, dim: int, k: int) -> tuple[float, str]:
     begin = time.process_time()
     found = find_duplicates(opened, eps=0.05, clusters=clusters)
     spent = time.process_time() - begin
-    uneven = float(np.square(clusters.counts).mean() / clusters.counts.mean() ** 2)
-    planned = plan_pruning(rows, dim, k).dedup_cpu_hours * 3600
+    sizes = np.zeros(k)
+    for _, _, _, labels in assigned:
+        sizes += np.bincount(labels, minlength=k)
+    plan = plan_pruning(rows, dim, k, sizes=sizes)
+    planned = plan.dedup_cpu_hours * 3600
     return spent, (
-        f"{found.removed.size} removed; planned {planned:.1f} s for equal clusters; by their "
-        f"squares these hold {uneven:.2f} of that"
+        f"{found.removed.size} removed; planned {planned:.1f} s for these clusters, "
+        f"{plan.uneven:.2f} times the pairs of equal ones"
+    )
+
+
+def border_one(folder: str, rows: int, dim: int, k: int) -> str:
+    """Find planted copies within clusters that cut through blobs."""
+    return _border(folder, rows, 1)
+
+
+def border_two(folder: str, rows: int, dim: int, k: int) -> str:
+    """Find them in the second nearest cluster of each row as well."""
+    return _border(folder, rows, 2)
+
+
+def _border(folder: str, rows: int, neighbours: int) -> str:
+    opened, k = open_embeddings(f"{folder}/border"), rows // 250
+    found = find_duplicates(opened, eps=0.05, k=k, neighbours=neighbours)
+    x = opened.read(0, rows).astype(np.float64)
+    x /= np.linalg.norm(x, axis=1)[:, None]
+    planted = 1 + np.flatnonzero((x[1:] * x[:-1]).sum(axis=1) > 0.95)
+    gone = np.zeros(rows, dtype=bool)
+    gone[found.removed] = True
+    seen = (gone[planted] | gone[planted - 1]).mean()
+    return (
+        f"{rows} rows of {opened.dim}, k = {k}, neighbours {neighbours}: one goes of {seen:.1%} of "
+        f"{planted.size} planted pairs"
     )
 
 

@@ -28,7 +28,7 @@ PAGES = [
 ]
 CODE_PAGES = (
     "fitting", "regression", "forecasting", "planning", "theory", "pruned-perceptron", "data",
-    "coverage",
+    "coverage", "importing", "pruning-verdict",
 )  # fmt: skip
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -13,6 +13,7 @@ from isoloss.prune import (
     find_duplicates,
     fit_kmeans,
     open_embeddings,
+    score_prototypes,
 )
 from isoloss.prune.dedup_folder import write_duplicates
 from isoloss.prune.dedup_rules import duplicates
@@ -223,3 +224,82 @@ def test_the_clusters_taken_unasked_balance_passes_and_pairs():
         k = default_clusters(rows, 10)
         assert rows**2 / k == pytest.approx(2 * 10 * rows * k, rel=0.1)
     assert default_clusters(1) == 1
+
+
+def brute(x, eps, rule, key, shared):
+    """The rule by loops over all pairs that are compared, rows in the order of the key."""
+    unit = x.astype(float) / np.linalg.norm(x.astype(float), axis=1)[:, None]
+    order = np.argsort(key, kind="stable")
+    near = (np.square(unit[:, None] - unit).sum(axis=2) / 2 < eps) & shared
+    removed, group = set(), {i: i for i in range(len(x))}
+    for place, i in enumerate(order):
+        for j in order[:place]:
+            if near[i, j]:
+                if rule == "code" or (rule == "greedy" and j not in removed):
+                    removed.add(i)
+                one, other = group[i], group[j]
+                group = {a: other if g == one else g for a, g in group.items()}
+    if rule == "paper":
+        seen = set()
+        for i in order:
+            (removed if group[i] in seen else seen).add(i if group[i] in seen else group[i])
+    return sorted(int(i) for i in removed)
+
+
+@pytest.mark.parametrize("rule", ["greedy", "code", "paper"])
+@pytest.mark.parametrize("prefer", ["hard", "easy"])
+def test_two_neighbours_see_all_pairs_that_share_one(rule, prefer):
+    sizes = np.zeros(3, dtype=int)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((90, 3)).astype("f4")
+        clusters = fit_kmeans(x, 6, rng=seed)
+        scores = score_prototypes(x, clusters).scores
+        key = scores if prefer == "easy" else -scores
+        unit = x / np.linalg.norm(x, axis=1)[:, None]
+        nearest = np.argsort(-unit @ clusters.centroids.T, axis=1)
+        options = {"eps": 0.02, "rule": rule, "prefer": prefer, "clusters": clusters}
+        for count in (1, 2):
+            mine = np.eye(6)[nearest[:, :count]].sum(axis=1)
+            found = find_duplicates(x, neighbours=count, **options)
+            assert found.removed.tolist() == brute(x, 0.02, rule, key, mine @ mine.T > 0)
+            sizes[count] += found.removed.size
+            cosines = (unit[found.removed] * unit[found.partners]).sum(axis=1)
+            assert found.cosines == pytest.approx(cosines, abs=1e-6)
+            place = np.argsort(np.argsort(key, kind="stable"))
+            assert (place[found.partners] < place[found.removed]).all()
+            if rule != "code":
+                assert not set(found.partners) & set(found.removed)
+    assert sizes[2] > sizes[1]
+
+
+def test_two_neighbours_with_one_cluster_or_more_than_a_tile(monkeypatch):
+    from isoloss.prune import dedup_border
+
+    x = blobs(500)
+    whole = find_duplicates(x, eps=0.05, k=1)
+    both = find_duplicates(x, eps=0.05, k=1, neighbours=2)
+    assert both.removed.tobytes() == whole.removed.tobytes()
+    assert both.to_dict()["neighbours"] == 2
+    clusters = fit_kmeans(x, 9)
+    # Two clusters of two are all rows: nothing is left to a border.
+    two = find_duplicates(x, eps=0.05, k=2, neighbours=2)
+    order = fit_kmeans(x, 2)
+    assert two.removed.size >= find_duplicates(x, eps=0.05, clusters=order).removed.size
+    wide = find_duplicates(x, eps=0.05, clusters=clusters, neighbours=2)
+    monkeypatch.setattr(dedup_border, "TILE_CENTROIDS", 2)
+    narrow = find_duplicates(x, eps=0.05, clusters=clusters, neighbours=2)
+    with LocalPool(2) as pool:
+        away = find_duplicates(x, eps=0.05, clusters=clusters, neighbours=2, executor=pool)
+    for name in ("kept", "removed", "partners", "cosines"):
+        assert getattr(narrow, name).tobytes() == getattr(wide, name).tobytes()
+        assert getattr(away, name).tobytes() == getattr(wide, name).tobytes()
+
+
+def test_near_pairs_beyond_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(dedup_rules, "MOST_PAIRS", 1000)
+    x = np.repeat(turned(10, 80), 100, axis=0)
+    with pytest.raises(InputError, match="more than 1e\\+03 near pairs"):
+        find_duplicates(x, eps=0.01, k=2, neighbours=2)
+    with pytest.raises(InputError, match="neighbours = 3"):
+        find_duplicates(x, eps=0.01, k=2, neighbours=3)

@@ -191,3 +191,50 @@ def test_duplicates_without_a_file_are_counted(rows, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     short = call("prune", "dedup", rows, "--eps", "0.05", "--k", "6", "--passes", "1")
     assert "k-means had not converged" in short.stderr
+
+
+def test_plans_count_the_pairs_of_known_clusters(rows, tmp_path):
+    sizes = [700, 0, 100, 200]
+    options = {"flops_per_second": 1e9, "price": 2}
+    equal = plan_pruning(1000, 8, 4, **options)
+    plan = plan_pruning(1000, 8, 4, sizes=sizes, **options)
+    assert plan.dedup_flops == pytest.approx(8 * sum(n * (n + 512) for n in sizes))
+    assert plan.uneven == pytest.approx(1000**-2 * 4 * sum(n * n for n in sizes))
+    assert (equal.uneven, equal.cpu_hours) == (1, plan.cpu_hours)
+    assert plan.dedup_cost == pytest.approx(equal.dedup_cost * plan.dedup_flops / equal.dedup_flops)
+    assert plan_pruning(1000, 8, 4, sizes=[250] * 4, **options).dedup_flops == equal.dedup_flops
+    for bad, message in (
+        ([1000], "give rows of 4 clusters"), ([999, 0, 0, 0], "sum to 999, and there are 1000"),
+        ([-1, 1, 500, 500], "give rows of 4"), (["a"] * 4, "give rows of 4"),
+        ([np.nan, 0, 500, 500], "give rows of 4"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            plan_pruning(1000, 8, 4, sizes=bad, **options)
+    scores = tmp_path / "scores"
+    assert (
+        call("prune", "score", rows, "--k", "5", "--passes", "90", "--out", scores).exit_code == 0
+    )
+    words = ["prune", "plan", "--dim", "12", "--flops", "1e9"]
+    read = json.loads(call(*words, "--clusters", scores, "--json").stdout)
+    alone = json.loads(call(*words, "--clusters", scores / "clusters.npy", "--json").stdout)
+    counts = np.bincount(np.load(scores / "clusters.npy"))
+    assert read == alone
+    assert (read["rows"], read["k"]) == (800, 5)
+    assert read["dedup_flops"] == pytest.approx(12 * (counts * (counts + 512.0)).sum())
+    shown = call(*words, "--clusters", scores).stderr
+    assert "in these clusters" in shown
+    np.save(tmp_path / "low.npy", [-1, 2])
+    np.save(tmp_path / "high.npy", [2**40, 2])
+    np.save(tmp_path / "float.npy", [0.5, 2])
+    np.save(tmp_path / "none.npy", np.zeros(0, int))
+    for name, code, message in (
+        ("low.npy", 1, "beyond 0 to"), ("high.npy", 1, "beyond 0 to"),
+        ("float.npy", 1, "give the number of its cluster"), ("none.npy", 1, "holds no number"),
+        ("absent.npy", 1, "absent.npy"), ("", 1, "manifest.json"),
+    ):  # fmt: skip
+        gone = call(*words, "--clusters", tmp_path / name)
+        assert gone.exit_code == code, gone.stderr
+        assert message in gone.stderr
+        assert "Traceback" not in gone.stderr
+    assert call(*words, "--clusters", scores, "--k", "3").exit_code == 2
+    assert call(*words, "--k", "3").exit_code == 2

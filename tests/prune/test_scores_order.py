@@ -65,3 +65,14 @@ def test_dense_ids_are_counted_and_sparse_ones_are_not(monkeypatch):
     assert not called
     canonical_order(as_ids(made("sparse")))
     assert called
+
+
+def test_texts_become_the_bytes_that_numpy_gives():
+    for texts in (
+        np.array(["b", "", "abc", "a\x00c"]), np.array(["", ""]), np.array(["é", "abc"]),
+        np.array(["ab", "c"], dtype="U9"), np.array(["ab", "c"], dtype=">U2"),
+        np.array(["ab", "c", "d", "e"])[::2],
+    ):  # fmt: skip
+        found, wanted = as_ids(texts), np.char.encode(texts, "utf8")
+        assert found.dtype == wanted.dtype
+        assert found.tobytes() == wanted.tobytes()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from isoloss.errors import InputError
 from isoloss.prune import ByCluster, Stratified, score_forgetting, select
 from isoloss.prune.scores_ids import as_ids, hash_ids
-from isoloss.prune.select_rank import first
+from isoloss.prune.select_rank import first, middle, ranks
 
 POLICIES = ("hard", "easy", "random", "middle", "stratified", Stratified(7, "mass"))
 
@@ -306,3 +306,27 @@ def test_a_million_rows_in_bounded_memory(policy):
         assert found.reasons == {"rank": 300_000, "budget": 700_000}
         by_rank = np.sort(scores)[::-1][:300_000]
         np.testing.assert_array_equal(np.sort(scores[found.mask]), by_rank[::-1])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_middle_is_that_of_the_ranks(kind):
+    rng = np.random.default_rng(5)
+    for case in range(120):
+        n = int(rng.integers(1, 60))
+        few = rng.choice([-np.inf, -1.0, -0.0, 0.0, 0.5, np.inf], n)
+        key = (few if case % 3 else rng.standard_normal(n)).astype(kind)
+        ids = as_ids(np.sort(rng.choice(500, n, replace=False)))
+        order = np.lexsort((ids, hash_ids(ids, case), key))
+        rank = np.empty(n, dtype=int)
+        rank[order] = np.arange(n)
+        assert (ranks(key, ids, case) == rank).all()
+        far = np.abs(2 * rank - (n - 1))
+        for count in {1, n // 2 or 1, n - 1 or 1, n}:
+            wanted = np.lexsort((ids, hash_ids(ids, case), far))[:count]
+            assert np.flatnonzero(middle(key, ids, case, count)).tolist() == sorted(wanted)
+            # Floors of nothing ask for the same by way of the ranks.
+            both = [
+                select(key, count, ids=ids, policy="middle", seed=case, **more).kept
+                for more in ({}, {"labels": np.zeros(n, int), "class_floor": {0: 0}})
+            ]
+            assert both[0] == both[1] == ids[np.sort(wanted)].tolist()

@@ -428,3 +428,38 @@ def test_on_a_gpu():
     for a, b in zip(here, there, strict=True):
         assert b["loss"] == pytest.approx(a["loss"], rel=1e-8)
         assert b["chosen_step"] == a["chosen_step"]
+
+
+def test_members_of_different_selections_are_the_runs_that_they_are_alone(tmp_path):
+    from isoloss.sweep.data.changes import selected, selected_rows
+    from isoloss.sweep.train import train
+
+    data = made()
+    specs = []
+    for number in range(3):
+        path = tmp_path / f"{number}.npy"
+        np.save(path, np.random.default_rng(number).permutation(400)[:150])
+        specs.append(spec(data=DataSpec(name="given", selection=str(path)), D=120, seed=number))
+    assert len({batchable(s) for s in specs}) == 1
+    chosen = [selected_rows(s.data, data) for s in specs]
+    rows = train_batched(specs, data, chosen=chosen)
+    for s, row in zip(specs, rows, strict=True):
+        alone = train(s, selected(s.data, data))
+        assert row["run"] == alone["run"]
+        assert row["data"] == alone["data"]
+        assert row["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+        assert row["class_errors"] == pytest.approx(alone["class_errors"], abs=0.05)
+    assert len({row["loss"] for row in rows}) == 3
+    with pytest.raises(InputError, match="selection"):
+        train_batched(specs, data)
+
+
+def test_errors_by_class_sum_to_the_error():
+    data = made()
+    (row,) = train_batched([spec()], data)
+    counts = np.bincount(data.test_y)
+    assert row["error"] == pytest.approx((np.array(row["class_errors"]) * counts).sum() / 100)
+    numbers = made("numbers")
+    (row,) = train_batched([spec()], numbers)
+    assert "class_errors" not in row
+    assert "error" not in row

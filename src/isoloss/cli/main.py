@@ -15,14 +15,19 @@ _COMMANDS = {
     "fit": "Fit one law to a table of runs.",
     "flops": "Count parameters and FLOPs in every convention.",
     "forecast": "Forecast the loss at a target or a budget.",
+    "import": "Make a table of runs from training logs.",
     "laws": "List the laws, or published constants.",
     "plan": "Split a compute budget between model size and data.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",
+    "score": "Score sealed forecasts against what was measured since.",
+    "seal": "Forecast, and prove later that the forecast was not changed.",
     "spectrum": "Predict a learning curve from the spectrum of features.",
     "study": "Everything at once, with a report.",
     "sweep": "Train a grid of small networks.",
     "theory": "Solve models of scaling laws exactly, and simulate them.",
 }
+_FILES = {"import": "import_logs"}
+"""Commands whose file cannot bear their name."""
 
 
 class _Lazy(click.Group):
@@ -39,7 +44,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
         if cmd_name not in _COMMANDS:
             return None
-        return import_module(f"isoloss.cli.{cmd_name}").command
+        return import_module(f"isoloss.cli.{_FILES.get(cmd_name, cmd_name)}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -19,7 +19,10 @@ from isoloss.cli.common import (
     progress,
     say,
 )
+from isoloss.cli.prune_picture import command as picture
+from isoloss.cli.prune_pilots import pilots, study
 from isoloss.cli.prune_select import command as select
+from isoloss.cli.prune_verdict import command as verdict
 
 
 @click.group("prune")
@@ -27,7 +30,8 @@ def command() -> None:
     """Score examples, find near-duplicates, choose those to keep, and foretell what that takes."""
 
 
-command.add_command(select)
+for part in (select, picture, verdict, pilots, study):
+    command.add_command(part)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # plain in older releases
@@ -76,8 +80,15 @@ def rows_options(function: Any) -> Any:
     return function
 
 
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]),
+    help="Multiply by torch on this device; by numpy without it.",
+)  # fmt: skip
+
+
 @command.command("score")
 @rows_options
+@device_option
 @click.option(
     "--metric", type=click.Choice(["prototypes"]), default="prototypes", show_default=True,
     help="What is measured.",
@@ -109,8 +120,8 @@ def rows_options(function: Any) -> Any:
 @guarded
 def score(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
-    executor: str | None, as_json: bool, metric: str, k: Any, labels: str | None,
-    distance: str, start: str, passes: int, tolerance: float, out: str,
+    executor: str | None, device: str | None, as_json: bool, metric: str, k: Any,
+    labels: str | None, distance: str, start: str, passes: int, tolerance: float, out: str,
 ) -> int:  # fmt: skip
     """Score EMBEDDINGS by their distance from prototypes; high is hard.
 
@@ -132,6 +143,9 @@ def score(
 
     if k is None and labels is None:
         raise click.UsageError("give --k, for centroids of k-means, or --labels, for class means")
+    if device is not None and k is None:
+        raise click.UsageError("--device: class means have no products; give --k, or leave it out")
+    _check(device, executor)
     refuse_finished(out)
     opened = open_embeddings(list(embeddings), ids=ids, column=column, id_column=id_column)
     with progress(quiet=as_json) as step, _executor(executor) as where:
@@ -151,7 +165,8 @@ def score(
                 say(f"{opened.rows} rows of {opened.dim}; at most {_size(need)} of memory")
             found: Any = fit_kmeans(
                 opened, k, geometry=distance, start=start, passes=passes, tolerance=tolerance,
-                rng=seed, journal=Path(out) / ".unfinished", executor=where, on_step=step,
+                rng=seed, journal=Path(out) / ".unfinished", executor=where, device=device,
+                on_step=step,
             )  # fmt: skip
             doubt = not found.converged
             if not as_json:
@@ -159,7 +174,7 @@ def score(
         else:
             found = class_means(opened, labels, geometry=distance, executor=where, on_step=step)
         manifest = write_prototype_scores(
-            opened, found, out, labels=labels, executor=where, on_step=step
+            opened, found, out, labels=labels, executor=where, device=device, on_step=step
         )
     if as_json:
         print_json(manifest)
@@ -175,6 +190,7 @@ def score(
 
 @command.command("dedup")
 @rows_options
+@device_option
 @click.option(
     "--eps", type=click.FloatRange(0, 2), required=True,
     help="Rows are duplicates where 1 - cosine is below it.",
@@ -193,6 +209,10 @@ def score(
     help="Passes over all rows, at most.",
 )  # fmt: skip
 @click.option(
+    "--neighbours", type=click.IntRange(1, 2), default=1, show_default=True,
+    help="Nearest clusters that each row is compared in: 2 looks across borders.",
+)  # fmt: skip
+@click.option(
     "--scratch", type=click.Path(path_type=str), metavar="DIR",
     help="Where clusters beyond memory are laid out.",
 )  # fmt: skip
@@ -203,8 +223,8 @@ def score(
 @guarded
 def dedup(
     embeddings: tuple[str, ...], ids: str | None, column: str, id_column: str, seed: int,
-    executor: str | None, as_json: bool, eps: float, rule: str, prefer: str, k: int | None,
-    passes: int, scratch: str | None, out: str | None,
+    executor: str | None, device: str | None, as_json: bool, eps: float, rule: str, prefer: str,
+    k: int | None, passes: int, neighbours: int, scratch: str | None, out: str | None,
 ) -> int:  # fmt: skip
     """Find near-duplicates of EMBEDDINGS within clusters; exact within each.
 
@@ -216,6 +236,7 @@ def dedup(
     from isoloss.prune import find_duplicates, open_embeddings
     from isoloss.prune.dedup_folder import refuse_written, write_duplicates
 
+    _check(device, executor)
     path = None if out is None else Path(out)
     if path is not None:
         if path.suffix != ".npy":
@@ -225,8 +246,8 @@ def dedup(
     journal = None if path is None else path.with_name(f".{path.stem}.unfinished")
     with progress(quiet=as_json) as step, _executor(executor) as where:
         found = find_duplicates(
-            opened, eps=eps, rule=rule, prefer=prefer, k=k, passes=passes, rng=seed,
-            journal=journal, executor=where, scratch=scratch, on_step=step,
+            opened, eps=eps, rule=rule, prefer=prefer, k=k, neighbours=neighbours, passes=passes,
+            rng=seed, journal=journal, executor=where, device=device, scratch=scratch, on_step=step,
         )  # fmt: skip
     answer = found.to_dict()
     if path is not None and journal is not None:
@@ -241,9 +262,13 @@ def dedup(
 
 
 @command.command("plan")
-@click.option("--rows", type=Count(), required=True, help="Rows.")
+@click.option("--rows", type=Count(), help="Rows.")
 @click.option("--dim", type=Count(), required=True, help="Numbers in a row.")
-@click.option("--k", type=Count(), required=True, help="Centroids.")
+@click.option("--k", type=Count(), help="Centroids.")
+@click.option(
+    "--clusters", type=click.Path(path_type=str), metavar="PATH",
+    help="Known clusters: a folder of scores, or a .npy; in place of --rows and --k.",
+)  # fmt: skip
 @click.option(
     "--passes", type=click.IntRange(1, 100_000), default=20, show_default=True,
     help="Passes of k-means.",
@@ -260,12 +285,22 @@ def dedup(
 @json_option
 @guarded
 def plan(
-    rows: int, dim: int, k: int, passes: int, workers: int, width: str, flops: float | None,
-    price: float | None, as_json: bool,
+    rows: int | None, dim: int, k: int | None, clusters: str | None, passes: int, workers: int,
+    width: str, flops: float | None, price: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Foretell time, memory and disk of scores and near-duplicates."""
     from isoloss.prune import plan_pruning
 
+    sizes: Any = None
+    if clusters is not None:
+        from isoloss.prune.plan_sizes import cluster_sizes
+
+        if rows is not None or k is not None:
+            raise click.UsageError("--clusters: says rows and k itself; leave out --rows and --k")
+        sizes = cluster_sizes(clusters)
+        rows, k = int(sizes.sum()), len(sizes)
+    if rows is None or k is None:
+        raise click.UsageError("give --rows and --k, or --clusters")
     found = plan_pruning(
         rows,
         dim,
@@ -275,6 +310,7 @@ def plan(
         width=int(width),
         flops_per_second=flops,
         price=price,
+        sizes=sizes,
     )
     if as_json:
         print_json(found.to_dict())
@@ -291,11 +327,25 @@ def plan(
     say(f"  writes {_size(found.score_bytes)}{sent}")
     say(
         f"near-duplicates: {found.dedup_cpu_hours:.4g} CPU hours{_money(found.dedup_cost)} more in "
-        "clusters of equal size,"
+        + (
+            "these clusters,"
+            if clusters
+            else "clusters of equal size, mostly 1 to 2 times that in others,"
+        )
     )
-    say(f"  {found.dedup_flops:.4g} FLOP = rows dim (rows / k + 512),")
+    times = f"{found.uneven:.3g} " if clusters else ""
+    say(f"  {found.dedup_flops:.4g} FLOP = rows dim ({times}rows / k + 512),")
     say(f"  {_size(found.dedup_bytes)} of memory")
     return OK
+
+
+def _check(device: str | None, executor: str | None) -> None:
+    """Refuse a device that is not there before any row is read."""
+    from isoloss.prune.on_device import as_engine
+
+    if device is not None and executor is not None:
+        raise click.UsageError("--device: workers would share it; leave out --executor")
+    as_engine(device)
 
 
 def _money(cost: float | None) -> str:

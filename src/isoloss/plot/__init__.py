@@ -11,6 +11,7 @@ from isoloss.plot.draw import (
     draw_residuals,
     draw_weights,
 )
+from isoloss.plot.reliability import draw_reliability, reliability_series
 from isoloss.plot.save import svg_bytes
 from isoloss.plot.series import (
     backtest_series,
@@ -31,6 +32,7 @@ __all__ = [
     "draw_fan",
     "draw_influence",
     "draw_isoloss",
+    "draw_reliability",
     "draw_residuals",
     "draw_weights",
     "fan_series",
@@ -39,6 +41,7 @@ __all__ = [
     "isoloss_series",
     "path_series",
     "price_series",
+    "reliability_series",
     "residuals_series",
     "runs_series",
     "svg_bytes",

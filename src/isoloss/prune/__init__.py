@@ -1,5 +1,6 @@
 """Which examples to keep: scores, near-duplicates, selections, at sizes beyond memory."""
 
+from isoloss.prune.cluster_table import ClusterTable, read_clusters, tabulate_clusters
 from isoloss.prune.dedup import Deduplicated, default_clusters, find_duplicates
 from isoloss.prune.dynamics import Recorder
 from isoloss.prune.dynamics_scores import Dynamics, read_dynamics
@@ -7,6 +8,7 @@ from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings
 from isoloss.prune.kmeans import Clusters, fit_kmeans
 from isoloss.prune.kmeans_choose import ClusterChoice, choose_clusters
+from isoloss.prune.pilots import Pilots, read_pilots
 from isoloss.prune.plan import PrunePlan, bytes_needed, plan_pruning
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, class_means, score_prototypes
 from isoloss.prune.prototypes_folder import read_prototype_scores, write_prototype_scores
@@ -33,6 +35,8 @@ from isoloss.prune.select_output import write_selection
 from isoloss.prune.select_policy import ByCluster, Easy, Hard, Middle, Random, Stratified
 from isoloss.prune.select_result import Selection
 from isoloss.prune.selection import select
+from isoloss.prune.verdict import judge_metrics, judge_pilots
+from isoloss.prune.verdict_result import Verdict
 
 __all__ = [
     "ByCluster",
@@ -40,6 +44,7 @@ __all__ = [
     "ClassMeans",
     "ClusterBudgets",
     "ClusterChoice",
+    "ClusterTable",
     "Clusters",
     "Deduplicated",
     "Dynamics",
@@ -47,6 +52,7 @@ __all__ = [
     "Embeddings",
     "Hard",
     "Middle",
+    "Pilots",
     "PrototypeScores",
     "PrunePlan",
     "Random",
@@ -54,6 +60,7 @@ __all__ = [
     "Scores",
     "Selection",
     "Stratified",
+    "Verdict",
     "allocate_clusters",
     "bytes_needed",
     "check_embeddings",
@@ -63,11 +70,15 @@ __all__ = [
     "default_clusters",
     "find_duplicates",
     "fit_kmeans",
+    "judge_metrics",
+    "judge_pilots",
     "margin",
     "neighbour_graph",
     "open_embeddings",
     "plan_pruning",
+    "read_clusters",
     "read_dynamics",
+    "read_pilots",
     "read_prototype_scores",
     "read_scores",
     "score_aum",
@@ -86,6 +97,7 @@ __all__ = [
     "score_votes",
     "select",
     "softmax",
+    "tabulate_clusters",
     "write_prototype_scores",
     "write_scores",
     "write_selection",

@@ -18,6 +18,7 @@ from isoloss.prune.embeddings import open_embeddings
 from isoloss.prune.embeddings_check import Checked, check_embeddings, require_usable
 from isoloss.prune.kmeans_assign import Sums, empty_sums, sum_piece
 from isoloss.prune.kmeans_start import STARTS, first_centroids
+from isoloss.prune.on_device import as_engine, keep_engine, sum_on_device
 from isoloss.prune.pieces import BLOCK, Floats, as_geometry, as_whole, is_shown, over_pieces
 
 _STATS = ("objective", "moved", "empty", "replaced")
@@ -118,6 +119,7 @@ def fit_kmeans(
     block: int = BLOCK,
     journal: str | Path | None = None,
     executor: Executor | None = None,
+    device: str | None = None,
     checked: Checked | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Clusters:
@@ -150,6 +152,9 @@ def fit_kmeans(
         on from there.
     executor
         Where pieces of 32 blocks are worked on; the answer is the same to the last bit.
+    device
+        Where torch takes the products: ``"cpu"`` or ``"cuda"``; numpy takes them without it. The
+        answer is the same but for rounding, and a journal goes on with the engine that began it.
     checked
         What `check_embeddings` said of these rows, if it has been asked already.
 
@@ -161,7 +166,8 @@ def fit_kmeans(
     Raises
     ------
     InputError
-        If rows cannot be used, or there are fewer than k.
+        If rows cannot be used, there are fewer than k, the device is not there, or another
+        engine began the journal.
 
     Notes
     -----
@@ -186,6 +192,7 @@ def fit_kmeans(
     passes = as_whole("passes", passes, 1, 100_000)
     seed = int(rng.integers(2**62)) if isinstance(rng, np.random.Generator) else as_seed(rng)
     as_geometry(geometry)
+    engine = as_engine(device, executor)
     if start not in STARTS:
         raise InputError(f"start = {start!r}: write {' or '.join(STARTS)}")
     if not 0 <= tolerance < 1:
@@ -208,17 +215,23 @@ def fit_kmeans(
         "k": k, "geometry": geometry, "start": start, "passes": passes,
         "tolerance": float(tolerance), "seed": seed, "block": checked.block,
     }  # fmt: skip
+    if device is not None:
+        settings |= engine
+    if journal is not None:
+        keep_engine(Path(journal), engine)
     state = _State(journal, {"k-means": 1, "rows": checked.digest, **settings})
     centroids, counts, history = state.read(k, opened.dim)
     if centroids is None:
-        centroids = np.asarray(first_centroids(opened, k, start, seed, mean), dtype=np.float64)
+        first_rows = first_centroids(opened, k, start, seed, mean, device)
+        centroids = np.asarray(first_rows, dtype=np.float64)
         if mean is None:
             centroids /= np.linalg.norm(centroids, axis=1)[:, None]
+    job, more = (sum_piece, ()) if device is None else (sum_on_device, (device,))
     while len(history) < passes and not _settled(history, tolerance):
         done = empty_sums(k, opened.dim)
         near = centroids.astype(np.float32)
         for first, sums in over_pieces(
-            opened, sum_piece, near, mean, executor=executor, block=checked.block
+            opened, job, near, mean, *more, executor=executor, block=checked.block
         ):
             done.add(sums)
             if on_step and is_shown(first, opened.rows, checked.block):

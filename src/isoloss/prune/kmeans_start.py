@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from isoloss._core.threads import one_thread
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import Embeddings
+from isoloss.prune.on_device import products_on_device
 from isoloss.prune.pieces import Floats, prepare
 
 STARTS = ("k-means++", "sample")
@@ -21,8 +24,9 @@ def sample_size(rows: int, k: int, start: str) -> int:
 
 
 def first_centroids(
-    embeddings: Embeddings, k: int, start: str, seed: int, mean: Floats | None
-) -> Floats:
+    embeddings: Embeddings, k: int, start: str, seed: int, mean: Floats | None,
+    device: str | None = None,
+) -> Floats:  # fmt: skip
     """Choose k rows: at random, or by k-means++ among sixteen times as many.
 
     k-means++ takes each next row with a chance proportional to its squared distance from the
@@ -42,17 +46,20 @@ def first_centroids(
     x = prepare(embeddings.take(np.sort(rows)), mean)
     if start == "sample":
         return x
+    products = (lambda i: x @ x[i]) if device is None else products_on_device(x, device)
     with one_thread():
-        return x[_spread(x, k, np.random.default_rng([seed, 1]))]
+        return x[_spread(x, k, np.random.default_rng([seed, 1]), products)]
 
 
-def _spread(x: Floats, k: int, rng: np.random.Generator) -> list[int]:
+def _spread(
+    x: Floats, k: int, rng: np.random.Generator, products: Callable[[int], Floats]
+) -> list[int]:
     size = np.einsum("ij,ij->i", x, x)
     chosen = [int(rng.integers(len(x)))]
     left = np.full(len(x), np.inf, dtype=np.float32)
     for _ in range(1, k):
         last = chosen[-1]
-        left = np.minimum(left, np.maximum(size + size[last] - 2 * (x @ x[last]), 0))
+        left = np.minimum(left, np.maximum(size + size[last] - 2 * products(last), 0))
         # Rounding leaves a distance between a row and itself.
         left[chosen] = 0
         mass = np.cumsum(left, dtype=np.float64)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import cycle
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +16,7 @@ from isoloss._core.arrays import as_positive
 from isoloss._core.threads import one_thread
 from isoloss.errors import InputError
 from isoloss.prune.dedup_rules import PANEL
-from isoloss.prune.embeddings import Embeddings
+from isoloss.prune.embeddings import Embeddings, open_embeddings
 from isoloss.prune.kmeans_assign import FARTHEST, TILE_CENTROIDS, TILE_ROWS
 from isoloss.prune.kmeans_start import sample_size
 from isoloss.prune.pieces import BLOCK, BLOCKS, as_whole
@@ -28,7 +31,8 @@ FORMULA = {
     "read_bytes": "rows dim width (passes + 2): one look, the passes, the scores",
     "bytes_needed": "memory of bytes_needed(), the same for any number of rows",
     "score_bytes": "rows (4 + 4 + id width), written",
-    "dedup_flops": "rows dim (rows / k + 512) for clusters of equal size, in panels of 512 rows",
+    "dedup_flops": "rows dim (uneven rows / k + 512), in panels of 512 rows",
+    "uneven": "mean square of the sizes of clusters over the square of their mean; 1 if unknown",
     "dedup_cpu_hours": "dedup_flops / (dedup_flops_per_second 3600)",
     "cost": "cpu_hours price",
     "dedup_cost": "dedup_cpu_hours price",
@@ -38,6 +42,12 @@ FORMULA = {
 
 _START = 10
 """k-means++ reads its sample once for each centroid, which memory slows some ten times."""
+
+_SCATTER, _SHARDS = 64 << 20, 10
+"""Bytes of files that rows of a cluster are gathered from where that is timed, and how many."""
+
+_CHOICES = 16
+"""Clusters of that kind that take turns."""
 
 _MOMENT, _MEMBERS = 4e10, 4096
 """Operations of a pass that is timed, and rows of a cluster."""
@@ -70,7 +80,9 @@ class PrunePlan:
     read_bytes, bytes_needed, score_bytes, sent_bytes
         Read from disk, held in memory by each process, written, sent by workers.
     dedup_flops, dedup_cpu_hours, dedup_bytes
-        Near-duplicates in clusters of equal size, after the clusters are known.
+        Near-duplicates, after the clusters are found.
+    uneven
+        What unequal clusters add to the pairs, as a factor; 1 where their sizes are not given.
     price, cost, dedup_cost
         Of a CPU hour, and of both jobs, in the same money; None where no price is given.
     """
@@ -95,6 +107,7 @@ class PrunePlan:
     dedup_flops: float
     dedup_cpu_hours: float
     dedup_bytes: int
+    uneven: float
     price: float | None
     cost: float | None
     dedup_cost: float | None
@@ -118,6 +131,7 @@ def plan_pruning(
     width: int = 4,
     flops_per_second: float | None = None,
     price: float | None = None,
+    sizes: Any = None,
 ) -> PrunePlan:
     """Foretell time, memory and disk of k-means, prototype scores and near-duplicates.
 
@@ -136,11 +150,14 @@ def plan_pruning(
         fifth of a second on made-up rows of the same width.
     price
         Of a CPU hour.
+    sizes
+        Rows of each cluster, where they are known, (k,): near-duplicates take more in unequal ones,
+        twice as much where the sizes deviate by their mean.
 
     Raises
     ------
     InputError
-        If a size is no whole number, or k exceeds the rows.
+        If a size is no whole number, k exceeds the rows, or sizes do not sum to the rows.
 
     Examples
     --------
@@ -155,6 +172,7 @@ def plan_pruning(
         raise InputError(f"width = {width!r}: numbers take 2, 4 or 8 bytes")
     if k > rows:
         raise InputError(f"k = {k}: there are {rows} rows, and a centroid needs one at least")
+    uneven = _unevenness(sizes, rows, k)
     speeds = measure_speeds(dim, k, rows / k) if flops_per_second is None else None
     if speeds is None:
         given = as_positive("flops_per_second", flops_per_second)
@@ -163,7 +181,7 @@ def plan_pruning(
     one = 2.0 * rows * k * dim
     start = 2.0 * sample_size(rows, k, "k-means++") * k * dim
     flops = (passes + 1) * one + start
-    pairs = float(rows) * dim * (rows / k + PANEL)
+    pairs = float(rows) * dim * (uneven * rows / k + PANEL)
     alone = _START * start / speeds.passes / 3600
     shared = (flops - start) / speeds.passes / 3600 + rows * dim * 4.0 / speeds.look / 3600
     dedup_hours = pairs / speeds.pairs / 3600
@@ -178,10 +196,24 @@ def plan_pruning(
         bytes_needed=bytes_needed(rows, dim, k, width=width, in_flight=held),
         score_bytes=rows * 16, sent_bytes=pieces * passes * k * dim * 8,
         dedup_flops=pairs, dedup_cpu_hours=dedup_hours,
-        dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES, price=price,
+        dedup_bytes=rows * DEDUP_ROW_BYTES + DEDUP_CLUSTER_BYTES, uneven=uneven, price=price,
         cost=None if price is None else price * (shared + alone),
         dedup_cost=None if price is None else price * dedup_hours,
     )  # fmt: skip
+
+
+def _unevenness(sizes: Any, rows: int, k: int) -> float:
+    if sizes is None:
+        return 1.0
+    counts = np.asarray(sizes)
+    if counts.shape != (k,) or counts.dtype.kind not in "iuf" or not (counts >= 0).all():
+        raise InputError(
+            f"sizes: shape {counts.shape} of {counts.dtype}; give rows of {k} clusters"
+        )
+    wide = counts.astype(np.float64)
+    if wide.sum() != rows:
+        raise InputError(f"sizes: sum to {wide.sum():.17g}, and there are {rows} rows")
+    return float(np.square(wide).mean() / wide.mean() ** 2)
 
 
 def bytes_needed(
@@ -242,8 +274,7 @@ class Speeds(NamedTuple):
 
 def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) -> Speeds:
     """Run passes, look and near-duplicates for a moment each on rows like those to come."""
-    from isoloss.prune.dedup import compare_cluster
-    from isoloss.prune.embeddings import open_embeddings
+    from isoloss.prune.dedup import Work, compare_cluster
     from isoloss.prune.embeddings_check import check_embeddings
     from isoloss.prune.kmeans_assign import sum_piece
 
@@ -255,21 +286,38 @@ def measure_speeds(dim: int, k: int, members: float, *, seconds: float = 0.2) ->
     x /= np.linalg.norm(x, axis=1)[:, None]
     centroids = x[np.arange(k) % rows] + np.float32(1e-3)
     few = int(np.clip(min(members, rows), 2, _MEMBERS))
-    # One row in twenty is a copy, as duplicates take time and their like stand apart on disk.
-    x[: few // 20] = x[few // 2 : few // 2 + few // 20]
-    order = rng.permutation(few)
-    opened = open_embeddings(x)
-    with one_thread():
+    opened, work = open_embeddings(x), Work(0.05, "greedy", None, None, DEDUP_CLUSTER_BYTES)
+    with one_thread(), tempfile.TemporaryDirectory(prefix="isoloss-") as folder:
+        scattered, orders = _scatter(few, int(k * members), width, Path(folder), rng)
+        turns = cycle(orders)
         a_pass = _timed(lambda: sum_piece(opened, BLOCK, centroids, None), seconds)
         a_look = _timed(lambda: check_embeddings(opened), seconds)
-        pairs = _timed(
-            lambda: compare_cluster(opened, order, 0.05, "greedy", None, DEDUP_CLUSTER_BYTES),
-            seconds,
-        )
+        pairs = _timed(lambda: compare_cluster(scattered, next(turns), work), seconds)
     return Speeds(
         2.0 * rows * k * width / a_pass, rows * width * 4.0 / a_look,
         few * width * (few + PANEL) / pairs,
     )  # fmt: skip
+
+
+def _scatter(
+    few: int, rows: int, dim: int, folder: Path, rng: np.random.Generator
+) -> tuple[Embeddings, list[Any]]:
+    """Write rows to files, every second one a copy; choose as many as a cluster has, many times.
+
+    The files are as large as the size allows, and no choice has the rows of the one before, so that
+    most lie in pages of their own and in no cache, as rows of a cluster do. One row in twenty is a
+    copy, as duplicates take time and their like stand apart on disk.
+    """
+    total = 2 * max(few, min(rows, _SCATTER // (4 * dim)) // 2)
+    for i, some in enumerate(np.array_split(np.arange(total // 2), min(_SHARDS, total // 2))):
+        x = rng.standard_normal((len(some), dim), dtype=np.float32)
+        np.save(folder / f"{i}.npy", np.repeat(x, 2, axis=0))
+    orders = []
+    for _ in range(_CHOICES):
+        places = 2 * rng.permutation(total // 2)[:few]
+        places[: few // 20] = places[few - few // 20 :] + 1
+        orders.append(rng.permutation(places))
+    return open_embeddings(folder), orders
 
 
 def _timed(job: Callable[[], Any], seconds: float) -> float:

@@ -15,6 +15,7 @@ from isoloss.prune.embeddings import Embeddings, open_embeddings, read_column
 from isoloss.prune.embeddings_check import Checked, check_embeddings, require_usable
 from isoloss.prune.kmeans import Clusters
 from isoloss.prune.kmeans_assign import assign_piece, empty_sums, sum_rows
+from isoloss.prune.on_device import as_engine, assign_on_device
 from isoloss.prune.pieces import BLOCK, Floats, as_geometry, is_shown, over_pieces, prepare
 from isoloss.prune.shards import Part, Rows
 
@@ -156,6 +157,7 @@ def score_prototypes(
     prototypes: Clusters | ClassMeans,
     *,
     executor: Executor | None = None,
+    device: str | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> PrototypeScores:
     """Score every row by its distance from a prototype; high is hard.
@@ -171,11 +173,13 @@ def score_prototypes(
         What `fit_kmeans` or `class_means` returned; their geometry is used.
     executor
         Where pieces are worked on.
+    device
+        Where torch takes the products, as for `fit_kmeans`; class means have none.
 
     Raises
     ------
     InputError
-        If rows cannot be used, or class means are asked about other rows.
+        If rows cannot be used, class means are asked about other rows, or the device is not there.
 
     Notes
     -----
@@ -197,7 +201,7 @@ def score_prototypes(
     """
     opened = open_embeddings(embeddings)
     ids, scores, clusters = [], [], []
-    for found in score_pieces(opened, prototypes, executor=executor):
+    for found in score_pieces(opened, prototypes, executor=executor, device=device):
         ids.append(found[1])
         scores.append(found[2])
         clusters.append(found[3])
@@ -213,9 +217,11 @@ def score_pieces(
     prototypes: Clusters | ClassMeans,
     *,
     executor: Executor | None = None,
+    device: str | None = None,
     skip: Callable[[int], bool] | None = None,
 ) -> Iterator[tuple[int, Rows, Rows, Rows]]:
     """Yield first row, ids, scores and clusters of each piece, in order."""
+    as_engine(device, executor)
     about = prototypes.checked
     if embeddings.dim != about.dim:
         raise InputError(
@@ -227,6 +233,11 @@ def score_pieces(
         centroids = centroids - mean.astype(np.float64)
     near = centroids.astype(np.float32)
     if isinstance(prototypes, ClassMeans):
+        if device is not None:
+            raise InputError(
+                f"device = {device!r}: distances from class means have no products to gain from "
+                "it; leave it out"
+            )
         if embeddings.rows != about.rows:
             raise InputError(
                 f"embeddings: {embeddings.rows} rows, and labels for {about.rows}; score the rows "
@@ -236,6 +247,8 @@ def score_pieces(
         job, more = _score_classes, (near, mean, prototypes.classes)
     else:
         rows, job, more = embeddings, assign_piece, (near, mean)  # type: ignore[assignment]
+        if device is not None:
+            job, more = assign_on_device, (near, mean, device)  # type: ignore[assignment]
     for first, (clusters, squared) in over_pieces(
         rows, job, *more, executor=executor, block=about.block, skip=skip
     ):

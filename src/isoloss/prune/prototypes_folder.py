@@ -17,6 +17,7 @@ from isoloss._core.serial import digest_bytes, to_json, write_atomic
 from isoloss.errors import InputError
 from isoloss.prune.embeddings import open_embeddings
 from isoloss.prune.kmeans import Clusters
+from isoloss.prune.on_device import as_engine, keep_engine
 from isoloss.prune.pieces import BLOCK, BLOCKS, is_shown, package_version
 from isoloss.prune.prototypes import ClassMeans, PrototypeScores, read_labels, score_pieces
 from isoloss.prune.shards import Part, Rows, open_npy
@@ -36,6 +37,7 @@ def write_prototype_scores(
     *,
     labels: Any = None,
     executor: Executor | None = None,
+    device: str | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Score every row and write ids, scores and clusters as ``.npy`` pieces in a folder.
@@ -45,7 +47,7 @@ def write_prototype_scores(
 
     Parameters
     ----------
-    embeddings, prototypes, executor
+    embeddings, prototypes, executor, device
         As for `score_prototypes`.
     out
         The folder.
@@ -56,13 +58,14 @@ def write_prototype_scores(
     Returns
     -------
     dict
-        The manifest: version, direction, definition, settings, digest of the rows, and name, size
-        and digest of each file.
+        The manifest: version, engine and device, direction, definition, settings, digest of the
+        rows, and name, size and digest of each file.
 
     Raises
     ------
     InputError
-        As `score_prototypes`; or if the folder holds finished scores.
+        As `score_prototypes`; or if the folder holds finished scores, or was begun by another
+        engine.
 
     Examples
     --------
@@ -76,6 +79,7 @@ def write_prototype_scores(
     """
     opened, folder = open_embeddings(embeddings), Path(out)
     refuse_finished(folder)
+    engine = as_engine(device, executor)
     about = prototypes.checked
     classes = prototypes.labels if isinstance(prototypes, ClassMeans) else None
     if labels is not None:
@@ -84,19 +88,21 @@ def write_prototype_scores(
     said = prototypes.to_dict()
     key = digest_bytes(
         to_json(
-            [package_version(), said, digest_bytes(centroids), opened.rows, about.block]
+            [package_version(), said, digest_bytes(centroids), opened.rows, about.block, device]
         ).encode()
     )
     unfinished = folder / UNFINISHED
     unfinished.mkdir(parents=True, exist_ok=True)
+    keep_engine(unfinished, engine)
     size = about.block * BLOCKS
 
     def kept(first: int) -> dict[str, Any] | None:
         return _finished(folder, unfinished / f"part-{first // size:06d}.json", key)
 
     for first, *columns in score_pieces(
-        opened, prototypes, executor=executor, skip=lambda first: kept(first) is not None
-    ):
+        opened, prototypes, executor=executor, device=device,
+        skip=lambda first: kept(first) is not None,
+    ):  # fmt: skip
         name = f"part-{first // size:06d}"
         files, digests = {}, {}
         for what, values in zip(_COLUMNS, columns, strict=True):
@@ -122,6 +128,7 @@ def write_prototype_scores(
         "schema": 1,
         "kind": "isoloss scores",
         "version": package_version(),
+        **engine,
         "metric": "prototypes" if isinstance(prototypes, Clusters) else "class prototypes",
         "direction": DIRECTION,
         "definition": _definition(prototypes),

@@ -13,7 +13,7 @@ Ids = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-_SHOWN = 5
+_SHOWN, _PART = 5, 1 << 20
 _GOLDEN = 0x9E3779B97F4A7C15
 _FNV_START, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -48,7 +48,7 @@ def as_ids(ids: Any, rows: int | None = None) -> Ids:
     if rows is not None and array.size != rows:
         raise InputError(f"ids: {array.size} for {rows} rows; one for each row")
     if array.dtype.kind == "U":
-        return np.char.encode(array, "utf8")
+        return _as_bytes(array)
     if array.dtype.kind == "S":
         return array
     if array.dtype.kind == "u" and int(array.max()) > np.iinfo(np.int64).max:
@@ -110,6 +110,25 @@ def pairs_of(ids: Ids) -> npt.NDArray[Any]:
     if len(found) != 16 * ids.size:
         raise InputError("uids: ids are not all 32 hexadecimal digits; write ids instead")
     return np.frombuffer(found, dtype=">u8").astype("<u8").view("<u8,<u8")
+
+
+def _as_bytes(array: npt.NDArray[Any]) -> Ids:
+    """Texts in UTF-8, as wide as the longest; where all is ASCII each letter is its byte."""
+    width = array.dtype.itemsize // 4
+    letters = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).view(np.uint32)
+    table = letters.reshape(array.size, width)
+    found = np.empty((array.size, width), dtype=np.uint8)
+    used = np.zeros(width, dtype=bool)
+    for start in range(0, array.size, _PART):
+        part = table[start : start + _PART]
+        if part.max(initial=0) > 127:
+            return np.char.encode(array, "utf8")
+        found[start : start + _PART] = part
+        used |= found[start : start + _PART].any(axis=0)
+    longest = int(np.flatnonzero(used)[-1]) + 1 if used.any() else 0
+    if longest == 0:
+        return np.char.encode(array, "utf8")
+    return np.ascontiguousarray(found[:, :longest]).view(f"S{longest}").ravel()
 
 
 def _of_objects(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

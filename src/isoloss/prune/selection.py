@@ -34,7 +34,7 @@ from isoloss.prune.select_policy import (
     Stratified,
     as_policy,
 )
-from isoloss.prune.select_rank import Bools, Key, count_codes, first, first_of_groups, ranks
+from isoloss.prune.select_rank import Bools, Key, count_codes, first, first_of_groups, middle, ranks
 from isoloss.prune.select_result import (
     ALLOCATION,
     BUDGET,
@@ -209,18 +209,14 @@ def _select(problem: _Problem, budget: Any) -> Selection:
         )
     rows = None if left == n else np.flatnonzero(reason == BUDGET)
     ids, values = _of(rows, problem.ids), _of(rows, problem.values)
-    key = _key(problem, values, ids)
     inner = np.full(left, BUDGET, dtype=np.uint8)
-    for name, groups, floor, code in (
-        ("class_floor", problem.classes, problem.class_floor, CLASS_FLOOR),
-        ("cluster_floor", problem.clusters, problem.cluster_floor, CLUSTER_FLOOR),
-    ):
-        if groups is not None:
-            codes = _of(rows, groups.codes)
-            more = _take_floor(problem, name, groups, codes, floor, count, key, ids, inner)
-            if more is not None:
-                inner[more] = code
-    _fill(problem, key, values, ids, rows, inner, count)
+    alone = isinstance(problem.policy, Middle) and not (
+        (problem.classes and problem.class_floor) or (problem.clusters and problem.cluster_floor)
+    )
+    if alone:
+        inner[middle(values, ids, problem.seed, count)] = RANK
+    else:
+        _by_key(problem, values, ids, rows, inner, count)
     if rows is None:
         reason = inner
     else:
@@ -236,6 +232,24 @@ def _select(problem: _Problem, budget: Any) -> Selection:
         clusters=tally(problem.clusters, reason),
         again=partial(_select, problem),
     )  # fmt: skip
+
+
+def _by_key(
+    problem: _Problem, values: npt.NDArray[Any], ids: Ids, rows: Rows | None,
+    inner: npt.NDArray[np.uint8], count: int,
+) -> None:  # fmt: skip
+    """Keep what floors ask for, then by the policy."""
+    key = _key(problem, values, ids)
+    for name, groups, floor, code in (
+        ("class_floor", problem.classes, problem.class_floor, CLASS_FLOOR),
+        ("cluster_floor", problem.clusters, problem.cluster_floor, CLUSTER_FLOOR),
+    ):
+        if groups is not None:
+            codes = _of(rows, groups.codes)
+            more = _take_floor(problem, name, groups, codes, floor, count, key, ids, inner)
+            if more is not None:
+                inner[more] = code
+    _fill(problem, key, values, ids, rows, inner, count)
 
 
 def _of(rows: Rows | None, column: npt.NDArray[Any]) -> npt.NDArray[Any]:

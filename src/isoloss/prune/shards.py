@@ -125,7 +125,7 @@ class NpyPart:
 
     def take(self, rows: Rows) -> Rows:
         """Return rows by number."""
-        return np.array(self._map()[rows])
+        return np.asarray(self._map())[rows]
 
     def cut(self, start: int, stop: int) -> tuple[Part, int]:
         """Return itself: a path is all that travels."""

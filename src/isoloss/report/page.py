@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -56,12 +56,40 @@ def render_html(study: Mapping[str, Any]) -> str:
     ('<!DOCTYPE html>', True, False)
     """
     require_schema(study)
-    script, style = _asset("report.js"), _asset("report.css")
     parts = [(name, label, make(study)) for name, label, make in _PARTS]
     shown = [(name, label, body) for name, label, body in parts if body]
-    links = [tag("li", tag("a", label, href=f"#{name}")) for name, label, _ in shown]
     title = text(study.get("title"))
-    document = tag(
+    return document(
+        f"{title} · scaling study" if title else "Scaling study",
+        [(name, label) for name, label, _ in shown],
+        [answer.header(study), *(body for _, _, body in shown)],
+        skip=("answer", "Skip to the answer"),
+    )
+
+
+def document(
+    title: str, links: Sequence[tuple[str, str]], body: Sequence[Markup], *,
+    skip: tuple[str, str], style: str = "",
+) -> str:  # fmt: skip
+    """Return a page that needs no other file: head, contents, body, and the script of this room.
+
+    Parameters
+    ----------
+    title
+        Of the window; escaped.
+    links
+        Contents: identifier and name of each part.
+    body
+        Markup of the parts.
+    skip
+        Identifier and words of the first link, for those who read by keyboard.
+    style
+        Name of a style sheet of this room to add to the report's.
+    """
+    script, sheet = _asset("report.js"), _asset("report.css")
+    if style:
+        sheet += "\n" + _asset(style)
+    page = tag(
         "html",
         tag(
             "head",
@@ -70,20 +98,25 @@ def render_html(study: Mapping[str, Any]) -> str:
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("meta", name="color-scheme", content="light dark"),
             tag("meta", name="referrer", content="no-referrer"),
-            tag("title", f"{title} · scaling study" if title else "Scaling study"),
+            tag("title", title),
             tag("link", rel="icon", href="data:,"),
-            tag("style", Markup(style)),
+            tag("style", Markup(sheet)),
         ),
         tag(
             "body",
-            tag("a", "Skip to the answer", href="#answer", class_="skip"),
-            tag("nav", tag("ol", links), aria_label="Contents", class_="contents"),
-            tag("main", answer.header(study), [body for _, _, body in shown]),
+            tag("a", skip[1], href=f"#{skip[0]}", class_="skip"),
+            tag(
+                "nav",
+                tag("ol", [tag("li", tag("a", label, href=f"#{name}")) for name, label in links]),
+                aria_label="Contents",
+                class_="contents",
+            ),
+            tag("main", list(body)),
             tag("script", Markup(script)),
         ),
         lang="en",
     )
-    return f"<!DOCTYPE html>\n{document}\n"
+    return f"<!DOCTYPE html>\n{page}\n"
 
 
 def require_schema(study: object) -> None:

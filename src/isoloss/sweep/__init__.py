@@ -10,6 +10,7 @@ from isoloss.sweep.gridfile import built_in_grids, grid, read_grid
 from isoloss.sweep.kernel_ridge import kernel_matrix
 from isoloss.sweep.ledger import append_row, read_ledger
 from isoloss.sweep.pool import Sweep, run_sweep
+from isoloss.sweep.recorded import Look, Recorded, train_recorded
 from isoloss.sweep.shapes import Cnn, KernelRidge, Mlp, RandomFeatures, Transformer
 from isoloss.sweep.solve import random_feature_map, solve_runs
 from isoloss.sweep.spec import RunSpec, spec_from
@@ -25,8 +26,10 @@ __all__ = [
     "FrozenLosses",
     "FrozenRegimes",
     "KernelRidge",
+    "Look",
     "Mlp",
     "RandomFeatures",
+    "Recorded",
     "RegimeCurve",
     "RunSpec",
     "StudentOptima",
@@ -56,4 +59,5 @@ __all__ = [
     "student_optima",
     "student_table",
     "teacher_targets",
+    "train_recorded",
 ]

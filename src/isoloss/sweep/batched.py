@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from isoloss.errors import InputError, MissingExtra
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.shapes import Mlp
@@ -30,8 +33,8 @@ def batchable(
 ) -> RunSpec | None:
     """Return a key that runs share when they can train together, or None.
 
-    Members may differ in ``D``, ``lr``, ``seed`` and ``subset``; all else, the number of steps
-    included, is the same.
+    Members may differ in ``D``, ``lr``, ``seed``, ``subset`` and the selection of the data; all
+    else, the number of steps included, is the same.
 
     Parameters
     ----------
@@ -60,7 +63,10 @@ def batchable(
         return None
     if _parameters(spec.model, _size(features), outputs or 0) > MOST_PARAMETERS:
         return None
-    return replace(spec, D=1, lr=1.0, seed=0, subset=None, steps=spec.updates, passes=1.0)
+    data = spec.data.whole
+    return replace(
+        spec, data=data, D=1, lr=1.0, seed=0, subset=None, steps=spec.updates, passes=1.0
+    )
 
 
 def together(spec: RunSpec, features: Sequence[int], outputs: int) -> int:
@@ -88,6 +94,7 @@ def train_batched(
     checkpoint: Path | None = None,
     at_once: int | None = None,
     dtype: str = "float32",
+    chosen: Sequence[tuple[npt.NDArray[np.int64] | None, str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Train runs that share a key of `batchable` as one program, and return their rows in order.
 
@@ -111,6 +118,10 @@ def train_batched(
         Members of one stack; by default as many as `together` says.
     dtype
         ``"float32"``, or ``"float64"`` to compare with other programs.
+    chosen
+        Of each run the rows of the training part that it may see, None for all, and the digest of
+        these data: what `isoloss.sweep.data.changes.selected_rows` gives. Without it every run
+        learns from all of ``data``.
 
     Raises
     ------
@@ -129,10 +140,10 @@ def train_batched(
             f"run {bad.name}: not a perceptron of at most {MOST_PARAMETERS:,} parameters under the "
             "standard width rule; train it alone"
         )
-    if len(keys) > 1:
+    if len(keys) > 1 or (chosen is None and len({spec.data for spec in specs}) > 1):
         raise InputError(
-            "specs: runs trained together may differ in D, lr, seed and subset only; group them "
-            "by batchable"
+            "specs: runs trained together may differ in D, lr, seed and subset only, and in their "
+            "selection where chosen says what it is; group them by batchable"
         )
     if data.kind == "text":
         raise InputError("data: a perceptron learns labels or numbers, not text")
@@ -146,13 +157,19 @@ def train_batched(
         raise InputError(f"at_once = {at_once}: must be at least 1")
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype = {dtype!r}: must be 'float32' or 'float64'")
-    if find_spec("torch") is None:
-        raise MissingExtra("torch", "train")
+    check_torch()
     from isoloss.sweep.batched_run import run_stack
 
     return run_stack(
-        specs, data, at_once=at_once, device=device, checkpoint=checkpoint, dtype=dtype
-    )
+        specs, data, at_once=at_once, device=device, checkpoint=checkpoint, dtype=dtype,
+        chosen=chosen or [(None, data.digest)] * len(specs),
+    )  # fmt: skip
+
+
+def check_torch() -> None:
+    """Say what to install where torch is not there."""
+    if find_spec("torch") is None:
+        raise MissingExtra("torch", "train")
 
 
 def _size(features: Sequence[int] | None) -> int:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
 from isoloss.sweep.models.build import build
 from isoloss.sweep.order import Order
-from isoloss.sweep.row import row
+from isoloss.sweep.row import class_errors, row
 from isoloss.sweep.schedule import looks, rate
 from isoloss.sweep.shapes import Mlp
 from isoloss.sweep.spec import RunSpec
@@ -31,8 +32,11 @@ from isoloss.theory.on_device import check_device
 
 _INDICES = 2**18
 
+Chosen = tuple[npt.NDArray[np.int64] | None, str]
+"""Rows of the training part that a run may see, None for all; digest of these data."""
 
-class _Held:
+
+class Held:
     """The data as tensors, and the loss that the runs take on them."""
 
     def __init__(self, spec: RunSpec, data: Data, device: str, dtype: str) -> None:
@@ -63,45 +67,59 @@ def run_stack(
     device: str,
     checkpoint: Path | None,
     dtype: str,
+    chosen: Sequence[Chosen],
 ) -> list[dict[str, Any]]:
     """Train runs that share a key; see `isoloss.sweep.batched.train_batched`."""
-    check_device(device)
-    orders = [Order(spec, data.examples) for spec in specs]
-    names = json.dumps([[s.name for s in specs], data.digest, device, dtype, at_once])
+    orders = [
+        Order(spec, data.examples, rows) for spec, (rows, _) in zip(specs, chosen, strict=True)
+    ]
+    digests = [digest for _, digest in chosen]
+    names = json.dumps([[s.name for s in specs], data.digest, digests, device, dtype, at_once])
     saver = Saver(checkpoint, hashlib.sha256(names.encode()).hexdigest())
     saved = saver.read()
     rows = saved[0].rows if saved else []
+    with computing(device):
+        held = Held(specs[0], data, device, dtype)
+        for start in range(len(rows), len(specs), at_once):
+            part = slice(start, start + at_once)
+            run = Together(specs[part], orders[part], held, saver, rows, digests[part])
+            if saved:
+                run.resume(*saved)
+                saved = None
+            run.train()
+            rows = rows + run.rows()
+    return rows
+
+
+@contextmanager
+def computing(device: str) -> Iterator[None]:
+    """Compute without autograd on a device that is there, on one thread where it is the CPU."""
+    check_device(device)
     threads = torch.get_num_threads()
     if device == "cpu":
         torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            held = _Held(specs[0], data, device, dtype)
-            for start in range(len(rows), len(specs), at_once):
-                part = slice(start, start + at_once)
-                run = _Run(specs[part], orders[part], held, saver, rows)
-                if saved:
-                    run.resume(*saved)
-                    saved = None
-                run.train()
-                rows = rows + run.rows()
+            yield
     finally:
         torch.set_num_threads(threads)
-    return rows
 
 
-class _Run:
+class Together:
     """Members that train together, and their state."""
 
     def __init__(
         self,
         specs: Sequence[RunSpec],
         orders: Sequence[Order],
-        held: _Held,
+        held: Held,
         saver: Saver,
         rows: list[dict[str, Any]],
+        digests: Sequence[str],
+        watched: Mapping[int, Callable[[], None]] | None = None,
     ) -> None:
         self.specs, self.orders, self.held, self.saver = specs, orders, held, saver
+        self.digests, self.watched = digests, watched
         first, K, data = specs[0], len(specs), held.data
         self.first = first
         features = math.prod(data.features)
@@ -157,10 +175,11 @@ class _Run:
             start += size
 
     def train(self) -> None:
-        """Take the remaining steps."""
+        """Take the remaining steps. Where some are watched, held-out data are not looked at."""
         first, stack, record, K = self.first, self.stack, self.record, len(self.specs)
         x, labels = self.held.train
-        updates, looks_at = first.updates, looks(first)
+        updates, watched = first.updates, self.watched
+        looks_at = looks(first) if watched is None else watched
         factors = [rate(first, step) / first.lr for step in range(updates)]
         flat = stack.x.view(K * first.batch, -1)
         ahead = max(1, _INDICES // (K * first.batch))
@@ -186,7 +205,9 @@ class _Run:
                 record.step = done
                 if at_bound:
                     self._drop(stack.batch_losses(y))
-                if done in looks_at:
+                if watched is not None and done in watched:
+                    watched[done]()
+                elif done in looks_at:
                     self._look()
                 record.seconds = before[0] + time.perf_counter() - clock
                 record.cpu_seconds = before[1] + time.process_time() - cpu
@@ -230,24 +251,29 @@ class _Run:
         """Look at the test part and return the rows."""
         record, best = self.record, self.best
         clock, cpu = time.perf_counter(), time.process_time()
-        last, error = (v.tolist() for v in self.stack.evaluate(*self.held.test))
-        loss = last
+        losses, missed = self.stack.evaluate(*self.held.test)
+        last = loss = losses.tolist()
         if best is not None:
-            kept = self.stack.evaluate(*self.held.test, self.stack.split(best))
-            loss, error = (v.tolist() for v in kept)
+            losses, missed = self.stack.evaluate(*self.held.test, self.stack.split(best))
+            loss = losses.tolist()
         for k, value in enumerate(loss):
             if not math.isfinite(value):
                 self._end(k, f"test loss {value:.3g} after step {record.step}")
         record.seconds += time.perf_counter() - clock
         record.cpu_seconds += time.process_time() - cpu
-        return [self._row(k, loss[k], last[k], error[k]) for k in range(len(self.specs))]
+        wrong = missed.cpu().numpy()
+        return [self._row(k, loss[k], last[k], wrong[k]) for k in range(len(self.specs))]
 
-    def _row(self, k: int, loss: float, last: float, error: float) -> dict[str, Any]:
+    def _row(
+        self, k: int, loss: float, last: float, missed: npt.NDArray[np.float64]
+    ) -> dict[str, Any]:
         spec, record, K = self.specs[k], self.record, len(self.specs)
         data, reason = self.held.data, record.reasons[k]
         steps = record.stopped[k] if reason else spec.updates
         choosing = self.best is not None
         train_loss = self.recent[: spec.updates, k].double().mean().item()
+        error = missed.sum() / len(data.test_x)
+        classes = self.held.classes and not reason
         return row(
             spec,
             counts(spec, data.features, data.outputs),
@@ -257,9 +283,10 @@ class _Run:
             seconds=record.seconds / K,
             cpu_seconds=record.cpu_seconds / K,
             device=self.held.device,
-            digest=data.digest,
+            digest=self.digests[k],
             loss=math.nan if reason else loss,
-            error=(math.nan if reason else error) if self.held.classes else None,
+            error=(math.nan if reason else float(error)) if self.held.classes else None,
+            class_errors=class_errors(missed, data.test_y) if classes else None,
             loss_last=(math.nan if reason else last) if choosing else None,
             chosen_step=record.chosen[k] if choosing else 0 if reason else steps,
             train_loss=math.nan if reason else train_loss,

@@ -21,7 +21,7 @@ from isoloss._core.version import package_version
 from isoloss.sweep.checkpoint import Checkpoint
 from isoloss.sweep.counts import counts
 from isoloss.sweep.data.table import Data
-from isoloss.sweep.row import row
+from isoloss.sweep.row import class_errors, row
 from isoloss.sweep.schedule import decay_start, looks
 from isoloss.sweep.source import Source
 from isoloss.sweep.spec import RunSpec
@@ -41,7 +41,7 @@ class Record:
     best: float = math.inf
     chosen: int = 0
     loss: float = math.nan
-    error: float | None = None
+    missed: list[int] = field(default_factory=list)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     trunk_seconds: float = 0.0
@@ -121,7 +121,7 @@ class Course:
         if not who:
             return
         valid, _ = self.source.evaluate(self.walker.model, "valid")
-        test: tuple[float, float | None] | None = None
+        test: tuple[float, npt.NDArray[Any] | None] | None = None
         for i in who:
             spec, record = self.specs[i], self.records[i]
             record.curve.append([self.step, self.step * spec.batch * spec.unit, valid])
@@ -129,7 +129,8 @@ class Course:
                 record.best = valid
                 if spec.choose == "best":
                     test = test or self.source.evaluate(self.walker.model, "test")
-                    record.chosen, (record.loss, record.error) = self.step, test
+                    record.chosen, record.loss = self.step, test[0]
+                    record.missed = [] if test[1] is None else test[1].tolist()
                     if on_best:
                         on_best()
 
@@ -138,14 +139,16 @@ class Course:
         spec, record = self.specs[i], self.records[i]
         loss_last = math.nan
         if not self.reason:
-            loss_last, error = self.source.evaluate(self.walker.model, "test")
+            loss_last, missed = self.source.evaluate(self.walker.model, "test")
             if spec.choose == "last":
-                record.chosen, record.loss, record.error = self.step, loss_last, error
+                record.chosen, record.loss = self.step, loss_last
+                record.missed = [] if missed is None else missed.tolist()
             if not math.isfinite(record.loss):
                 self.reason = f"test loss {record.loss:.3g} after step {self.step}"
         self._clock(range(i, i + 1))
         bad = bool(self.reason)
         classes = self.data.kind == "classes"
+        error = math.nan if bad else sum(record.missed) / len(self.data.test_x)
         return row(
             spec,
             self.counts[i],
@@ -157,7 +160,10 @@ class Course:
             device=self.device,
             digest=self.data.digest,
             loss=math.nan if bad else record.loss,
-            error=(math.nan if bad else record.error) if classes else None,
+            error=error if classes else None,
+            class_errors=(
+                class_errors(record.missed, self.data.test_y) if classes and not bad else None
+            ),
             loss_last=loss_last if spec.choose == "best" else None,
             chosen_step=record.chosen,
             train_loss=math.nan if bad else self.walker.train_loss(self.step),

@@ -24,6 +24,8 @@ class Order:
         The run.
     available
         Training examples, or blocks of ``spec.unit`` bytes, that the data hold.
+    rows
+        Those examples alone, of the data; their order counts.
 
     Raises
     ------
@@ -31,7 +33,10 @@ class Order:
         When D asks for more than the data hold.
     """
 
-    def __init__(self, spec: RunSpec, available: int) -> None:
+    def __init__(
+        self, spec: RunSpec, available: int, rows: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        available = available if rows is None else rows.size
         self.distinct = max(1, spec.D // spec.unit)
         if self.distinct > available:
             raise InputError(
@@ -40,6 +45,8 @@ class Order:
         subset = spec.seed if spec.subset is None else spec.subset
         # A copy, so that a small subset does not hold the order of all the data in memory.
         self.members = subset_order(available, subset)[: self.distinct].copy()
+        if rows is not None:
+            self.members = rows[self.members]
         self.batch = spec.batch
         self.seed = spec.seed
         self._pass: tuple[int, npt.NDArray[np.int64]] = (0, self.members)

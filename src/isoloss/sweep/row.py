@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.version import package_version
 from isoloss.sweep.counts import Counts
@@ -81,6 +82,26 @@ def row(
         "isoloss": package_version(),
         "data": digest[:16],
     }
+
+
+def class_errors(missed: Any, labels: npt.NDArray[Any]) -> list[float]:
+    """Share of wrong answers among the examples of each class; NaN where there are none.
+
+    Parameters
+    ----------
+    missed
+        Wrong answers by class, (classes,).
+    labels
+        Classes of the examples, (n,).
+
+    Examples
+    --------
+    >>> class_errors([1, 0], np.array([0, 0, 1]))
+    [0.5, 0.0]
+    """
+    counts = np.bincount(labels, minlength=len(missed))
+    with np.errstate(invalid="ignore"):
+        return list((np.asarray(missed, dtype=float) / counts).round(6).tolist())
 
 
 def joules(seconds: float, cpu_seconds: float, device: str) -> float | None:

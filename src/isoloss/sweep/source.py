@@ -74,16 +74,17 @@ class Source:
         return self._loss(model(x), y, "mean")
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, part: str) -> tuple[float, float | None]:
-        """Loss on a held-out part, and of classes the share of wrong answers."""
-        total, wrong, n = 0.0, 0, 0
+    def evaluate(self, model: nn.Module, part: str) -> tuple[float, npt.NDArray[Any] | None]:
+        """Loss on a held-out part, and of classes the wrong answers by class."""
+        total, wrong, n = 0.0, np.zeros(self.outputs, dtype=np.int64), 0
         for x, y in self._pieces(part):
             out = model(x)
             total += float(self._loss(out, y, "sum"))
             if self.kind == "classes":
-                wrong += int((out.argmax(1) != y).sum())
+                missed = y[out.argmax(1) != y].cpu().numpy()
+                wrong += np.bincount(missed, minlength=self.outputs)
             n += y.numel() if self.context else len(y)
-        return total / n, wrong / n if self.kind == "classes" else None
+        return total / n, wrong if self.kind == "classes" else None
 
     def _loss(self, out: Tensor, y: Tensor, reduction: str) -> Tensor:
         if not self.squared:

@@ -166,6 +166,7 @@ class RunSpec:
         if self.readout == "random":
             del plain["readout"]
         plain["model"] = {"kind": self.model.kind} | plain["model"]
+        plain["data"] = self.data.to_dict()
         return plain
 
     def record(self) -> dict[str, Any]:

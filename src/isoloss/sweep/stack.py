@@ -7,7 +7,7 @@ intermediate anew, and a small network spends more time on that than on arithmet
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -139,27 +139,39 @@ class Stack:
     def evaluate(
         self, x: Tensor, y: Tensor, tensors: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss (K,) and share of wrong classes (K,; no meaning for numbers).
+        """Mean loss (K,) and wrong answers by class (K, outputs; no meaning for numbers).
 
         ``x`` is (n, features), the same for all members; ``y`` labels (n,) or targets
         (n, outputs); ``tensors`` other parameters than the present ones.
         """
-        tensors = self.tensors if tensors is None else tensors
         loss = torch.zeros(self.K, dtype=torch.float64, device=x.device)
-        wrong = torch.zeros_like(loss)
-        rows = max(1, _AT_ONCE // (self.K * max(self._out.shape[1], self._before[0].shape[2])))
-        for part, target in zip(x.split(rows), y.split(rows), strict=True):
+        wrong = torch.zeros(self.K, self._out.shape[1], dtype=torch.float64, device=x.device)
+        for rows, out, _ in self.outputs(x, tensors):
+            target = y[rows]
+            each = target.mT if self.squared else target[None]
+            loss += self._losses(out, each.expand(self.K, *each.shape)).double().sum(1)
+            labels = target.argmax(1) if self.squared else target
+            wrong.index_add_(1, labels, (out.argmax(1) != labels).double())
+        return loss / len(x), wrong
+
+    def outputs(
+        self, x: Tensor, tensors: Sequence[Tensor] | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield rows of ``x``, outputs (K, outputs, rows), and what enters the last layer.
+
+        ``x`` and ``tensors`` are as for `evaluate`; the last layer takes (K, rows, width).
+        """
+        tensors = self.tensors if tensors is None else tensors
+        step = max(1, _AT_ONCE // (self.K * max(self._out.shape[1], self._before[0].shape[2])))
+        for start in range(0, len(x), step):
+            part = x[start : start + step]
             h = part.expand(self.K, *part.shape)
             for W, b in zip(tensors[:-2:2], tensors[1:-2:2], strict=True):
                 z = torch.baddbmm(b[:, None], h, W.mT)
                 h = z if self._after is self._before else torch.empty_like(z)
                 self._activate(z, h)
             out = torch.baddbmm(tensors[-1][:, :, None], tensors[-2], h.mT)
-            each = target.mT if self.squared else target[None]
-            loss += self._losses(out, each.expand(self.K, *each.shape)).double().sum(1)
-            labels = target.argmax(1) if self.squared else target
-            wrong += (out.argmax(1) != labels).sum(1)
-        return loss / len(x), wrong / len(x)
+            yield slice(start, start + len(part)), out, h
 
     def _losses(self, out: Tensor, y: Tensor) -> Tensor:
         """Loss of each example, (K, batch)."""

@@ -45,7 +45,15 @@ class Task:
 
 @lru_cache(maxsize=2)
 def data_of(spec: DataSpec) -> Data:
-    """Load data once a process; two sets at most are kept."""
+    """Load data once a process; two sets at most are kept.
+
+    Selections are taken from the whole, so that it is read once for all of them.
+    """
+    whole = spec.whole
+    if spec != whole:
+        from isoloss.sweep.data.changes import selected
+
+        return selected(spec, data_of(whole))
     from isoloss.sweep.data.load import load_data
 
     return load_data(spec)
@@ -54,7 +62,12 @@ def data_of(spec: DataSpec) -> Data:
 @lru_cache(maxsize=256)
 def data_form(spec: DataSpec) -> tuple[tuple[int, ...], int]:
     """Return the shape of an input and the outputs of a data set, without keeping it."""
-    data = data_of(spec)
+    data = data_of(spec.whole)
+    if spec.selection is not None:
+        from isoloss.sweep.data.changes import selected_rows
+
+        # A selection that cannot be read is told of before anything is trained.
+        selected_rows(spec, data)
     return data.features, data.outputs
 
 
@@ -179,8 +192,16 @@ def _has_trunk(spec: RunSpec) -> bool:
 
 def do_task(task: Task, *, device: str, checkpoint: Path | None) -> list[dict[str, Any]]:
     """Train the runs of a task and return their rows."""
-    data = data_of(task.specs[0].data)
     specs = list(task.specs)
+    if task.kind == "batched":
+        from isoloss.sweep.batched import train_batched
+        from isoloss.sweep.data.changes import selected_rows
+
+        _one_thread(device)
+        whole = data_of(specs[0].data.whole)
+        chosen = [selected_rows(spec.data, whole) for spec in specs]
+        return train_batched(specs, whole, device=device, checkpoint=checkpoint, chosen=chosen)
+    data = data_of(specs[0].data)
     if task.kind == "solved":
         from isoloss.sweep.solve import solve_runs
 
@@ -190,10 +211,6 @@ def do_task(task: Task, *, device: str, checkpoint: Path | None) -> list[dict[st
         from isoloss.sweep.trunk import train_trunk
 
         return train_trunk(specs, data, device=device, checkpoint=checkpoint)
-    if task.kind == "batched":
-        from isoloss.sweep.batched import train_batched
-
-        return train_batched(specs, data, device=device, checkpoint=checkpoint)
     from isoloss.sweep.train import train
 
     return [train(specs[0], data, device=device, checkpoint=checkpoint)]

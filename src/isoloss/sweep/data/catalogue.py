@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _CHANGES = {
-    "text": frozenset[str](),
+    "text": frozenset({"selection", "piece"}),
     "classes": frozenset({"superclasses", "grouping", "input_noise", "label_noise", "selection"}),
     "numbers": frozenset({"input_noise", "label_noise", "selection"}),
 }

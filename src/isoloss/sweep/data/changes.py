@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss.errors import InputError
+from isoloss.sweep.data.pieces import join_pieces, pieces
 from isoloss.sweep.data.place import at
 from isoloss.sweep.data.selection import read_selection
 from isoloss.sweep.data.spec import DataSpec
@@ -62,20 +63,57 @@ def changed(spec: DataSpec, data: Data) -> Data:
         done["label_noise"] = spec.label_noise
     if done:
         done["seed"] = spec.seed
-    if spec.selection is not None:
-        rows, digest = read_selection(at(spec.selection), data.examples)
-        note = f"{rows.size} of {data.examples} training examples selected"
-        data = replace(
-            data,
-            train_x=data.train_x[rows],
-            train_y=data.train_y[rows],
-            notes=(*data.notes, note),
-        )
-        done["selection"] = digest
-    if not done:
+        data = replace(data, digest=_digest(data, done))
+    return selected(spec, data)
+
+
+def selected(spec: DataSpec, data: Data) -> Data:
+    """Keep of data, otherwise changed already, what the selection of a spec keeps.
+
+    Raises
+    ------
+    InputError
+        If the selection cannot be read or is of other data.
+    """
+    rows, digest = selected_rows(spec, data)
+    if rows is None:
         return data
+    if data.kind == "text":
+        note = f"{rows.size} of {pieces(data, spec.piece)} pieces of {spec.piece} bytes selected"
+        joined = join_pieces(data, spec.piece, rows)
+        return replace(data, train_x=joined, notes=(*data.notes, note), digest=digest)
+    note = f"{rows.size} of {data.examples} training examples selected"
+    return replace(
+        data,
+        train_x=data.train_x[rows],
+        train_y=data.train_y[rows],
+        notes=(*data.notes, note),
+        digest=digest,
+    )
+
+
+def selected_rows(spec: DataSpec, data: Data) -> tuple[npt.NDArray[np.int64] | None, str]:
+    """Rows of the training part that a spec's selection keeps, None for all; digest of these data.
+
+    Of text, numbers of pieces.
+
+    Raises
+    ------
+    InputError
+        If the selection cannot be read or is of other data.
+    """
+    if spec.selection is None:
+        return None, data.digest
+    if data.kind == "text":
+        rows, digest = read_selection(at(spec.selection), pieces(data, spec.piece))
+        return rows, _digest(data, {"selection": digest, "piece": spec.piece})
+    rows, digest = read_selection(at(spec.selection), data.examples)
+    return rows, _digest(data, {"selection": digest})
+
+
+def _digest(data: Data, done: dict[str, Any]) -> str:
     text = json.dumps([data.digest, done], sort_keys=True)
-    return replace(data, digest=hashlib.sha256(text.encode()).hexdigest())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def groups(spec: DataSpec, classes: int) -> npt.NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from isoloss.errors import InputError
@@ -18,6 +18,7 @@ _WHOLE = {
     "examples": 1 << 32,
     "size": 4096,
     "channels": 3,
+    "piece": 1 << 30,
     "dimension": 1 << 20,
     "teacher_width": 1 << 20,
     "teacher_depth": 100,
@@ -63,7 +64,9 @@ class DataSpec:
         classes. Numbers: standard deviation of normal noise, in units of the targets' own.
     selection
         File of a selection that `isoloss.prune` wrote: only the training examples that it keeps.
-        Ids are rows of the training part.
+        Ids are rows of the training part; of text, numbers of its pieces.
+    piece
+        Of text with a selection: bytes of a piece, see `isoloss.sweep.data.pieces`.
     examples
         Of generators: training examples; 65,536 where 0. Example i does not depend on it.
     dimension
@@ -100,6 +103,7 @@ class DataSpec:
     input_noise: float = 0.0
     label_noise: float = 0.0
     selection: str | None = None
+    piece: int = 0
     examples: int = 0
     dimension: int = 0
     teacher_width: int = 0
@@ -159,6 +163,11 @@ class DataSpec:
             raise InputError(f"data: grouping = {self.grouping!r}: give superclasses with it")
         if self.channels == 2:
             raise InputError("data: channels = 2: must be 1 for grey or 3 for colour")
+        if kind == "text" and bool(self.piece) != (self.selection is not None):
+            raise InputError(
+                f"data: piece = {self.piece} and selection = {self.selection!r}: of text, give "
+                "both or neither; a selection names pieces of so many bytes"
+            )
         if kind == "classes" and self.label_noise > 1:
             raise InputError(f"data: label_noise = {self.label_noise:g}: a chance is at most 1")
 
@@ -176,8 +185,19 @@ class DataSpec:
             raise InputError(f"data: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
+        """All fields as plain values.
+
+        No piece is left out: so the names of runs do not depend on the field being there.
+        """
+        plain = asdict(self)
+        if not self.piece:
+            del plain["piece"]
+        return plain
+
+    @property
+    def whole(self) -> DataSpec:
+        """The same without a selection."""
+        return replace(self, selection=None, piece=0)
 
     @property
     def files(self) -> tuple[str, ...]:
