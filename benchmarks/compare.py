@@ -14,15 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss.laws import Law, law_from_expression
-from isoloss.plan.compare import compare_recipes
 from isoloss.plan.cost import SixND
-from isoloss.plan.looks import Looks
 from isoloss.plan.problem import Problem
-from isoloss.plan.recipe_paths import Frontier, Line, along_axis
+from isoloss.plan.recipes.compare import compare_recipes
+from isoloss.plan.recipes.looks import Looks
+from isoloss.plan.recipes.parts import Crossover
+from isoloss.plan.recipes.paths import Frontier, Line, along_axis
 
-Array = np.ndarray
+Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 CHINCHILLA = "E + A*N**-alpha + B*D**-beta"
 COUPLED = "E + ((A*N**-alpha)**k + (B*D**-beta)**k)**(1/k)"
 DRIFT = "E + A*N**-alpha + B*D**-(beta - d*log(D/5.5e9))"
@@ -37,6 +40,8 @@ STEEP_CURVE = CURVE | {"A": 480.0, "alpha": 0.14}
 
 @dataclass(frozen=True)
 class Row:
+    """A truth, a design, and what is asked for."""
+
     name: str
     formula: str
     old: dict[str, float]
@@ -44,25 +49,33 @@ class Row:
     shared: float = 0.7
     side: int = 5
     tails: bool = False
-    tie: tuple[str, ...] = ("E",)
+    tie: tuple[str, ...] | str = "auto"
+    unequal: bool = False
 
 
 ROWS = (
-    Row("Chinchilla, amplitudes differ", CHINCHILLA, OLD, NEW),
+    Row("one floor, amplitudes differ", CHINCHILLA, OLD, NEW),
     Row("the same, noise not shared", CHINCHILLA, OLD, NEW, shared=0.0),
-    Row("Chinchilla, exponents differ", CHINCHILLA, OLD, STEEP),
+    Row("the same, unequal designs", CHINCHILLA, OLD, NEW, unequal=True),
+    Row("the same, 12 cells, tails of t(3)", CHINCHILLA, OLD, NEW, side=0, tails=True),
+    Row("one floor, exponents differ", CHINCHILLA, OLD, STEEP),
+    Row("floors differ, 1.80 and 1.82", CHINCHILLA, OLD, NEW | {"E": 1.82}),
+    Row("floors differ, 1.80 and 1.95", CHINCHILLA, OLD, NEW | {"E": 1.95}),
     Row("coupled, k = 1.2", COUPLED, OLD | {"k": 1.2}, NEW | {"k": 1.2}),
     Row("outside the set: drifting exponent", DRIFT, OLD | {"d": 0.003}, NEW | {"d": 0.003}),
-    Row("12 cells, tails of t(3)", CHINCHILLA, OLD, NEW, side=0, tails=True),
-    Row("floors differ, tied", CHINCHILLA, OLD, NEW | {"E": 1.82}),
-    Row("floors differ, free", CHINCHILLA, OLD, NEW | {"E": 1.82}, tie=()),
     Row("one axis, exponents differ", FLOOR, CURVE, STEEP_CURVE),
+    Row("one axis, floors differ", FLOOR, CURVE, CURVE | {"A": 290.0, "E": 1.81}),
     Row("one axis, outside: bent", BENT, CURVE | {"d": 2e-4}, STEEP_CURVE | {"d": 2e-4}),
+    Row("one floor, --tie E", CHINCHILLA, OLD, NEW, tie=("E",)),
+    Row("1.80 and 1.82, --tie E", CHINCHILLA, OLD, NEW | {"E": 1.82}, tie=("E",)),
+    Row("one floor, --tie none", CHINCHILLA, OLD, NEW, tie=()),
+    Row("one axis, exponents, --tie none", FLOOR, CURVE, STEEP_CURVE, tie=()),
 )
 REACH = np.array([1.0, 10.0, 100.0])
 
 
 def design(row: Row) -> dict[str, Array]:
+    """Cells."""
     if "N" not in row.formula:
         return {"C": np.geomspace(1e17, 1e20, 12)}
     sides = (row.side, row.side) if row.side else (4, 3)
@@ -71,57 +84,82 @@ def design(row: Row) -> dict[str, Array]:
 
 
 def noise(rng: np.random.Generator, n: int, shared: float, tails: bool) -> tuple[Array, Array]:
+    """Factors of both recipes' losses."""
     draw: Callable[..., Array] = (
         (lambda size: rng.standard_t(3, size) / np.sqrt(3)) if tails else rng.standard_normal
     )
     both = draw(n)
-    return tuple(  # type: ignore[return-value]
+    first, second = (
         np.exp(0.003 * (np.sqrt(shared) * both + np.sqrt(1 - shared) * draw(n))) for _ in range(2)
     )
+    return first, second
 
 
 def true_multiplier(law: Law, row: Row, C: Array) -> Array:
+    """Multiplier of the truth."""
     path: Frontier | Line = Frontier(Problem(law, SixND())) if "N" in law.axes else along_axis(law)
     first, second = (law.theta(t)[None] for t in (row.old, row.new))
-    return C / path.compute(second, path.loss(first, C), C)[0]
+    return np.asarray(C / path.compute(second, path.loss(first, C), C)[0])
+
+
+def parts(row: Row, x: dict[str, Array]) -> tuple[Rows, Rows]:
+    """Rows that each recipe has: all, or two overlapping shares of the cells."""
+    n = len(next(iter(x.values())))
+    if not row.unequal:
+        return np.arange(n), np.arange(n)
+    # The recipe lacks the smallest size and every largest amount of data but that of one size.
+    keep = (x["N"] > x["N"].min()) & ((x["D"] < x["D"].max()) | (x["N"] == x["N"].max()))
+    return np.arange(n), np.flatnonzero(keep)
 
 
 def coverage(repeats: int) -> None:
+    """Print how often intervals of the multiplier hold the truth."""
     print(f"\ncoverage of 90 % intervals, {repeats} tables a row (error at 0.9: "
           f"{100 * np.sqrt(0.09 / repeats):.1f} points)")  # fmt: skip
-    print(f"{'truth':<36}{'within':>8}{'x10':>7}{'x100':>7}{'crossing':>10}{'width x10':>11}"
-          f"{'decided':>9}{'doubted':>9}")  # fmt: skip
+    print(f"{'truth':<36}{'within':>8}{'x10':>7}{'x100':>7}{'crossing':>10}{'width within':>14}"
+          f"{'x10':>7}{'x100':>7}{'decided':>9}{'floors':>8}")  # fmt: skip
     for row in ROWS:
-        x = design(row)
-        law = law_from_expression(row.formula, axes=tuple(x))
-        scale = x["C"] if "C" in x else 6 * x["N"] * x["D"]
-        C = REACH * scale.max()
-        truth = true_multiplier(law, row, C)
-        grid = np.geomspace(scale.min(), 1e3 * scale.max(), 2000)
-        sign = np.sign(np.log(true_multiplier(law, row, grid)))
-        k = np.flatnonzero(sign[1:] != sign[:-1])
-        cross = grid[k[0]] if len(k) else None
-        curves = [law(t, x) for t in (row.old, row.new)]
-        hit, width, decided, crossed, doubted = np.zeros(3), [], 0, 0, 0
-        for i in range(repeats):
-            rng = np.random.default_rng([7, i])
-            both = noise(rng, len(scale), row.shared, row.tails)
-            tables = {
-                name: x | {"loss": y * e} for name, y, e in zip("ab", curves, both, strict=True)
-            }
-            found = compare_recipes(tables, at=C, draws=200, tie=row.tie).rows[0]
-            ends = [s.multiplier_interval for s in found.scales]
-            hit += [t in e for t, e in zip(truth, ends, strict=True)]
-            width.append(np.log(ends[1].high) - np.log(ends[1].low))
-            decided += found.main.verdict != "cannot tell"
-            doubted += found.status != "ok"
-            crossed += holds(found.crossover, cross)
-        shares = "".join(f"{h / repeats:>{w}.2f}" for h, w in zip(hit, (8, 7, 7), strict=True))
-        print(f"{row.name:<36}{shares}{crossed / repeats:>10.2f}{np.median(width):>11.3f}"
-              f"{decided / repeats:>9.2f}{doubted / repeats:>9.2f}", flush=True)  # fmt: skip
+        line(row, repeats)
 
 
-def holds(found, cross: float | None) -> bool:  # type: ignore[no-untyped-def]
+def line(row: Row, repeats: int) -> None:
+    """Print one row: shares that hold the truth, and log widths."""
+    x = design(row)
+    law = law_from_expression(row.formula, axes=tuple(x))
+    own = parts(row, x)
+    scale = x["C"] if "C" in x else 6 * x["N"] * x["D"]
+    C = REACH * min(scale[i].max() for i in own)
+    truth = true_multiplier(law, row, C)
+    grid = np.geomspace(max(scale[i].min() for i in own), 1e3 * C[0], 2000)
+    sign = np.sign(np.log(true_multiplier(law, row, grid)))
+    k = np.flatnonzero(sign[1:] != sign[:-1])
+    cross = grid[k[0]] if len(k) else None
+    curves = [law(t, x) for t in (row.old, row.new)]
+    hit, width, decided, crossed, settled = np.zeros(3), [], 0, 0, 0
+    for i in range(repeats):
+        rng = np.random.default_rng([7, i])
+        both = noise(rng, len(scale), row.shared, row.tails)
+        tables = {
+            name: {c: v[rows] for c, v in (x | {"loss": y * e}).items()}
+            for name, y, e, rows in zip("ab", curves, both, own, strict=True)
+        }
+        found = compare_recipes(tables, at=C, draws=200, tie=row.tie).rows[0]
+        ends = [s.multiplier_interval for s in found.scales]
+        hit += [t in e for t, e in zip(truth, ends, strict=True)]
+        with np.errstate(divide="ignore"):
+            width.append([np.log(e.high) - np.log(e.low) for e in ends])
+        decided += found.main.verdict != "cannot tell"
+        settled += any(r.code == "FLOORS_DIFFER" for r in found.reasons)
+        crossed += holds(found.crossover, cross)
+    shares = "".join(f"{h / repeats:>{w}.2f}" for h, w in zip(hit, (8, 7, 7), strict=True))
+    wide = "".join(
+        f"{v:>{w}.2f}" for v, w in zip(np.median(width, axis=0), (14, 7, 7), strict=True)
+    )
+    print(f"{row.name:<36}{shares}{crossed / repeats:>10.2f}{wide}{decided / repeats:>9.2f}"
+          f"{settled / repeats:>8.2f}", flush=True)  # fmt: skip
+
+
+def holds(found: Crossover, cross: float | None) -> bool:
     """Whether what is said of the crossing is true."""
     if cross is None:
         return found.status != "found"
@@ -130,7 +168,10 @@ def holds(found, cross: float | None) -> bool:  # type: ignore[no-untyped-def]
     return cross in found.interval
 
 
-def null_tables(rng: np.random.Generator, n: int, variants: int, real: int) -> dict[str, dict]:
+def null_tables(
+    rng: np.random.Generator, n: int, variants: int, real: int
+) -> dict[str, dict[str, Array]]:
+    """Baseline and variants of one axis, of which the first few are better."""
     C = np.geomspace(1e17, 1e20, n)
     both = rng.standard_normal(n)
     tables = {}
@@ -143,32 +184,36 @@ def null_tables(rng: np.random.Generator, n: int, variants: int, real: int) -> d
 
 
 def discovery(repeats: int) -> None:
+    """Print how many of the recipes found are none."""
     print(f"\nfalse discoveries, 20 variants of one axis against a baseline, {repeats} sets, "
           "rate asked for 0.10")  # fmt: skip
-    print(f"{'real':>5}{'false share, adjusted':>24}{'any false, not adjusted':>26}{'power':>8}")
-    for real in (0, 5):
+    print(f"{'real':>5}  {'tie':<10}{'false share, adjusted':>23}{'any false, not adjusted':>25}"
+          f"{'power':>8}")  # fmt: skip
+    for real, tie in ((0, "auto"), (5, "auto"), (5, ("E",))):
         share, naive, power = [], [], []
+        true = {f"v{v}" for v in range(1, real + 1)}
         for i in range(repeats):
             tables = null_tables(np.random.default_rng([11, i]), 12, 20, real)
-            found = compare_recipes(tables, draws=200, tie=("E", "alpha"))
+            found = compare_recipes(tables, draws=200, tie=tie)
             named = {r.recipe for r in found.found}
-            true = {f"v{v}" for v in range(1, real + 1)}
             share.append(len(named - true) / max(len(named), 1))
             naive.append(any(r.main.p_value <= 0.1 for r in found.rows if r.recipe not in true))
             power.append(len(named & true) / max(real, 1))
-        print(f"{real:>5}{np.mean(share):>24.3f}{np.mean(naive):>26.3f}"
-              f"{np.mean(power) if real else np.nan:>8.2f}", flush=True)  # fmt: skip
+        print(f"{real:>5}  {','.join(tie) if tie != 'auto' else tie:<10}{np.mean(share):>23.3f}"
+              f"{np.mean(naive):>25.3f}{np.mean(power) if real else np.nan:>8.2f}",
+              flush=True)  # fmt: skip
 
 
 def looks(repeats: int) -> None:
-    sizes = (7, 9, 11, 13)
+    """Print how often any of several looks at equal recipes names one better."""
+    sizes = (8, 10, 12, 14, 16)
     rules = {
-        "as if it were the only one": [Looks()] * 4,
-        "k of 4": [Looks(number=k, planned=4) for k in range(1, 5)],
-        "k, no plan": [Looks(number=k, planned=None) for k in range(1, 5)],
+        "as if it were the only one": [Looks()] * 5,
+        "k of 5": [Looks(number=k, planned=5) for k in range(1, 6)],
+        "k, no plan": [Looks(number=k, planned=None) for k in range(1, 6)],
     }
     print(
-        f"\nfour looks at equal recipes while runs are added, {repeats} sets, error asked for 0.10"
+        f"\nfive looks at equal recipes while runs are added, {repeats} sets, error asked for 0.10"
     )
     wrong = dict.fromkeys(rules, 0)
     seen = dict.fromkeys(rules, 0)
@@ -178,7 +223,7 @@ def looks(repeats: int) -> None:
             p = []
             for n in sizes:
                 part = {k: {c: v[:n] for c, v in t.items()} for k, t in whole.items()}
-                found = compare_recipes(part, draws=200, tie=("E", "alpha"))
+                found = compare_recipes(part, draws=200)
                 p.append(found.rows[0].main.p_value)
             for name, rule in rules.items():
                 told = any(v <= r.alpha(0.1) for v, r in zip(p, rule, strict=True))
@@ -189,6 +234,7 @@ def looks(repeats: int) -> None:
 
 
 def main() -> None:
+    """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=["coverage", "discovery", "looks"])

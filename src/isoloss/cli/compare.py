@@ -20,6 +20,7 @@ from isoloss.cli.common import (
     report_refused,
     say,
 )
+from isoloss.cli.pictures import PICTURES, check_written, write_picture
 
 
 @click.command("compare")
@@ -28,11 +29,15 @@ from isoloss.cli.common import (
 @click.option("--baseline", help="Name of the recipe that others are compared with.")
 @click.option("--at", type=Positive(), multiple=True, help="Compute to compare at; repeatable.")
 @click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
-@click.option("--tie", default="E", show_default=True, help="Parameters in common, or 'none'.")
+@click.option(
+    "--tie", default="auto", show_default=True,
+    help="Parameters in common, such as E; 'none'; or 'auto', one floor E or two.",
+)  # fmt: skip
 @click.option("--ratio", type=Positive(), help="Compare along D = RATIO N.")
 @click.option("--size", type=Positive(), help="Compare along D at this N.")
 @click.option("--objective", default="auto", show_default=True, help="As in fit; 'auto' by noise.")
 @click.option("--looks", default="1/1", show_default=True, help="k/K: look k of K at growing data.")
+@click.option("--plot", metavar="FILE", help="Write a picture, .svg or .png.")
 @fitting_options
 @reading_options
 @json_option
@@ -43,6 +48,7 @@ def command(
     at: tuple[float, ...],
     laws: tuple[str, ...],
     tie: str,
+    plot: str | None,
     columns: Any,
     units: Any,
     where: tuple[str, ...],
@@ -51,8 +57,9 @@ def command(
     **options: Any,
 ) -> int:
     """Compare the recipes of FILES: which is better, by how much compute, from where on."""
-    from isoloss.plan.compare import compare_recipes
+    from isoloss.plan.recipes import compare_recipes
 
+    check_written(plot, "--plot", PICTURES, files)
     if (len(files) > 1) == (by is not None):
         raise click.UsageError("give two files or more, or one file and --by COLUMN")
     if by is not None:
@@ -71,13 +78,24 @@ def command(
         tables,
         at=at,
         laws=list(laws) or None,
-        tie=() if tie == "none" else tuple(t.strip() for t in tie.split(",")),
+        tie=_ties(tie),
         rng=seed,
         **options,
     )
+    if plot:
+        from isoloss.plot.recipes import draw_comparisons
+
+        write_picture(draw_comparisons(found), plot)
     if as_json:
         print_json(found)
     else:
         say(found.summary())
     told = all(r.main.verdict != "cannot tell" for r in found.rows)
     return OK if told and found.status == "ok" else DOUBT
+
+
+def _ties(text: str) -> str | tuple[str, ...]:
+    """Read --tie."""
+    if text == "auto":
+        return text
+    return () if text == "none" else tuple(t.strip() for t in text.split(","))

@@ -21,7 +21,7 @@ from isoloss.fit.objective import Huber, Objective, parse_objective
 from isoloss.fit.prepare import Prepared, prepare
 from isoloss.laws import Law
 from isoloss.plan.reason import Reason
-from isoloss.plan.recipe_law import RecipeLaw, recipe_law
+from isoloss.plan.recipes.law import RecipeLaw, recipe_law
 from isoloss.runs import Runs
 
 SAME = 1e-3
@@ -64,7 +64,7 @@ class RecipeFit:
 
 
 def cell_ids(tables: Sequence[Runs], axes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Number the cells of stacked tables: runs of one cell agree in all axes to `SAME`.
+    """Give numbers to the cells of stacked tables: runs of one cell agree in all axes to `SAME`.
 
     Seeds of one configuration are one cell, and so are the two recipes there: what they share,
     from the order of the data to what the law misses, moves together in every draw.

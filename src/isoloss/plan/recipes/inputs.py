@@ -15,7 +15,7 @@ from isoloss.laws import Law, get_law
 from isoloss.plan.cost import Coefficient, Cost, SixND
 from isoloss.plan.problem import Problem
 from isoloss.plan.reason import Reason
-from isoloss.plan.recipe_paths import Frontier, Path, along_axis, along_data, along_ratio
+from isoloss.plan.recipes.paths import Frontier, Path, along_axis, along_data, along_ratio
 from isoloss.runs import Runs, read_runs
 from isoloss.runs.combine import combine_runs
 from isoloss.runs.rows import clean, short
@@ -130,7 +130,7 @@ def check_pair(pair: tuple[Runs, Runs], names: tuple[str, str]) -> None:
         shared = [c for c in pair[0].columns if c in pair[1] and c != "seed"]
         stacks = [np.stack([t[c] for c in shared]) for t in pair]
         ordered = [s[:, np.lexsort(s)] for s in stacks]
-        if np.array_equal(*ordered):
+        if np.array_equal(ordered[0], ordered[1]):
             raise InputError(
                 f"{short(names[0])} and {short(names[1])} hold the same runs with the same losses: "
                 "one table was given twice"
@@ -142,15 +142,15 @@ def make_place(
 ) -> Place:
     """Decide along what the recipes are compared, and over which range both have runs."""
     axes = forms[0].axes
+    costs = (_cost(pair[0]), _cost(pair[1])) if len(axes) == 2 else (SixND(), SixND())
     if ratio is not None and size is not None:
         raise InputError("ratio and size: give one of them")
     if len(axes) == 1:
         if ratio is not None or size is not None:
             raise InputError("ratio, size: need laws of N and D")
         scale = (pair[0][axes[0]], pair[1][axes[0]])
-        resource, text, costs = axes[0], f"along {axes[0]}", (SixND(), SixND())
+        resource, text = axes[0], f"along {axes[0]}"
     else:
-        costs = (_cost(pair[0]), _cost(pair[1]))
         scale = tuple(  # type: ignore[assignment]
             np.asarray(c(t["N"], t["D"])) for c, t in zip(costs, pair, strict=True)
         )
@@ -186,7 +186,7 @@ def default_scales(places: Sequence[Place]) -> Array:
     return np.array([largest, middle, 10 * largest, 100 * largest])
 
 
-def _cost(runs: Runs) -> Cost:
+def _cost(runs: Runs) -> Coefficient | SixND:
     """6 N D, or the runs' own factor of N D."""
     if "C" not in runs:
         return SixND()

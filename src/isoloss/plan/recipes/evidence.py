@@ -10,19 +10,15 @@ import numpy.typing as npt
 
 from isoloss._core.arrays import Array
 from isoloss._core.interval import Interval
-from isoloss.errors import FitError
-from isoloss.plan.comparison import UNKNOWN, PairedRuns, ScaleComparison
-from isoloss.plan.normal_scores import t_score
 from isoloss.plan.reason import Reason
-from isoloss.plan.recipe_fit import RecipeFit, fit_recipes
-from isoloss.plan.recipe_law import SIDES
+from isoloss.plan.recipes.fits import RecipeFit
+from isoloss.plan.recipes.parts import UNKNOWN, PairedRuns, ScaleComparison
+from isoloss.plan.recipes.scores import t_score
 from isoloss.runs import Runs
 
 Cells = npt.NDArray[np.int64]
 _BITS = math.log(1 / math.log(2))
 _UNIT = 0.05
-_TIED = 0.01
-"""Chance that runs of one floor are said to have two."""
 _MOST_PAIRS = 100
 _LEAST_CELLS = 4
 
@@ -67,12 +63,7 @@ def _cell_means(pair: tuple[Runs, Runs], cells: Cells, values: Array) -> tuple[A
     return first, second
 
 
-def evidence(
-    pair: tuple[Runs, Runs],
-    fitted: RecipeFit,
-    paired: PairedRuns,
-    free: RecipeFit | None,
-) -> list[Reason]:
+def evidence(paired: PairedRuns) -> list[Reason]:
     """Doubts that need the losses."""
     reasons = []
     if not paired.cells:
@@ -92,44 +83,7 @@ def evidence(
                 "which is near that of bits to nats (1.443): check the units of both",
             )
         )
-    if free is not None and (tied := _tie_test(pair, fitted, free)):
-        reasons.append(tied)
     return reasons
-
-
-def untied(
-    pair: tuple[Runs, Runs], fitted: RecipeFit, *, draws: int, resample: str, seed: int
-) -> RecipeFit | None:
-    """Fit again with a floor for each recipe; ``None`` where no floor was in common."""
-    if "E" not in fitted.recipe.tied:
-        return None
-    rest = tuple(n for n in fitted.recipe.tied if n != "E")
-    try:
-        return fit_recipes(
-            pair, fitted.recipe.base, tie=rest, objective=fitted.objective, draws=draws,
-            resample=resample, seed=seed,
-        )  # fmt: skip
-    except FitError:
-        return None
-
-
-def _tie_test(pair: tuple[Runs, Runs], fitted: RecipeFit, free: RecipeFit) -> Reason | None:
-    """Whether a floor for each recipe fits much better."""
-    freedom = sum(len(t) for t in pair) - free.theta.size
-    if freedom < 1 or free.value <= 0:
-        return None
-    from scipy.special import fdtrc
-
-    gain = max(fitted.value / free.value - 1, 0.0) * freedom
-    if fdtrc(1.0, freedom, gain) > _TIED:
-        return None
-    floors = [free.theta[free.recipe.law.names.index(f"E_{s}")] for s in SIDES]
-    return Reason(
-        code="FLOORS_DIFFER",
-        message=f"with a floor E for each recipe ({floors[0]:.4g}, {floors[1]:.4g}) the runs fit "
-        "better than chance allows (1 %): if data or evaluation differ, losses are not "
-        "comparable; else let it be free: --tie none (in Python tie=())",
-    )
 
 
 def next_run(

@@ -5,10 +5,10 @@ import pytest
 
 from isoloss.errors import FitError, InputError
 from isoloss.laws import get_law
-from isoloss.plan.compare import compare_recipes
-from isoloss.plan.looks import Looks, false_discovery
-from isoloss.plan.normal_scores import Scores
-from isoloss.plan.recipe_law import recipe_law
+from isoloss.plan.recipes.compare import compare_recipes
+from isoloss.plan.recipes.law import recipe_law
+from isoloss.plan.recipes.looks import Looks, false_discovery
+from isoloss.plan.recipes.scores import Scores
 from isoloss.runs import Conventions, Runs
 
 C = np.geomspace(1e17, 1e20, 12)

@@ -7,8 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from isoloss._core.arrays import Array
-
 _EDGE = 10
 """Draws beyond the last quantile that is read off; farther out it is extended by a line."""
 _HUGE = 1e300
@@ -60,7 +58,7 @@ class Scores:
         return math.copysign(math.inf, found) if abs(found) > 1e-10 * _HUGE else found
 
     def score(self, value: float) -> float:
-        """Normal score of a value."""
+        """Return the normal score of a value."""
         if self.low <= value <= self.high:
             return float(np.interp(value, self.values, self.scores))
         end = self.high if value > self.median else self.low
