@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,22 @@ from isoloss.plot.gallery.style import SMALL, decades, finish, legend, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from isoloss.plan.recipes import Comparison, Comparisons
 
 _COLOURS = {"baseline": "0.3", "recipe": BLUE}
 _BEYOND = 100.0
 """Times the largest common scale that are drawn."""
+_LEAST_TICKS = 4
+_ROUND = (
+    (1.0, 3.0),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0),
+    tuple(np.round(np.arange(1.0, 10.0, 0.1), 1).tolist()),
+    tuple(np.round(np.arange(1.0, 10.0, 0.02), 2).tolist()),
+)
 _FARTHEST = 30.0
 """Largest factor on the axis of multipliers, either way."""
 
@@ -165,6 +176,7 @@ def draw_comparisons(comparisons: Comparisons) -> Axes:
         )  # fmt: skip
     ax.axvline(1, color="0.3", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     decades(ax, x=span)
+    _label_factors(ax.xaxis, span)
     ax.set_ylim(-0.7, count - 0.3)
     title = f"against {_short(s['baseline'])} at {s['resource']} = {s['C']:.3g}"
     finish(ax, title, f"compute multiplier, {100 * s['level']:.3g} %", "")
@@ -184,7 +196,9 @@ def _draw_losses(ax: Axes, s: dict[str, Any]) -> None:
     every = np.concatenate([s[f"{side}_runs"]["C"] for side in _COLOURS] + [s["C"]])
     losses = [s[f"{side}_runs"]["loss"] for side in _COLOURS]
     ends = np.concatenate([*losses, s["baseline"], s["recipe"]])
-    decades(ax, x=(every.min() / 1.3, every.max()), y=(ends.min() / 1.03, ends.max() * 1.03))
+    span = (float(ends.min()) / 1.03, float(ends.max()) * 1.03)
+    decades(ax, x=(every.min() / 1.3, every.max()), y=span)
+    _label_factors(ax.yaxis, span)
     _beyond(ax, s)
     finish(ax, "loss", _label(s), "loss")
     legend(ax, loc="upper right")
@@ -216,6 +230,7 @@ def _draw_multiplier(ax: Axes, s: dict[str, Any]) -> None:
             textcoords="offset points", color=VERMILLION, fontsize=SMALL, va="top",
         )  # fmt: skip
     decades(ax, x=(s["C"][0], s["C"][-1]), y=span)
+    _label_factors(ax.yaxis, span)
     _beyond(ax, s)
     title = f"{_short(s['names'][1])} against {_short(s['names'][0])}"
     finish(ax, title, _label(s), f"multiplier, {100 * s['level']:.3g} %")
@@ -233,6 +248,21 @@ def _span(values: Array) -> tuple[float, float]:
     high = max(float(good.max()), 1.0) if good.size else 1.0
     # A band that runs off every scale would flatten what is known.
     return max(low, 1 / _FARTHEST) / 1.15, min(high, _FARTHEST) * 1.15
+
+
+def _label_factors(axis: Axis, span: tuple[float, float]) -> None:
+    """Label a logarithmic axis at four to ten round numbers."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    for mantissas in _ROUND:
+        decades_of = range(math.floor(math.log10(span[0])), math.ceil(math.log10(span[1])) + 1)
+        at = [m * 10.0**k for k in decades_of for m in mantissas]
+        at = [v for v in at if span[0] <= v <= span[1]]
+        if len(at) >= _LEAST_TICKS:
+            break
+    axis.set_ticks(at)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _label(s: dict[str, Any]) -> str:

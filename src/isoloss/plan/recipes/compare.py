@@ -56,9 +56,8 @@ def compare_recipes(
         ``power_floor``.
     tie
         Parameters in common, as a list. ``"auto"``: recipes have one floor E or a floor each,
-        nobody knows which, and intervals hold what follows from both; one floor is left out where
-        the runs contradict it. ``["E"]`` takes one floor for granted: far narrower beyond the
-        runs, and wrong there if floors differ.
+        nobody knows which, and intervals hold what follows from both. ``["E"]`` takes one floor
+        for granted: far narrower beyond the runs, and wrong there if floors differ.
     axis
         Compare along one resource alone.
     ratio, size

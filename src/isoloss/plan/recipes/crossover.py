@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -60,6 +62,14 @@ def find_crossover(
     return found(
         "open", interval, f"not shown; if the curves cross {span}, then {text}, as far as looked"
     )
+
+
+def unknown(found: Crossover) -> Crossover:
+    """Withdraw an answer that laws gave which miss the runs."""
+    return replace(
+        found, status="not identified", C=None, interval=None,
+        sentence="crossover: not identified, as the laws miss the runs",
+    )  # fmt: skip
 
 
 def _root(C: Array, gap: Array) -> float | None:

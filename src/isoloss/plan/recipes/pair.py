@@ -14,15 +14,16 @@ from isoloss.laws import Law
 from isoloss.plan.reason import Reason, overall
 from isoloss.plan.recipes.answer import Answer, read
 from isoloss.plan.recipes.comparison import Comparison
-from isoloss.plan.recipes.crossover import find_crossover
+from isoloss.plan.recipes.crossover import find_crossover, unknown
 from isoloss.plan.recipes.curves import Curves
 from isoloss.plan.recipes.evidence import evidence, next_run, paired_runs
-from isoloss.plan.recipes.fits import cell_ids
+from isoloss.plan.recipes.fits import RecipeFit, cell_ids
 from isoloss.plan.recipes.inputs import Place
 from isoloss.plan.recipes.looks import Looks
-from isoloss.plan.recipes.parts import LawMultiplier, ScaleComparison, TieMultiplier
+from isoloss.plan.recipes.misfit import laws_miss
+from isoloss.plan.recipes.parts import UNKNOWN, LawMultiplier, ScaleComparison, TieMultiplier
 from isoloss.plan.recipes.sets import TieSet, answer_of, fit_sets, ties_asked
-from isoloss.plan.recipes.ties import settle, tie_decides
+from isoloss.plan.recipes.ties import floors_differ, tie_decides
 from isoloss.plan.recipes.words import figures, sentence
 from isoloss.runs import Runs
 
@@ -64,21 +65,24 @@ def compare_pair(
     C = np.unique(policy.at)
     primary = int(np.searchsorted(C, policy.at[0]))
     sets, each = _followed(sets, place, C)
-    sets, settled = settle(sets, pair)
     mixtures = [both for _, both in each]
     answer = answer_of(sets, mixtures)
     scales = tuple(_scale(answer, j, place.largest, sets, each) for j in range(len(C)))
-    main = scales[primary]
     heavy = max((s for s in sets if s.tie.used), key=lambda s: s.share).heavy
+    missed = _missed(sets, pair, heavy, place, float(C[primary]))
+    if missed:
+        scales = tuple(map(_without_verdict, scales))
+    main = scales[primary]
     cells = cell_ids(pair, laws[0].axes)
     paired = paired_runs(pair, cells, heavy, 1 - alpha)
     reasons = _once(
         [*place.reasons, *doubts, *heavy.reasons, *_lost(sets, mixtures),
-         *evidence(paired), *settled, *_about(main, place.resource)]
+         *evidence(paired), *missed, *floors_differ(sets, pair), *_about(main, place.resource)]
     )  # fmt: skip
     grid = np.geomspace(place.smallest, _FARTHEST * place.largest, _GRID)
     drawn, along = _followed([s for s in sets if s.tie.used], place, grid)
     path = answer_of(drawn, [both for _, both in along])
+    crossover = find_crossover(path, 1 - alpha, place.resource, names)
     believed = _believed(sets)
     return Comparison(
         baseline=names[0],
@@ -90,7 +94,7 @@ def compare_pair(
         weights=np.array(list(believed.values())),
         scales=scales,
         primary=primary,
-        crossover=find_crossover(path, 1 - alpha, place.resource, names),
+        crossover=unknown(crossover) if missed else crossover,
         paired=paired,
         level=policy.level,
         looks=policy.looks,
@@ -99,7 +103,7 @@ def compare_pair(
         curves=figures(path, pair, place),
         status=overall(reasons, answered=True),
         reasons=reasons,
-        sentence=sentence(main, names, place.resource),
+        sentence=sentence(main, names, place.resource, missed=bool(missed)),
     )
 
 
@@ -119,6 +123,23 @@ def _followed(
         assert last is not None
         raise last
     return kept, each
+
+
+def _missed(
+    sets: Sequence[TieSet], pair: tuple[Runs, Runs], heavy: RecipeFit, place: Place, C: float
+) -> list[Reason]:
+    """Whether the runs near the scale asked about, or near the largest, contradict the laws."""
+    near = min(max(C, place.smallest), place.largest)
+    used = [s for s in sets if s.tie.used]
+    there = answer_of(used, [s.curves(place, np.array([near]))[1] for s in used])
+    losses = np.array([there.baseline.best[0], there.recipe.best[0]])
+    found = laws_miss(pair, heavy, place, near, losses, there.gap)
+    return [] if found is None else [found]
+
+
+def _without_verdict(s: ScaleComparison) -> ScaleComparison:
+    ties = tuple(replace(t, p_value=1.0, verdict=UNKNOWN) for t in s.by_tie)
+    return replace(s, p_value=1.0, verdict=UNKNOWN, by_tie=ties)
 
 
 def _scale(

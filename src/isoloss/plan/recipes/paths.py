@@ -29,6 +29,9 @@ class Path(Protocol):
     def compute(self, theta: Array, loss: Array, near: Array) -> Array:
         """Compute that reaches a loss, (B, m); infinite where none does, zero where all do."""
 
+    def point(self, theta: Array, C: float) -> dict[str, float]:
+        """Where one parameter vector, (1, p), puts a compute along the axes."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frontier:
@@ -43,6 +46,11 @@ class Frontier:
     def compute(self, theta: Array, loss: Array, near: Array) -> Array:
         """See `Path`; ``near`` is not needed."""
         return cheapest(self.problem, theta, loss)
+
+    def point(self, theta: Array, C: float) -> dict[str, float]:
+        """See `Path`."""
+        N = np.exp(solve(self.problem, theta, np.array([C])).log_N[0, 0])
+        return {"N": float(N), "D": float(self.problem.cost.tokens(N, C))}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +78,10 @@ class Line:
             root = bracketed_root(miss, low, high)
             beyond = np.where(miss(high) > 0, np.inf, 0.0)
         return np.where(np.isfinite(root), np.exp(root), beyond)
+
+    def point(self, theta: Array, C: float) -> dict[str, float]:
+        """See `Path`."""
+        return {a: float(v[0]) for a, v in self.at(np.array([C])).items()}
 
 
 def along_axis(law: Law) -> Line:

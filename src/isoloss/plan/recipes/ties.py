@@ -3,54 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from isoloss.plan.reason import Reason
 from isoloss.plan.recipes.fits import RecipeFit
 from isoloss.plan.recipes.law import SIDES
 from isoloss.plan.recipes.parts import UNKNOWN, ScaleComparison, TieMultiplier
-from isoloss.plan.recipes.sets import FLOOR, Tie, TieSet
+from isoloss.plan.recipes.sets import FLOOR, TieSet
 from isoloss.runs import Runs
 
 _LEVEL = 0.01
 """Chance that runs of one floor are said to have two."""
 
 
-def settle(sets: Sequence[TieSet], pair: tuple[Runs, Runs]) -> tuple[list[TieSet], list[Reason]]:
-    """Take one floor out of the answer where the runs contradict it.
+def floors_differ(sets: Sequence[TieSet], pair: tuple[Runs, Runs]) -> list[Reason]:
+    """Say so where the runs contradict one floor, or are too few to ask.
 
-    They cannot show that floors are equal, so two are never taken out.
+    One floor stays in the answer all the same: a law that misses the runs a little contradicts it
+    as well. That floors are equal no run can show.
     """
     tied = next((s for s in sets if FLOOR in s.tie.names), None)
     free = next((s for s in sets if FLOOR not in s.tie.names), None)
+    if tied is not None and free is None:
+        return [
+            Reason(
+                code="ONE_FLOOR_ASSUMED",
+                message="the runs are too few for a floor E of each recipe: all that is said "
+                "beyond them rests on one floor for both; add runs",
+            )
+        ]
     if tied is None or free is None:
-        return list(sets), _unasked(tied, free)
+        return []
     name = tied.heavy.recipe.base.name
     same = [f for f in free.fits if f.recipe.base.name == name]
     floors = _differing(pair, tied.heavy, same[0]) if same else None
     if floors is None:
-        return list(sets), []
-    text = (
-        f"with a floor E for each recipe ({floors[0]:.4g}, {floors[1]:.4g}) the runs fit better "
-        "than chance allows (1 %): if data or evaluation differ, losses are not comparable"
-    )
-    if not free.tie.used:
-        text += "; else let the floors be free (--tie auto or none)"
-        return list(sets), [Reason(code="FLOORS_DIFFER", message=text)]
-    kept = [s if s is free else replace(s, tie=Tie(names=s.tie.names, used=False)) for s in sets]
-    return kept, [
-        Reason(code="FLOORS_DIFFER", message=f"{text}; one floor is left out", severity="info")
-    ]
-
-
-def _unasked(tied: TieSet | None, free: TieSet | None) -> list[Reason]:
-    if free is not None or tied is None:
         return []
     return [
         Reason(
-            code="ONE_FLOOR_ASSUMED",
-            message="the runs are too few for a floor E of each recipe: all that is said beyond "
-            "them rests on one floor for both; add runs",
+            code="FLOORS_DIFFER",
+            message=f"with a floor E for each recipe ({floors[0]:.4g}, {floors[1]:.4g}) the runs "
+            "fit better than chance allows (1 %): data or evaluation may differ, so that losses "
+            "are not comparable; where floors do differ, take --tie none (in Python tie=[])",
+            severity="info" if free.tie.used else "doubt",
         )
     ]
 

@@ -23,12 +23,16 @@ def names_in_common(tied: tuple[str, ...]) -> str:
     return ", ".join(tied) or "nothing"
 
 
-def sentence(s: ScaleComparison, names: tuple[str, str], resource: str) -> str:
-    """Write the verdict at one scale."""
+def sentence(
+    s: ScaleComparison, names: tuple[str, str], resource: str, *, missed: bool = False
+) -> str:
+    """Write the verdict at one scale; ``missed`` where the laws miss the runs."""
     i = s.multiplier_interval
     at = f"at {resource} = {s.C:.3g}"
     held = f"{ends(i)} ({100 * i.level:.4g} %)"
     what = "compute" if resource == "C" else resource
+    if missed:
+        return f"verdict: none {at}, as the laws miss the runs"
     if s.verdict == UNKNOWN:
         return (
             f"verdict: cannot tell {at}: the multiplier may be anything in {held}; "
