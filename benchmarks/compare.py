@@ -68,7 +68,6 @@ ROWS = (
     Row("one axis, outside: bent", BENT, CURVE | {"d": 2e-4}, STEEP_CURVE | {"d": 2e-4}),
     Row("one floor, --tie E", CHINCHILLA, OLD, NEW, tie=("E",)),
     Row("1.80 and 1.82, --tie E", CHINCHILLA, OLD, NEW | {"E": 1.82}, tie=("E",)),
-    Row("one floor, --tie none", CHINCHILLA, OLD, NEW, tie=()),
     Row("one axis, exponents, --tie none", FLOOR, CURVE, STEEP_CURVE, tie=()),
 )
 REACH = np.array([1.0, 10.0, 100.0])

@@ -11,7 +11,7 @@ from isoloss._core.arrays import Array
 from isoloss._core.interval import Interval
 from isoloss.plan.recipes.curves import Curves
 from isoloss.plan.recipes.parts import BETTER, UNKNOWN, WORSE
-from isoloss.plan.recipes.scores import Scores, p_value, t_score
+from isoloss.plan.recipes.scores import Scores, p_value, quantiles, t_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,10 @@ class Reader:
         """Level of the intervals."""
         return 1 - self.alpha
 
-    def ends(self, draws: Array) -> tuple[float, float]:
-        """Return ends of an interval of what the draws, (B,), are of."""
+    def ends(self, draws: Array) -> tuple[Array, Array]:
+        """Return ends of intervals of what the draws, (B, m), are of."""
         z = t_score(self.alpha, self.freedom) * self.widening
-        scores = Scores(draws)
-        return scores.quantile(-z), scores.quantile(z)
+        return quantiles(draws, -z), quantiles(draws, z)
 
     def p(self, draws: Array) -> float:
         """Two-sided p-value of zero."""
@@ -99,8 +98,8 @@ def read(curves: Curves, reader: Reader) -> Answer:
 
 
 def _band(best: Array, draws: Array, reader: Reader) -> Band:
-    ends = np.array([reader.ends(d) for d in draws.T])
-    return Band(best=best, low=ends[:, 0], high=ends[:, 1])
+    low, high = reader.ends(draws)
+    return Band(best=best, low=low, high=high)
 
 
 def joined(answers: Sequence[Answer], shares: Sequence[float]) -> Answer:

@@ -27,7 +27,7 @@ def find_crossover(
     searched = (float(C[0]), float(C[-1]))
     gap, low, high = answer.gap.best, answer.gap.low, answer.gap.high
     inside = (low <= 0) & (high >= 0)
-    where = _root(C, gap)
+    where = _root(C, gap, answer.multiplier.best)
     span = f"between {resource} = {C[0]:.3g} and {C[-1]:.3g}"
 
     def found(status: str, interval: Interval | None, text: str) -> Crossover:
@@ -72,13 +72,18 @@ def unknown(found: Crossover) -> Crossover:
     )  # fmt: skip
 
 
-def _root(C: Array, gap: Array) -> float | None:
-    """First change of sign of the best curves, by a line in the logarithm of scale."""
+def _root(C: Array, gap: Array, multiplier: Array) -> float | None:
+    """First change of sign of the best curves, by a line in the logarithm of scale.
+
+    The log multiplier has the sign of the gap and is straight between powers, which the gap is not.
+    """
     k = np.flatnonzero(gap[:-1] * gap[1:] < 0)
     if not len(k):
         return None
     i = int(k[0])
-    t = gap[i] / (gap[i] - gap[i + 1])
+    ends = multiplier[i : i + 2]
+    y = ends if np.isfinite(ends).all() and ends[0] * ends[1] < 0 else gap[i : i + 2]
+    t = y[0] / (y[0] - y[1])
     return float(np.exp(np.log(C[i]) + t * (np.log(C[i + 1]) - np.log(C[i]))))
 
 

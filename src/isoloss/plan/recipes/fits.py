@@ -108,6 +108,12 @@ def check_design(tables: Sequence[Runs], base: Law, tie: Collection[str]) -> lis
     return list(reasons.values())
 
 
+def fit_each(tables: Sequence[Runs], base: Law) -> list[Array]:
+    """Parameters of each recipe alone, where a fit of both starts."""
+    with one_thread():
+        return [fit(t, base, draws=0).theta for t in tables]
+
+
 def fit_recipes(
     tables: Sequence[Runs],
     base: Law,
@@ -117,8 +123,9 @@ def fit_recipes(
     draws: int,
     resample: str,
     seed: int,
+    alone: Sequence[Array],
 ) -> RecipeFit:
-    """Fit two recipes at once and draw their parameters together."""
+    """Fit two recipes at once and draw their parameters together; ``alone``: see `fit_each`."""
     recipe = recipe_law(base, tie)
     side = np.repeat([0, 1], [len(t) for t in tables])
     x = {a: np.concatenate([t[a] for t in tables]) for a in base.axes}
@@ -127,7 +134,6 @@ def fit_recipes(
     with one_thread():
         data = prepare(stacked, recipe.law)
         data = replace(data, groups=cell_ids(tables, base.axes)[data.order])
-        alone = [fit(t, base, draws=0).theta for t in tables]
         start = recipe.join(alone[0], alone[1])
         goal = _goal(data, objective, start)
         kernel = Kernel(data.law, data.x, data.loss, goal, smooth=1e-2)

@@ -59,10 +59,10 @@ def laws_miss(
         return None
     return Reason(
         code="LAWS_MISS",
-        message=f"at {place.resource} = {C:.3g} the runs depart from the laws by more than noise and "
-        f"than the interval of the loss gap holds, {gap.low[0]:.3g} to {gap.high[0]:.3g}: no "
-        "verdict. Leave out runs that go another way, often the smallest (--where), or take other "
-        "laws",
+        message=f"at {place.resource} = {C:.3g} the runs depart from the laws by more than noise, "
+        f"and than the interval of the loss gap holds, {gap.low[0]:.3g} to {gap.high[0]:.3g}: no "
+        "verdict. Leave out runs that go another way, often the smallest (--where), or take "
+        "other laws",
     )
 
 

@@ -167,17 +167,24 @@ def _scale(
         verdict=answer.verdict(j, reader.alpha),
         by_tie=tuple(_by_tie(s, both, j) for s, (_, both) in zip(sets, each, strict=True)),
         by_law=tuple(
-            LawMultiplier(
-                law=f.recipe.base.name,
-                tied=s.tie.names,
-                weight=float(w * s.share) if s.tie.used else 0.0,
-                multiplier=float(np.exp(c.best[2][j])),
-                interval=s.reader.interval(*np.exp(s.reader.ends(c.draws[2][:, j]))),
-            )
+            _by_law(s, f, float(w), c, j)
             for s, (curves, _) in zip(sets, each, strict=True)
             for f, w, c in zip(s.fits, s.weights, curves, strict=True)
             if len(c.draws[2])
         ),
+    )
+
+
+def _by_law(s: TieSet, fitted: RecipeFit, weight: float, curves: Curves, j: int) -> LawMultiplier:
+    with np.errstate(over="ignore"):
+        low, high = np.exp(s.reader.ends(curves.draws[2][:, [j]]))
+        multiplier = float(np.exp(curves.best[2][j]))
+    return LawMultiplier(
+        law=fitted.recipe.base.name,
+        tied=s.tie.names,
+        weight=weight * s.share if s.tie.used else 0.0,
+        multiplier=multiplier,
+        interval=s.reader.interval(low[0], high[0]),
     )
 
 

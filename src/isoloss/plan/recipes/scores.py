@@ -7,6 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from isoloss._core.arrays import Array
+
 _EDGE = 10
 """Draws beyond the last quantile that is read off; farther out it is extended by a line."""
 _HUGE = 1e300
@@ -66,6 +68,30 @@ class Scores:
             return math.copysign(math.inf, value - self.median)
         found = self.edge * (value - self.median) / abs(end - self.median)
         return math.copysign(max(abs(found), self.edge), found)
+
+
+def quantiles(draws: Array, z: float) -> Array:
+    """Quantiles at one normal score of each column of (B, m): as `Scores` of each, faster."""
+    values = np.sort(np.clip(draws, -_HUGE, _HUGE), axis=0)
+    size = len(values)
+    from scipy.special import ndtri
+
+    found = np.empty(values.shape[1])
+    # Equal draws share one score, which moves the others of their column.
+    alike = (values[1:] == values[:-1]).any(axis=0)
+    found[alike] = [Scores(d).quantile(z) for d in values.T[alike]]
+    values = values[:, ~alike]
+    edge = min(_EDGE, max(size // 20, 1)) / size
+    reach = -float(ndtri(edge))
+    if abs(z) <= reach:
+        place = np.interp(z, ndtri((np.arange(size) + 0.5) / size), np.arange(size))
+        below = min(int(place), size - 2)
+        found[~alike] = values[below] + (place - below) * (values[below + 1] - values[below])
+    else:
+        middle = np.median(values, axis=0)
+        end = np.quantile(values, 1 - edge if z > 0 else edge, axis=0)
+        found[~alike] = middle + (end - middle) * abs(z) / reach
+    return np.where(np.abs(found) > 1e-10 * _HUGE, np.copysign(np.inf, found), found)
 
 
 def t_score(alpha: float, freedom: float) -> float:

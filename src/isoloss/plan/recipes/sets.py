@@ -17,7 +17,7 @@ from isoloss.laws import Law
 from isoloss.plan.reason import Reason
 from isoloss.plan.recipes.answer import Answer, Reader, joined, read
 from isoloss.plan.recipes.curves import Curves, law_curves, mixed
-from isoloss.plan.recipes.fits import RecipeFit, cell_ids, check_design, fit_recipes
+from isoloss.plan.recipes.fits import RecipeFit, cell_ids, check_design, fit_each, fit_recipes
 from isoloss.plan.recipes.inputs import Place
 from isoloss.runs import Runs
 
@@ -125,13 +125,18 @@ def fit_sets(
     last: FitError | None = None
     for law in laws:
         goal = objective
+        try:
+            alone = fit_each(pair, law)
+        except FitError as error:
+            last = error
+            continue
         # A floor each first: its noise is that of the runs, whether or not floors differ.
         for tie in sorted(ties, key=lambda t: len(t.names)):
             try:
                 doubts = check_design(pair, law, tie.names)
                 one = fit_recipes(
                     pair, law, tie=tie.names, objective=goal, draws=draws, resample=resample,
-                    seed=seed,
+                    seed=seed, alone=alone,
                 )  # fmt: skip
             except FitError as error:
                 last = error
