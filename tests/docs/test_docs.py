@@ -28,7 +28,7 @@ PAGES = [
 ]
 CODE_PAGES = (
     "fitting", "regression", "forecasting", "planning", "theory", "pruned-perceptron", "data",
-    "coverage", "importing", "pruning-verdict",
+    "coverage", "importing", "pruning-verdict", "comparing",
 )  # fmt: skip
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
