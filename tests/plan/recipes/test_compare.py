@@ -149,6 +149,7 @@ def test_results_are_plain_and_short():
         ({"a": curve(300), "b": curve(300, 1).select(C > 9e19)}, {}, "configurations"),
         ({"a": curve(300).select(C < 1e18), "b": curve(300, 1).select(C > 1e19)}, {}, "no common"),
         ({"a": curve(300), "b": curve(300, 1)}, {"tie": "E"}, "tie = 'E'"),
+        ({"a": curve(300), "b": curve(300, 1)}, {"tie": ["F"]}, "no parameter of power_floor"),
         ({"a": curve(300), "b": curve(300, 1)}, {"baseline": "z"}, "no such recipe"),
         ({"a": curve(300), "b": curve(300, 1)}, {"draws": 10}, "draws = 10"),
         ({"a": curve(300), "b": curve(300, 1)}, {"looks": "6/5"}, "look k of K"),

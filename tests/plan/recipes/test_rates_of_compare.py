@@ -66,7 +66,7 @@ def published() -> dict[str, Runs]:
 
 
 def measured(first: Runs, second: Runs, C: float) -> float:
-    """Multiplier without a law: least losses at each budget, a line between two of them."""
+    """Multiplier without a law: least losses at each budget, a line through two of them."""
 
     def frontier(t: Runs) -> tuple[np.ndarray, np.ndarray]:
         budgets = np.unique(t["C"])
@@ -75,7 +75,9 @@ def measured(first: Runs, second: Runs, C: float) -> float:
     x, a = frontier(first)
     y, b = frontier(second)
     goal = np.interp(np.log(C), x, a)
-    return float(np.exp(np.log(C) - np.interp(-goal, -b, y)))
+    i = min(int((b > goal).sum()), len(b) - 1)
+    needed = y[i] + (goal - b[i]) * (y[i] - y[i - 1]) / (b[i] - b[i - 1])
+    return float(np.exp(np.log(C) - needed))
 
 
 @pytest.mark.slow

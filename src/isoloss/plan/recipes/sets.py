@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
-from isoloss.errors import FitError
+from isoloss.errors import FitError, InputError
 from isoloss.fit.objective import Objective
 from isoloss.fit.weighting import akaike
 from isoloss.laws import Law
@@ -20,6 +20,7 @@ from isoloss.plan.recipes.curves import Curves, law_curves, mixed
 from isoloss.plan.recipes.fits import RecipeFit, cell_ids, check_design, fit_each, fit_recipes
 from isoloss.plan.recipes.inputs import Place
 from isoloss.runs import Runs
+from isoloss.runs.rows import short
 
 FLOOR = "E"
 Pair = tuple[Runs, Runs]
@@ -95,6 +96,12 @@ def ties_asked(tie: Sequence[str] | str, laws: Sequence[Law]) -> tuple[Tie, ...]
     compared with two, which the answer does not hold.
     """
     held = (FLOOR,) if isinstance(tie, str) else tuple(tie)
+    known = {n: None for law in laws for n in law.names}
+    if strange := [n for n in held if n not in known and not isinstance(tie, str)]:
+        raise InputError(
+            f"tie: {short(strange[0])} is no parameter of {', '.join(law.name for law in laws)}; "
+            f"they have {', '.join(known)}"
+        )
     rest = tuple(n for n in held if n != FLOOR)
     if FLOOR not in held or not any(FLOOR in law.names for law in laws):
         return (Tie(names=rest, used=True),)
