@@ -26,6 +26,7 @@ from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
 from isoloss.plan.reason import Reason
+from isoloss.plan.recipes import Comparison, Comparisons, compare_recipes
 
 __all__ = [
     "Allocation",
@@ -33,6 +34,8 @@ __all__ = [
     "Approaches",
     "BudgetGroup",
     "Coefficient",
+    "Comparison",
+    "Comparisons",
     "ComputeForLoss",
     "ConventionEffect",
     "Cost",
@@ -51,6 +54,7 @@ __all__ = [
     "WithAttention",
     "allocate",
     "compare_approaches",
+    "compare_recipes",
     "compute_for_loss",
     "family_cost",
     "fit_envelope",
