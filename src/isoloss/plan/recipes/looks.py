@@ -41,7 +41,7 @@ class Looks:
     --------
     >>> [round(Looks(number=k, planned=3).alpha(0.09), 3) for k in (1, 2, 3)]
     [0.01, 0.03, 0.05]
-    >>> round(Looks(number=2).alpha(0.1), 4)
+    >>> round(Looks(number=2, planned=None).alpha(0.1), 4)
     0.0152
     """
 
