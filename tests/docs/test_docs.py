@@ -29,6 +29,7 @@ PAGES = [
 CODE_PAGES = (
     "fitting", "regression", "forecasting", "planning", "theory", "pruned-perceptron", "data",
     "coverage", "importing", "pruning-verdict", "design-of-runs", "schedules", "watching",
+    "comparing",
 )  # fmt: skip
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -12,6 +12,7 @@ import isoloss
 _COMMANDS = {
     "atlas": "Published fits found again, theirs beside ours.",
     "audit": "Say what a design of runs can identify, and what it cannot.",
+    "compare": "Say which recipe is better, by how much compute.",
     "coverage": "Simulate known truths; count how often intervals hold them.",
     "downstream": "Forecast accuracies from losses, or say which cannot be.",
     "fit": "Fit one law to a table of runs.",

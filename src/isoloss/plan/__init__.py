@@ -30,6 +30,7 @@ from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
 from isoloss.plan.power import power_to_compare
 from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
+from isoloss.plan.recipes import Comparison, Comparisons, compare_recipes
 from isoloss.plan.serving import Served, allocate_served
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "Approaches",
     "BudgetGroup",
     "Coefficient",
+    "Comparison",
+    "Comparisons",
     "ComputeForLoss",
     "ConventionEffect",
     "Cost",
@@ -61,6 +64,7 @@ __all__ = [
     "allocate_served",
     "audit_design",
     "compare_approaches",
+    "compare_recipes",
     "compute_for_loss",
     "family_cost",
     "fit_envelope",
