@@ -37,6 +37,14 @@ def test_two_files_and_one_with_a_column_say_the_same(place):
     assert two.stdout == ""
 
 
+def test_the_compute_may_be_named(place):
+    files = (place / "old.csv", place / "new.csv", *FAST)
+    named, bare = (call("compare", *files, "--at", at) for at in ("C=1e19", "1e19"))
+    assert named.stderr == bare.stderr
+    assert "at C = 1e+19" in named.stderr
+    assert "'D=1e19' is not a number" in call("compare", *files, "--at", "D=1e19").stderr
+
+
 def test_json_is_the_contract(place):
     result = call("compare", place / "old.csv", place / "new.csv", "--tie", "E", "--json", *FAST)
     (row,) = json.loads(result.stdout)["comparisons"]

@@ -23,11 +23,22 @@ from isoloss.cli.common import (
 from isoloss.cli.pictures import PICTURES, check_written, write_picture
 
 
+class Compute(Positive):
+    """A compute, as ``1e21`` or as ``C=1e21``."""
+
+    name = "C"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Read the number, without the name."""
+        text = str(value).strip()
+        return super().convert(text.removeprefix("C=").strip(), param, ctx)
+
+
 @click.command("compare")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=str))
 @click.option("--by", help="Column of recipes, where one file holds all of them.")
 @click.option("--baseline", help="Name of the recipe that others are compared with.")
-@click.option("--at", type=Positive(), multiple=True, help="Compute to compare at; repeatable.")
+@click.option("--at", type=Compute(), multiple=True, help="Compute to compare at; repeatable.")
 @click.option("--law", "laws", multiple=True, help="Law of the set; may be repeated.")
 @click.option(
     "--tie", default="auto", show_default=True,
