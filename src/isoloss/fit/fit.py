@@ -190,15 +190,15 @@ def fit(
 def _noise(kernel: Kernel, data: Prepared, best: Array, log_residuals: Array) -> RunNoise:
     """Noise of one run at each scale, from the runs that have weight."""
     used = data.weights > 0
-    leverage = np.full(kernel.n, kernel.p / kernel.n)
+    basis = np.zeros((kernel.n, 0))
     if kernel.n <= MANY:
-        leverage = np.sum(hat_basis(kernel, best, data.weights) ** 2, axis=1)
+        basis = hat_basis(kernel, best, data.weights)
     return run_noise(
         log_residuals[used],
-        leverage[used],
+        basis[used],
+        data.weights[used],
         scale_of(data.x, data.law)[used],
         data.groups[used],
-        kernel.p,
     )
 
 

@@ -102,7 +102,7 @@ class Fit:
         return self.noise.size
 
     def noise_at(self, x: Mapping[str, npt.ArrayLike]) -> Array:
-        """Standard deviation of one run's log loss at resources ``x``, (n,)."""
+        """Give the standard deviation of one run's log loss at resources ``x``, (n,)."""
         return self.noise.at(scale_of(x, self.law))
 
     def predict(self, x: Mapping[str, npt.ArrayLike]) -> Array:

@@ -191,7 +191,9 @@ class _Table:
     def _seeds(self, pair: tuple[int, int], k: int) -> int | None:
         i, j = pair
         gap = (self.logs[i, k] - self.logs[j, k]) ** 2
-        return seeds_needed(gap, self.variance[i, k] + self.variance[j, k], self.noise[k], self.level)
+        return seeds_needed(
+            gap, self.variance[i, k] + self.variance[j, k], self.noise[k], self.level
+        )
 
     def _run(self, k: int) -> TellingRun:
         contrasts = []

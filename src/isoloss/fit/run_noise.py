@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from isoloss._core.arrays import Array
-from isoloss.fit.noise import seed_noise
 from isoloss.laws import Law
 from isoloss.laws.law import is_resource
 
@@ -22,7 +20,9 @@ FREEDOM = 4.0
 """Of Student's t that residuals are taken for, so that a few outliers make no power."""
 NEAR_ONE = 1e-3
 """Of runs with a leverage this close to one nothing is left to see their noise by."""
-_STEPS = 30
+TURNS = 4
+"""Times that the power and what the fit makes of residuals are found from each other."""
+STEPS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class RunNoise:
 
 
 def scale_of(x: Mapping[str, npt.ArrayLike], law: Law) -> Array:
-    """Scale of points as one law sees it: the product of N and D where it has both, else of its axes.
+    """Scale of points as a law sees it: the product of N and D, or else of all its axes.
 
     Parameters
     ----------
@@ -89,32 +89,34 @@ def scale_of(x: Mapping[str, npt.ArrayLike], law: Law) -> Array:
 
 def run_noise(
     residuals: Array,
-    leverage: Array,
+    basis: Array,
+    weights: Array,
     scale: Array,
     groups: npt.NDArray[np.int64],
-    p: int,
 ) -> RunNoise:
     r"""Estimate the noise of one run as a function of its scale.
 
-    Residuals :math:`r_i`, divided by :math:`\sqrt{1 - h_i}`, are taken for Student's t with four
-    degrees of freedom and width :math:`\sigma (s_i/s_{\max})^{-\gamma}`. Each counts by
-    :math:`1 - h_i` in the likelihood: together they are the n - p degrees of freedom of a restricted
-    likelihood. The estimate is shrunk by what chance would make of even noise,
+    A fit is nearer to some of its runs than the truth is, and by weights farther from others. With
+    M the matrix that takes measurements to predictions, noise :math:`\sigma_i` makes residuals of
+    variance :math:`\sum_j (1 - M)_{ij}^2 \sigma_j^2`; :math:`g_i` is that over :math:`\sigma_i^2`.
+    The :math:`r_i / \sqrt{g_i}` are taken for Student's t with four degrees of freedom and width
+    :math:`\sigma (s_i/s_{\max})^{-\gamma}`, each counting by :math:`1 - M_{ii}` in the likelihood:
+    together they are the n - p degrees of freedom of a restricted likelihood. g and :math:`\gamma`
+    follow from each other in turns. The estimate is shrunk by what chance makes of even noise,
 
     .. math:: \gamma = \hat\gamma\, \max\left(0,\, 1 - 2\, \text{se}^2 / \hat\gamma^2\right)
 
-    and is zero where it would grow with scale: there the law may be wrong. The level is that
-    of `isoloss.fit.noise.seed_noise` for :math:`r_i (s_i/s_{\max})^{\gamma}`: without a power nothing
-    else than before. Repeated runs are a floor, with a power of their own spread.
+    and is zero where noise would grow with scale: there the law may be wrong. Repeated runs are a
+    floor, with a power of their own spread.
 
     Parameters
     ----------
-    residuals, leverage, scale
-        Log residuals, leverages and scales of the runs, (n,).
+    residuals, weights, scale
+        Log residuals, weights and scales of the runs, (n,).
+    basis
+        Orthonormal basis of the columns of :math:`\sqrt W J`, (n, rank).
     groups
         Configuration of each run, (n,).
-    p
-        Number of parameters of the law.
 
     References
     ----------
@@ -124,30 +126,52 @@ def run_noise(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> scale = np.geomspace(1e18, 1e20, 400)
-    >>> r = 0.01 * (scale / 1e20) ** -0.25 * rng.standard_normal(400)
-    >>> found = run_noise(r, np.zeros(400), scale, np.arange(400), 0)
+    >>> scale, n = np.geomspace(1e18, 1e20, 400), 400
+    >>> r = 0.01 * (scale / 1e20) ** -0.25 * rng.standard_normal(n)
+    >>> found = run_noise(r, np.zeros((n, 0)), np.ones(n), scale, np.arange(n))
     >>> round(found.size, 3), round(found.power, 2)
     (0.01, 0.25)
     """
     low, high = float(scale.min()), float(scale.max())
     log = np.log(scale / high)
-    power = _falls(residuals, leverage, log)
-    parts = [(seed_noise(residuals * np.exp(power * log), groups, p), power)]
+    free = np.maximum(1 - np.sum(basis**2, axis=1), NEAR_ONE)
+    power, gain = 0.0, _gain(basis, weights, np.ones(len(log)))
+    for _ in range(TURNS):
+        last, power = power, _falls(residuals / np.sqrt(gain), free, log)
+        if power == last:
+            break
+        gain = _gain(basis, weights, np.exp(-2 * power * log))
+    alike = residuals / np.sqrt(gain) * np.exp(power * log)
+    parts = [(_level(alike, free), power)]
     _, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if np.sum(sizes - 1) >= 3:
-        means = np.bincount(index, residuals) / sizes
-        left, many = residuals - means[index], sizes[index] > 1
-        g = _falls(left[many], 1 / sizes[index][many], log[many])
+        left = residuals - (np.bincount(index, residuals) / sizes)[index]
+        many = sizes[index] > 1
+        alone = 1 - 1 / sizes[index][many]
+        g = _falls(left[many] / np.sqrt(alone), alone, log[many])
         within = float(np.sqrt(np.sum((left * np.exp(g * log)) ** 2) / np.sum(sizes - 1)))
         parts.append((within, g))
     return RunNoise(parts=tuple(parts), smallest=low, largest=high)
 
 
-def _falls(residuals: Array, leverage: Array, log: Array) -> float:
+def _gain(basis: Array, weights: Array, variance: Array) -> Array:
+    """Variance of each residual over that of its run, (n,), for noise of some variance, (n,)."""
+    lever = np.sum(basis**2, axis=1)
+    inner = (basis.T * (weights * variance)) @ basis
+    carried = np.sum((basis @ inner) * basis, axis=1) / (weights * variance)
+    return np.asarray(np.maximum(1 - 2 * lever + carried, NEAR_ONE))
+
+
+def _level(residuals: Array, free: Array) -> float:
+    """Spread of residuals of one size, but at most three times what their middle half suggests."""
+    spread = float(np.sqrt(np.sum(free * residuals**2) / np.sum(free)))
+    middle = 1.4826 * float(np.median(np.abs(residuals)))
+    return min(spread, 3 * middle) if middle > 0 else spread
+
+
+def _falls(size: Array, free: Array, log: Array) -> float:
     """Power with which the size of residuals falls with scale; zero where chance explains it."""
-    free = np.maximum(1 - leverage, NEAR_ONE)
-    size = np.abs(residuals) / np.sqrt(free)
+    size = np.abs(size)
     typical = float(np.median(size))
     centred = log - np.average(log, weights=free)
     info = 2 * FREEDOM / (FREEDOM + 3)
@@ -158,7 +182,7 @@ def _falls(residuals: Array, leverage: Array, log: Array) -> float:
     total = info * float(np.sum(free))
     squares = (size / typical) ** 2
     level, slope = 0.0, 0.0
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         u = squares * np.exp(-2 * np.clip(level + slope * centred, -300, 300))
         score = free * ((FREEDOM + 1) * u / (FREEDOM + u) - 1)
         step = float(np.sum(score)) / total, float(score @ centred) / spread
@@ -167,13 +191,3 @@ def _falls(residuals: Array, leverage: Array, log: Array) -> float:
             break
     shrink = 1 - LEAST_SIGNIFICANCE / max(slope**2 * spread, 1e-300)
     return float(np.clip(-slope * max(shrink, 0.0), 0.0, STEEPEST_POWER))
-
-
-def to_plain(noise: RunNoise) -> dict[str, Any]:
-    """Plain types."""
-    return {
-        "size": noise.size,
-        "power": noise.power,
-        "smallest": noise.smallest,
-        "largest": noise.largest,
-    }
