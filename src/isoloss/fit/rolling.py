@@ -13,7 +13,7 @@ from isoloss._core.arrays import Array, freeze
 from isoloss.fit.backtest import Backtest
 from isoloss.fit.weighting import EFFECTIVE_CUTS, akaike, choose, law_weights
 
-WORST_DRIFT = 2.0
+WORST_DRIFT = 1.5
 """Drifts are considered up to this many times the largest miss of a step."""
 LIKELY = 200
 """Values that stand for what is believed of the drift."""
@@ -148,7 +148,7 @@ def discrepancies(test: Backtest, steps: Sequence[Step], *, noise: npt.ArrayLike
     -------
     ndarray of shape (200,)
         Values of :math:`\delta`, rising, that are equally likely by their likelihood from zero to
-        twice the largest miss.
+        one and a half times the largest miss.
     """
     if not steps:
         return np.zeros(1)
