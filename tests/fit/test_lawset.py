@@ -313,7 +313,7 @@ def test_intervals_widen_with_reach(of_chinchilla: LawSet) -> None:
 def test_discrepancy_only_beyond_the_runs(of_chinchilla: LawSet) -> None:
     from dataclasses import replace
 
-    worse = replace(of_chinchilla, discrepancy=0.5)
+    worse = replace(of_chinchilla, discrepancies=np.array([0.5]))
     inside, beyond = {"N": 1e9, "D": 1e10}, {"N": 1e11, "D": 1e12}
     assert to_json(forecast(worse, inside)) == to_json(forecast(of_chinchilla, inside))
     assert "within the scale" in forecast(worse, inside).sentence
