@@ -191,3 +191,28 @@ def test_misses_among_noisy_runs_count_in_their_noise() -> None:
     assert np.median(falling) < np.median(even)
     # No misses, no drift.
     assert discrepancies(test, (), noise=0.0).tolist() == [0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("growth", "sd", "most"), [(0.0, 0.003, 2), (0.68, 0.001, 4)])
+def test_new_runs_lie_inside_as_often_as_promised(growth: float, sd: float, most: float) -> None:
+    """Even noise, and noise that falls tenfold over the budgets: 40 tables of 45 runs each."""
+    held, wide = 0, []
+    for k in range(40):
+        rng = np.random.default_rng([9, k])
+        C = np.repeat(np.geomspace(1e18, 3e19, 5), 9)
+        N = 0.09 * np.sqrt(C) * np.tile(np.geomspace(0.25, 4, 9), 5)
+        D = C / (6 * N)
+        mean = 1.8 + 480 * N**-0.35 + 2100 * D**-0.37
+        noise = sd * (C / 3e19) ** -growth * rng.standard_normal(45)
+        laws = fit_laws(Runs(columns={"N": N, "D": D, "loss": mean * np.exp(noise)}), draws=200)
+        ahead = {"N": 0.09 * np.sqrt(6e19), "D": 6e19 / (6 * 0.09 * np.sqrt(6e19))}
+        loss = 1.8 + 480 * ahead["N"] ** -0.35 + 2100 * ahead["D"] ** -0.37
+        loss *= np.exp(sd * rng.standard_normal())
+        interval = forecast(laws, ahead).interval
+        held += loss in interval
+        wide.append(np.log(interval.high / interval.low))
+    # Binomial, 99.9 % of a true 90 %. The noise of the new run alone is 3.3 sd wide; that of all
+    # runs alike would be 3.3 and 18 sd.
+    assert held >= 30
+    assert np.median(wide) < most * 3.3 * sd
