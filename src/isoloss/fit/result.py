@@ -18,6 +18,7 @@ from isoloss.fit.influence import Influence
 from isoloss.fit.objective import Objective
 from isoloss.fit.run_noise import RunNoise, scale_of
 from isoloss.laws.law import Law
+from isoloss.runs import Runs
 
 SCHEMA = 1
 
@@ -101,7 +102,7 @@ class Fit:
         """Noise of one run at the largest scale of the runs, and beyond."""
         return self.noise.size
 
-    def noise_at(self, x: Mapping[str, npt.ArrayLike]) -> Array:
+    def noise_at(self, x: Runs | Mapping[str, npt.ArrayLike]) -> Array:
         """Give the standard deviation of one run's log loss at resources ``x``, (n,)."""
         return self.noise.at(scale_of(x, self.law))
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array
 from isoloss.laws import Law
 from isoloss.laws.law import is_resource
+from isoloss.runs import Runs
 
 STEEPEST_POWER = 1.0
 """The noise of a run falls with scale by no more than this power."""
@@ -72,7 +73,7 @@ class RunNoise:
         return max(self.parts)[1]
 
 
-def scale_of(x: Mapping[str, npt.ArrayLike], law: Law) -> Array:
+def scale_of(x: Runs | Mapping[str, npt.ArrayLike], law: Law) -> Array:
     """Scale of points as a law sees it: the product of N and D, or else of all its axes.
 
     Parameters
