@@ -13,8 +13,8 @@ from isoloss.laws import PUBLISHED, law_names
 
 FIT_KEYS = {
     "schema", "law", "law_reason", "formula", "pinned", "tied", "parameters", "intervals",
-    "objective", "status", "reasons", "certificate", "rms_residual", "seed_noise", "n_rows",
-    "n_draws", "influence", "digest", "seed", "influential_rows", "profiles", "n_refused",
+    "objective", "status", "reasons", "certificate", "rms_residual", "seed_noise", "noise_power",
+    "n_rows", "n_draws", "influence", "digest", "seed", "influential_rows", "profiles", "n_refused",
     "refused", "scale_influence", "side_by_side", "notes",
 }  # fmt: skip
 FORECAST_KEYS = {

@@ -24,7 +24,7 @@ from isoloss.fit import (
 )
 from isoloss.fit.backtest import Backtest, Cut, Entry, choose_cuts, run_scale, thin
 from isoloss.fit.cuts import effective_runs
-from isoloss.fit.rolling import discrepancy, roll
+from isoloss.fit.rolling import Step, discrepancies, roll
 from isoloss.fit.weighting import akaike, choose, law_weights
 from isoloss.laws import get_law, law_from_expression
 from isoloss.runs import Runs
@@ -313,7 +313,7 @@ def test_intervals_widen_with_reach(of_chinchilla: LawSet) -> None:
 def test_discrepancy_only_beyond_the_runs(of_chinchilla: LawSet) -> None:
     from dataclasses import replace
 
-    worse = replace(of_chinchilla, discrepancy=0.5)
+    worse = replace(of_chinchilla, discrepancies=np.array([0.5]))
     inside, beyond = {"N": 1e9, "D": 1e10}, {"N": 1e11, "D": 1e12}
     assert to_json(forecast(worse, inside)) == to_json(forecast(of_chinchilla, inside))
     assert "within the scale" in forecast(worse, inside).sentence
@@ -469,6 +469,10 @@ def test_the_procedure_is_scored_with_what_it_knew() -> None:
     # Law a led below the last cut, and so the procedure missed there.
     assert steps[1].weights[0] == pytest.approx(0.5 * 0.98 + 0.25, abs=0.03)
     assert steps[1].bias == pytest.approx(0.5 * steps[1].weights[0] + 0.01 * steps[1].weights[1])
+
+    def discrepancy(test: Backtest, steps: tuple[Step, ...], *, noise: float) -> float:
+        return float(np.sqrt(np.mean(discrepancies(test, steps, noise=noise) ** 2)))
+
     seen = discrepancy(test, steps, noise=0.0)
     assert seen > 0.1
     assert discrepancy(test, (), noise=0.0) == 0.0

@@ -15,6 +15,7 @@ from isoloss.errors import InputError
 from isoloss.fit import LawSet, TellingRuns, fit, fit_laws, telling_runs
 from isoloss.fit.candidates import BOX, RATIO, candidate_runs
 from isoloss.fit.power import power, seeds_needed
+from isoloss.fit.run_noise import RunNoise
 from isoloss.fit.telling import GOAL, MOST_SEEDS
 from isoloss.laws import law_from_expression
 from isoloss.runs import Runs
@@ -22,6 +23,7 @@ from isoloss.runs import Runs
 D = np.geomspace(1e7, 1e9, 12)
 CURVE = Runs(columns={"D": D, "loss": 40 * D**-0.12})
 NOISE = 0.01
+EVEN = RunNoise(parts=((NOISE, 0.0),), smallest=1.0, largest=1.0)
 
 
 def middle(scale: float) -> float:
@@ -46,8 +48,8 @@ def two_powers(*, spread_A: float = 0.0, spread_b: float = 0.0, apart: float = 0
     b = 0.12 + apart
     B = np.column_stack([np.full(400, 40 * centre**apart), b + spread_b * CHANCE])
     fits = (
-        replace(first, theta=np.array([40, 0.12]), draws=A, seed_noise=NOISE),
-        replace(second, theta=np.array([40 * centre**apart, b]), draws=B, seed_noise=NOISE),
+        replace(first, theta=np.array([40, 0.12]), draws=A, noise=EVEN),
+        replace(second, theta=np.array([40 * centre**apart, b]), draws=B, noise=EVEN),
     )
     return replace(laws, fits=fits, weights=np.array([0.6, 0.4]))
 

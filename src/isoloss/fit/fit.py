@@ -21,10 +21,12 @@ from isoloss.fit.draws import draw_parameters
 from isoloss.fit.engine import Solutions, minimise
 from isoloss.fit.influence import influence, parameter_quantities
 from isoloss.fit.kernel import Kernel
-from isoloss.fit.noise import noise_column, seed_noise, weighted
+from isoloss.fit.noise import noise_column, weighted
 from isoloss.fit.objective import Objective, parse_objective
+from isoloss.fit.perturb import hat_basis
 from isoloss.fit.prepare import Prepared, choose_law, prepare
 from isoloss.fit.result import Fit
+from isoloss.fit.run_noise import RunNoise, run_noise, scale_of
 from isoloss.fit.starts import find_starts
 from isoloss.laws import Law, get_law
 from isoloss.runs import Runs, read_runs
@@ -162,7 +164,6 @@ def fit(
     predicted = data.law(theta, data.x)
     log_residuals = np.log(predicted) - np.log(data.loss)
     value = float(goal.total(log_residuals if goal.log else predicted - data.loss, data.weights))
-    used = data.weights > 0
     fatal = any(r.fatal for r in reasons) or not np.isfinite(theta).all()
     return Fit(
         law=data.law,
@@ -173,7 +174,7 @@ def fit(
         draws=drawn,
         method=method,
         level=level,
-        seed_noise=seed_noise(log_residuals[used], data.groups[used], kernel.p),
+        noise=_noise(kernel, data, best, log_residuals),
         status="failed" if fatal else "suspect" if reasons else "ok",
         reasons=tuple(reasons),
         certificate=certificate,
@@ -183,6 +184,21 @@ def fit(
         seed=rng,
         influence=examined,
         law_reason=law_reason,
+    )
+
+
+def _noise(kernel: Kernel, data: Prepared, best: Array, log_residuals: Array) -> RunNoise:
+    """Noise of one run at each scale, from the runs that have weight."""
+    used = data.weights > 0
+    basis = np.zeros((kernel.n, 0))
+    if kernel.n <= MANY:
+        basis = hat_basis(kernel, best, data.weights)
+    return run_noise(
+        log_residuals[used],
+        basis[used],
+        data.weights[used],
+        scale_of(data.x, data.law)[used],
+        data.groups[used],
     )
 
 

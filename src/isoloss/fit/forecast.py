@@ -136,14 +136,21 @@ def mixture(
         draws = draws[np.isfinite(draws).all(axis=1)]
         values.append(np.log(draws))
         weights.append(np.full(len(draws), w / len(draws)))
-        noise.append(np.full(len(draws), f.seed_noise))
+        noise.append(np.broadcast_to(f.noise_at(x), draws.shape))
     logs = np.concatenate(values)
     # The miss that back-tests showed grows like a random walk in the logarithm of scale; below
     # the largest run there is none.
-    spread = laws.discrepancy * np.sqrt(np.maximum(np.log(np.maximum(reach, 1.0)), 0.0))
-    mean = logs + rng.standard_normal((len(logs), 1)) * spread
-    new = mean + np.concatenate(noise)[:, None] * rng.standard_normal(logs.shape)
+    ahead = np.sqrt(np.log(np.maximum(reach, 1.0)))
+    miss = rng.standard_normal(len(logs)) * _dealt(laws.discrepancies, len(logs), rng)
+    mean = logs + miss[:, None] * ahead
+    new = mean + np.concatenate(noise) * rng.standard_normal(logs.shape)
     return np.exp(mean), np.exp(new), np.concatenate(weights)
+
+
+def _dealt(values: Array, count: int, rng: np.random.Generator) -> Array:
+    """Deal values to draws in equal shares, (count,)."""
+    turns = (rng.permutation(count) + 0.5) / count
+    return np.asarray(values[(turns * len(values)).astype(np.int64)])
 
 
 def _median(values: Array, weights: Array) -> float:

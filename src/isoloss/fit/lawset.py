@@ -38,9 +38,9 @@ class LawSet:
     steps
         What the whole procedure forecast from below each cut, choosing objective and weights
         from below it as well.
-    discrepancy
-        Standard deviation, per root of a unit of log reach, by which those forecasts missed
-        beyond what the noise of runs explains.
+    discrepancies
+        Standard deviations, per root of a unit of log reach, by which those forecasts may have
+        missed beyond what the noise of runs explains; all are equally likely.
     drifts
         What the runs say about the drift of each law's exponents, one a law; ``None`` for laws
         that do not split compute.
@@ -66,7 +66,7 @@ class LawSet:
     objective: Objective
     backtest: Backtest
     steps: tuple[Step, ...]
-    discrepancy: float
+    discrepancies: Array
     drifts: tuple[Drift | None, ...]
     split_discrepancy: float
     dropped: tuple[tuple[str, str], ...]
@@ -76,8 +76,13 @@ class LawSet:
     left_out_sentence: str
 
     def __post_init__(self) -> None:
-        for name in ("weights", "record", "evidence", "emphases"):
+        for name in ("weights", "record", "evidence", "emphases", "discrepancies"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    @property
+    def discrepancy(self) -> float:
+        """Root mean square of `discrepancies`."""
+        return float(np.sqrt(np.mean(self.discrepancies**2)))
 
     @property
     def best(self) -> Fit:

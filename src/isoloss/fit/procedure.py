@@ -13,7 +13,7 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array, as_level, as_seed
 from isoloss._core.threads import one_thread
 from isoloss.errors import FitError, InputError, IsolossError
-from isoloss.fit.backtest import EMPHASES, Backtest, backtest, run_scale
+from isoloss.fit.backtest import EMPHASES, MOST_RUNS, Backtest, backtest, run_scale, thin
 from isoloss.fit.design import design_reasons
 from isoloss.fit.drift import find_drifts, split_discrepancy
 from isoloss.fit.fit import fit
@@ -21,7 +21,7 @@ from isoloss.fit.lawset import LawSet
 from isoloss.fit.objective import Huber, LeastSquares, Objective, OneSided, parse_objective
 from isoloss.fit.prepare import as_law, prepare
 from isoloss.fit.result import Fit
-from isoloss.fit.rolling import discrepancy, roll
+from isoloss.fit.rolling import discrepancies, roll
 from isoloss.fit.unexplained import MOST_SHARE, left_out_sentence, unexplained
 from isoloss.fit.weighting import Choice, akaike, choose, law_weights, rough_noise, verdict
 from isoloss.laws import Law
@@ -244,6 +244,8 @@ def _weighted(
         curve=curve,
     )
     drifts = find_drifts(fitted, table)
+    tested = thin(table.select(~left_out), MOST_RUNS)
+    each = [f.noise_at(tested) for f, w in zip(fitted, weights, strict=True) if w > 0]
     return LawSet(
         fits=tuple(fitted),
         weights=weights,
@@ -253,7 +255,7 @@ def _weighted(
         objective=objectives[found.objective],
         backtest=test,
         steps=steps,
-        discrepancy=discrepancy(test, steps, noise=noise),
+        discrepancies=discrepancies(test, steps, noise=np.median(each, axis=0)),
         drifts=drifts,
         split_discrepancy=split_discrepancy(drifts, weights),
         dropped=dropped,

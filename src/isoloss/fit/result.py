@@ -16,7 +16,9 @@ from isoloss.errors import FitError, InputError
 from isoloss.fit.certificate import Certificate, Reason
 from isoloss.fit.influence import Influence
 from isoloss.fit.objective import Objective
+from isoloss.fit.run_noise import RunNoise, scale_of
 from isoloss.laws.law import Law
+from isoloss.runs import Runs
 
 SCHEMA = 1
 
@@ -37,9 +39,9 @@ class Fit:
         Resampled parameters, (B, p); empty without resampling.
     method
         How the draws were made.
-    seed_noise
-        Standard deviation of one run's log loss around the law: what a new run adds to the
-        uncertainty of the mean.
+    noise
+        Standard deviation of one run's log loss around the law at each scale: what a new run adds
+        to the uncertainty of the mean.
     status
         ``ok``, ``suspect`` or ``failed``.
     reasons
@@ -60,7 +62,7 @@ class Fit:
     draws: Array
     method: str
     level: float
-    seed_noise: float
+    noise: RunNoise
     status: str
     reasons: tuple[Reason, ...]
     certificate: Certificate
@@ -95,6 +97,15 @@ class Fit:
         """Root mean square of the log residuals."""
         return float(np.sqrt(np.mean(self.residuals**2)))
 
+    @property
+    def seed_noise(self) -> float:
+        """Noise of one run at the largest scale of the runs, and beyond."""
+        return self.noise.size
+
+    def noise_at(self, x: Runs | Mapping[str, npt.ArrayLike]) -> Array:
+        """Give the standard deviation of one run's log loss at resources ``x``, (n,)."""
+        return self.noise.at(scale_of(x, self.law))
+
     def predict(self, x: Mapping[str, npt.ArrayLike]) -> Array:
         """Loss at resources ``x``, (n,)."""
         return self.law(self.theta, x)
@@ -118,7 +129,7 @@ class Fit:
             Confidence level; that of the fit by default.
         new_run
             ``False``: where the law lies, which is the mean over many seeds. ``True``: where one
-            more run may land, with noise of the size `seed_noise` on top.
+            more run may land, with the noise of its own scale on top.
 
         Raises
         ------
@@ -132,7 +143,7 @@ class Fit:
         method = f"{self.method}, law taken as right"
         if new_run:
             noise = np.random.default_rng(0).standard_normal(draws.shape)
-            draws = draws * np.exp(self.seed_noise * noise)
+            draws = draws * np.exp(self.noise_at(x) * noise)
             method += ", new run"
         return [Interval.from_draws(d, level=level, method=method) for d in draws.T]
 
@@ -160,6 +171,7 @@ class Fit:
             "certificate": self.certificate.to_dict(),
             "rms_residual": self.rms_residual,
             "seed_noise": self.seed_noise,
+            "noise_power": self.noise.power,
             "n_rows": self.n_rows,
             "n_draws": len(self.draws),
             "influence": None if self.influence is None else self.influence.to_dict(),

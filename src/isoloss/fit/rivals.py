@@ -116,7 +116,8 @@ def telling_runs(
         allowed = candidate_runs(
             runs, laws.axes, most_cost=max(most), cost=cost, fixed=fixed, box=box, ratio=ratio
         )
-        table = _Table.of(used, pairs, allowed, noise, level)
+        there = np.median([f.noise_at(allowed.x) for f in laws.fits], axis=0)
+        table = _Table.of(used, pairs, allowed, there, level)
         searches = [s for s in (table.search(cap) for cap in sorted(most)) if s is not None]
     return TellingRuns(
         pairs=names,
@@ -134,7 +135,7 @@ class _Table:
     used: Sequence[tuple[Fit, float]]
     pairs: Sequence[tuple[int, int]]
     candidates: Candidates
-    noise: float
+    noise: Array  # (m,)
     level: float
     logs: Array  # (laws, m)
     variance: Array  # (laws, m)
@@ -146,7 +147,7 @@ class _Table:
         used: Sequence[tuple[Fit, float]],
         pairs: Sequence[tuple[int, int]],
         candidates: Candidates,
-        noise: float,
+        noise: Array,
         level: float,
     ) -> _Table:
         with np.errstate(all="ignore"):
@@ -190,7 +191,9 @@ class _Table:
     def _seeds(self, pair: tuple[int, int], k: int) -> int | None:
         i, j = pair
         gap = (self.logs[i, k] - self.logs[j, k]) ** 2
-        return seeds_needed(gap, self.variance[i, k] + self.variance[j, k], self.noise, self.level)
+        return seeds_needed(
+            gap, self.variance[i, k] + self.variance[j, k], self.noise[k], self.level
+        )
 
     def _run(self, k: int) -> TellingRun:
         contrasts = []

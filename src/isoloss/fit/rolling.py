@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from isoloss._core.arrays import Array, freeze
 from isoloss.fit.backtest import Backtest
 from isoloss.fit.weighting import EFFECTIVE_CUTS, akaike, choose, law_weights
 
-WORST_DRIFT = 1.0
+WORST_DRIFT = 1.5
 """Drifts are considered up to this many times the largest miss of a step."""
+LIKELY = 200
+"""Values that stand for what is believed of the drift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,24 +129,43 @@ def roll(
     return tuple(steps)
 
 
-def discrepancy(test: Backtest, steps: Sequence[Step], *, noise: float) -> float:
+def discrepancies(test: Backtest, steps: Sequence[Step], *, noise: npt.ArrayLike) -> Array:
     r"""Error of the procedure per root of log reach, beyond what the noise of runs explains.
 
     The runs above a cut share one systematic error, estimated by their mean signed error b. It
-    is normal with variance :math:`v + \sigma^2 / t + \delta^2 \rho`: the parameters' own, which
+    is normal with variance :math:`v + \sigma^2 / t + (\delta h)^2 \rho`: the parameters' own, which
     is drawn separately and must not count twice, the noise of t runs, and the drift over a log
-    reach :math:`\rho`. Returned is the root of the mean of :math:`\delta^2` over its likelihood.
-    Steps share runs and count as at most three. Precise steps weigh more than vague ones.
+    reach :math:`\rho`. What makes runs noisier at a smaller scale makes laws miss more there: h is
+    the noise of the runs above the cut over that of the largest run. Steps share runs and count as
+    at most three. Precise steps weigh more than vague ones.
+
+    Parameters
+    ----------
+    noise
+        Of one run, in log loss: one number, or one a run of the back-test, (n,).
+
+    Returns
+    -------
+    ndarray of shape (200,)
+        Values of :math:`\delta`, rising, that are equally likely by their likelihood from zero to
+        one and a half times the largest miss.
     """
     if not steps:
-        return 0.0
+        return np.zeros(1)
+    sigma = np.broadcast_to(np.asarray(noise, dtype=np.float64), test.scale.shape)
+    above = [test.scale >= test.cuts[s.cut].scale for s in steps]
     bias = np.array([s.bias for s in steps])
     reach = np.maximum([s.typical for s in steps], 0.2)
-    tests = np.array([test.cuts[s.cut].n_test for s in steps])
-    known = np.array([s.spread for s in steps]) ** 2 + noise**2 / tests + 1e-24
+    if (sigma > 0).all():
+        there = np.array([np.mean(np.log(sigma[a])) for a in above])
+        reach = reach * np.exp(2 * (there - np.log(sigma[np.argmax(test.scale)])))
+    runs = np.array([test.cuts[s.cut].n_test for s in steps])
+    seen = np.array([np.mean(sigma[a] ** 2) for a in above]) / runs
+    known = np.array([s.spread for s in steps]) ** 2 + seen + 1e-24
     drift = np.linspace(0.0, WORST_DRIFT * np.max(np.abs(bias) / np.sqrt(reach)), 400)
     variance = known + drift[:, None] ** 2 * reach
     logs = -0.5 * np.sum(np.log(variance) + bias**2 / variance, axis=1)
     share = min(1.0, EFFECTIVE_CUTS / len(steps))
-    likelihood = np.exp(share * (logs - logs.max()))
-    return float(np.sqrt(likelihood @ drift**2 / likelihood.sum()))
+    chance = np.cumsum(np.exp(share * (logs - logs.max())))
+    middle = (np.arange(LIKELY) + 0.5) / LIKELY
+    return np.interp(middle, (chance - chance[0]) / (chance[-1] - chance[0]), drift)
