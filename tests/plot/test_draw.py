@@ -6,8 +6,9 @@ from isoloss import plot
 from isoloss.errors import MissingExtra
 from report.example import example_study, hostile_study, variants
 
-# Of a study; the reliability of sealed forecasts has tests of its own.
-DRAW = sorted(n for n in plot.__all__ if n.startswith("draw_") and n != "draw_reliability")
+# Of a study; the others have tests of their own.
+OTHERS = {"draw_reliability", "draw_power"}
+DRAW = sorted(n for n in plot.__all__ if n.startswith("draw_") and n not in OTHERS)
 
 
 def test_six_pictures_are_public():

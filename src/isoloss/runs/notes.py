@@ -33,7 +33,8 @@ DATA_CODES = frozenset(
 
 _OUTCOMES = re.compile(
     r"(^|_)(loss|losses|nll|perplexity|ppl|bpb|bpc|accuracy|acc|score|error|stderr|std|sem|se|"
-    r"time|timestamp|runtime|duration|walltime|seconds|minutes|hours|throughput|mfu|loss_.*)$"
+    r"time|timestamp|runtime|duration|walltime|seconds|minutes|hours|throughput|mfu|loss_.*|"
+    r"joules|energy|watts|kwh)$"
 )
 
 
