@@ -157,3 +157,12 @@ def test_sixty_one_cases_at_full_size():
 def test_larger_systems(keep, fraction, theta, alpha):
     found = agree_perceptron(alpha, fraction, np.deg2rad(theta), keep=keep, N=400, draws=16, rng=1)
     assert abs(found.z["eps"][0]) < 4, found.summary()
+
+
+def test_examples_with_few_near_the_border_are_separated():
+    # Weights of support vectors reach 1e20 here, and the matrix is no longer definite in rounding.
+    found = simulate_perceptron(
+        32, 0.45, np.radians(10), keep="hard", N=100, draws=60, rng=77
+    ).values
+    assert found["converged"].all()
+    assert (found["kappa"] > 0).all()

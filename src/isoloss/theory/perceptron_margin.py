@@ -15,6 +15,8 @@ _GAP, _DRIFT = 1e-9, 1e-6
 rounding in a matrix whose weights span twenty decades undoes the gain."""
 _BACK = 0.995
 """Share of the way to the border that a step takes."""
+_LIFTS = (0.0, 1e-14, 1e-12, 1e-10)
+"""What is added to the diagonal, as parts of its largest entry, until it can be factored."""
 
 
 Solver = Callable[[Array], Array]
@@ -89,12 +91,21 @@ def separate(X: Array) -> Separator:
 
 def _factor(X: Array, weight: Array) -> Solver:
     """Solver of ``(1 + X^T D X) v = b``."""
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
     from scipy.linalg.blas import dsyrk
 
-    matrix = dsyrk(1.0, (X * np.sqrt(weight)[:, None]).T)
-    matrix.flat[:: matrix.shape[0] + 1] += 1.0
-    held = cho_factor(matrix, lower=False, overwrite_a=True, check_finite=False)
+    scaled = (X * np.sqrt(weight)[:, None]).T
+    for lift in _LIFTS:
+        matrix = dsyrk(1.0, scaled)
+        diagonal = matrix.diagonal()
+        # Weights of support vectors grow until the one is lost beside them.
+        matrix.flat[:: matrix.shape[0] + 1] += 1.0 + lift * float(diagonal.max())
+        try:
+            held = cho_factor(matrix, lower=False, overwrite_a=True, check_finite=False)
+            break
+        except LinAlgError:
+            if lift == _LIFTS[-1]:
+                raise
     return lambda b: np.asarray(cho_solve(held, b, check_finite=False))
 
 
