@@ -25,6 +25,9 @@ from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
+from isoloss.plan.next_goal import Goal, parse_goal
+from isoloss.plan.next_result import Considered, NextRun, NextRuns
+from isoloss.plan.next_runs import plan_next_runs
 from isoloss.plan.reason import Reason
 
 __all__ = [
@@ -35,13 +38,17 @@ __all__ = [
     "Coefficient",
     "ComputeForLoss",
     "ConventionEffect",
+    "Considered",
     "Cost",
     "Envelope",
     "FamilyCost",
     "FromFunction",
+    "Goal",
     "IsoBudget",
     "IsoFLOP",
     "NearOptimal",
+    "NextRun",
+    "NextRuns",
     "PerToken",
     "PriceRow",
     "Reason",
@@ -57,6 +64,8 @@ __all__ = [
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "parse_goal",
+    "plan_next_runs",
     "split_by_convention",
     "split_by_table",
 ]
