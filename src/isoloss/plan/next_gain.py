@@ -11,8 +11,7 @@ off the variance :math:`g_k^T \Sigma_k g_k`. Other laws l of the set predict ano
 .. math::
    \gamma_{kl} \to \gamma_{kl} - \frac{c_l\,\delta_{kl}}{s_l^2}, \qquad
    w_{l|k} \propto w_l\, e^{-T_{kl}}, \qquad
-   T_{kl} \to T_{kl} + \tfrac12\Bigl[\frac{s_k^2 + \delta_{kl}^2}{s_l^2} - 1
-   + \ln\frac{s_l^2}{s_k^2}\Bigr]
+   T_{kl} \to T_{kl} + \frac{\delta_{kl}^2}{2 s_l^2}
 
 with :math:`\gamma_{kl}` the difference of their goals, :math:`c_l = g_l^T \Sigma_l j_l` and
 :math:`s_l^2 = s^2 + j_l^T \Sigma_l j_l`. What is expected of the square error of the weighted set is
@@ -23,7 +22,7 @@ with :math:`\gamma_{kl}` the difference of their goals, :math:`c_l = g_l^T \Sigm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +35,8 @@ POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Powers of the cost that gains are divided by, tried in turn: which is best depends on budget and k."""
 ROUNDS = 2
 """Times that each run of a batch may be exchanged for a better one."""
+PRICES = 8
+"""Prices of cost that are tried."""
 _TINY = 1e-300
 
 
@@ -170,24 +171,30 @@ def risks_with(laws: Laws, state: State, at: Indices) -> Array:
                 continue
             delta = laws.logs[k, at] + laws.slopes[k][at] @ state.shift[i][k] - laws.logs[i, at]
             gaps[:, i, k] -= pulls[k] * delta / spreads[k]
-            evidence[i, k] += _ratio(spreads[i], spreads[k], delta)
+            evidence[i, k] += 0.5 * delta**2 / spreads[k]
     return _together(laws, np.maximum(variance, 0.0), gaps, evidence)
-
-
-def _ratio(true: Array, other: Array, delta: Array) -> Array:
-    return 0.5 * ((true + delta**2) / other - 1 + np.log(other / true))
 
 
 def after(laws: Laws, state: State, i: int) -> State:
     """Expect a run at candidate i."""
+    return _moved(laws, state, i, 1.0)
+
+
+def without(laws: Laws, state: State, i: int) -> State:
+    """Take back a run at candidate i: the same run with a variance below zero."""
+    return _moved(laws, state, i, -1.0)
+
+
+def _moved(laws: Laws, state: State, i: int, sign: float) -> State:
     count = len(laws.weights)
-    moved = [c @ j[i] for c, j in zip(state.covariance, laws.slopes, strict=True)]
-    spread = [
-        laws.noise[i] ** 2 + float(j[i] @ v) for v, j in zip(moved, laws.slopes, strict=True)
-    ]
+    noise = sign * float(laws.noise[i]) ** 2
+    pulls = [c @ j[i] for c, j in zip(state.covariance, laws.slopes, strict=True)]
+    spread = [noise + float(j[i] @ v) for v, j in zip(pulls, laws.slopes, strict=True)]
     covariance = tuple(
-        c - np.outer(v, v) / s for c, v, s in zip(state.covariance, moved, spread, strict=True)
+        c - np.outer(v, v) / s for c, v, s in zip(state.covariance, pulls, spread, strict=True)
     )
+    # Evidence is counted between what was expected before the run and its outcome.
+    wide = spread if sign > 0 else [noise**2 / -s for s in spread]
     shift = [list(row) for row in state.shift]
     evidence = state.evidence.copy()
     for k in range(count):
@@ -195,9 +202,11 @@ def after(laws: Laws, state: State, i: int) -> State:
             if k == other:
                 continue
             rival = laws.logs[other, i] + laws.slopes[other][i] @ state.shift[k][other]
-            delta = rival - laws.logs[k, i]
-            shift[k][other] = shift[k][other] - moved[other] * delta / spread[other]
-            evidence[k, other] += _ratio(spread[k], spread[other], delta)
+            delta = float(rival - laws.logs[k, i])
+            shift[k][other] = shift[k][other] - pulls[other] * delta / spread[other]
+            if sign < 0:
+                delta *= noise / spread[other]
+            evidence[k, other] += sign * 0.5 * delta**2 / wide[other]
     return State(covariance, tuple(tuple(row) for row in shift), evidence)
 
 
@@ -302,31 +311,95 @@ def best_batch(
     taste: Taste,
     *,
     powers: Sequence[float] = POWERS,
-    rounds: int = ROUNDS,
     least: float = 0.0,
 ) -> list[int]:
-    """Take the best of greedy batches, and exchange its runs while that helps."""
+    """Choose a batch: the best of greedy ones, or of those at a price of cost, then exchanges.
+
+    At a price, every place of the batch takes in turn the candidate, or none, that leaves the least
+    merit plus price times cost; the price is halved in until the budget is met. Exchanges within
+    the budget follow while they help. Never worse than the greedy batches.
+    """
     found = [greedy(laws, begin, budget, taste, power=p, least=least) for p in powers]
     worth = [value(laws, begin, c, taste) for c in found]
+    seed = found[int(np.argmin(worth))]
+    found += _priced(laws, begin, budget, taste, seed)
+    worth = [value(laws, begin, c, taste) for c in found]
     chosen = found[int(np.argmin(worth))]
-    now = min(worth)
+    return _exchanged(laws, begin, budget, taste, chosen)
+
+
+def _priced(
+    laws: Laws, begin: State, budget: Budget, taste: Taste, seed: Sequence[int]
+) -> list[list[int]]:
+    """Batches within the budget, at prices that come ever nearer to it."""
+    low, high, price = 0.0, np.inf, 1.0
+    batch: list[int | None] = [*seed, *[None] * (budget.most - len(seed))]
+    good = []
+    at = np.flatnonzero(laws.cost <= budget.total * (1 + 1e-9))
+    if not len(at):
+        return []
+    for _ in range(PRICES):
+        batch = _at_price(laws, begin, taste, batch, at, price / budget.total)
+        chosen = [i for i in batch if i is not None]
+        cost = laws.cost[chosen]
+        off = float(np.sum(cost[~budget.on_ray[chosen]]))
+        if float(np.sum(cost)) <= budget.total * (1 + 1e-9) and off <= budget.free * (1 + 1e-9):
+            good.append(chosen)
+            high = price
+            price = 0.5 * price if low == 0 else float(np.sqrt(low * price))
+        else:
+            low = price
+            price = 2 * price if np.isinf(high) else float(np.sqrt(high * price))
+    return good
+
+
+def _at_price(
+    laws: Laws,
+    begin: State,
+    taste: Taste,
+    batch: Sequence[int | None],
+    at: Indices,
+    price: float,
+) -> list[int | None]:
+    """Improve every place of a batch in turn at a price of cost."""
+    batch = list(batch)
     first = risks(laws, begin)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
+        before = list(batch)
+        # Afresh in every round: places taken back leave rounding.
+        state = follow(laws, begin, [i for i in batch if i is not None])
+        for place, old in enumerate(batch):
+            rest = state if old is None else without(laws, state, old)
+            worth = merit(laws, risks_with(laws, rest, at), first, taste) + price * laws.cost[at]
+            best = int(np.argmin(np.where(np.isfinite(worth), worth, np.inf)))
+            none = float(merit(laws, risks(laws, rest), first, taste))
+            batch[place] = int(at[best]) if worth[best] < none else None
+            state = rest if batch[place] is None else after(laws, rest, int(at[best]))
+        if batch == before:
+            break
+    return batch
+
+
+def _exchanged(
+    laws: Laws, begin: State, budget: Budget, taste: Taste, chosen: Sequence[int]
+) -> list[int]:
+    """Exchange runs one by one, and fill free places, while that helps."""
+    batch = list(chosen)
+    first = risks(laws, begin)
+    now = value(laws, begin, batch, taste)
+    for _ in range(ROUNDS):
         before = now
-        for place in range(len(chosen)):
-            others = chosen[:place] + chosen[place + 1 :]
-            state = follow(laws, begin, others)
+        for place in range(min(len(batch) + 1, budget.most)):
+            others = batch[:place] + batch[place + 1 :]
             at = budget.allowed(laws.cost, others)
+            if not len(at):
+                continue
+            state = follow(laws, begin, others)
             merits = merit(laws, risks_with(laws, state, at), first, taste)
             best = int(np.argmin(np.where(np.isfinite(merits), merits, np.inf)))
             if merits[best] < now - 1e-9:
-                chosen = [*others[:place], int(at[best]), *others[place:]]
+                batch = [*others[:place], int(at[best]), *others[place:]]
                 now = float(merits[best])
         if not now < before - 1e-6:
             break
-    return chosen
-
-
-def only(taste: Taste) -> Taste:
-    """Forget the companion."""
-    return replace(taste, companion=0.0)
+    return batch

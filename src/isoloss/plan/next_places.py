@@ -12,11 +12,13 @@ import numpy as np
 
 from isoloss._core.arrays import Array, as_positive
 from isoloss.errors import InputError
-from isoloss.fit.candidates import BOX, RATIO, SIDE, Candidates, candidate_runs
+from isoloss.fit.candidates import BOX, RATIO, Candidates, candidate_runs
 from isoloss.plan.cost import Cost
 from isoloss.runs import Runs, read_runs
 from isoloss.runs.counting import NearShape, shapes_near
 
+SIDE = 25
+"""Values an axis in the lattice; ten times as many where there is one axis alone."""
 MOST_POOL = 20_000
 """Candidates that a pool may hold."""
 
