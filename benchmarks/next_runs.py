@@ -4,12 +4,12 @@
     python benchmarks/next_runs.py --replay RUNS.csv [--where CONDITION] [--repeats 50]
 
 Simulation: a pilot of 12 runs (1e17, 3e17, 1e18 FLOPs, four sizes within four times the best one),
-noise of 0.3 % of the loss. Each design then spends the same FLOPs on at most 12 further runs, and the
-same law set (``fit_laws`` without draws) forecasts the loss at the best split of 1e23 FLOPs and log N_opt
-there. Designs know the pilot's fit alone:
+noise of 0.3 % of the loss. Each design then spends the same FLOPs on at most 12 further runs, and
+the same law set (``fit_laws`` without draws) forecasts the loss at the best split of 1e23 FLOPs and
+log N_opt there. Designs know the pilot's fit alone:
 
     next      plan_next_runs, goal loss@C=1e23, defaults
-    isoflop   three budgets a factor of sqrt(10) apart, four sizes within four times the pilot's best
+    isoflop   three budgets a factor of sqrt(10) apart, four sizes within four times its best
     random    evenly in log N and log D over the candidates of ``next``
     d-optimal greedy on the determinant of Chinchilla's information matrix, same candidates
     ladder    runs at the pilot's best split, each twice the compute of the one before
@@ -17,8 +17,8 @@ there. Designs know the pilot's fit alone:
 Truths: Chinchilla's law; the coupled law with k = 1.15; one outside the law set, where data beyond
 1000 examples a parameter are worth less and less (D becomes D / sqrt(1 + D / (1000 N))).
 
-Errors are root mean squares over repeats with their Monte-Carlo standard errors. Errors of log N_opt
-are cut at 3, which also stands for fits that have no best split.
+Errors are root mean squares over repeats with their Monte-Carlo standard errors. Errors of
+log N_opt are cut at 3, which also stands for fits that have no best split.
 
 Replay: the largest runs are held out (the top eighth by C), a pilot of the cheapest runs is fitted,
 and each rule chooses from the others within a budget.
@@ -259,7 +259,7 @@ def replay(path: str, where: list[str], columns: dict[str, str], repeats: int) -
     with one_thread():
         laws = fit_laws(pilot, draws=0)
         print(
-            f"{len(runs)} runs: pilot of the {len(start)} cheapest (to {cost[start].max():.2g} FLOPs), "
+            f"{len(runs)} runs: pilot of the {len(start)} cheapest (to {cost[start].max():.2g}), "
             f"pool of {len(pool)}, {len(held)} largest held out (from {cost[held].min():.2g})"
         )
         print(f"pilot alone: {_off(runs, start, held):.3f} %; all of the pool: "

@@ -132,7 +132,7 @@ def best_split(
     if found.kind[0, 0] != INTERIOR:
         return None
     log_N = float(found.log_N[0, 0])
-    N = np.exp(log_N)
+    N = float(np.exp(log_N))
     D = float(cost.tokens(N, budget))
     place = {"N": N, "D": D, "C": budget} | held
     t = float(cost.tilt(N, D))
@@ -178,10 +178,7 @@ def target(
         return None
     place = split[2] if budget is not None and split is not None else dict(fixed) | dict(goal.at)
     logs, slopes = log_losses(f, {a: np.array([v]) for a, v in place.items()})
-    if split is None:
-        second = (np.nan, np.full(size, np.nan))
-    else:
-        second = (split[0], split[1])
+    second = (np.nan, np.full(size, np.nan)) if split is None else split[:2]
     pair = [(float(logs[0]), slopes[0]), second]
     if goal.kind == SIZE:
         pair.reverse()

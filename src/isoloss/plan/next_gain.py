@@ -14,7 +14,7 @@ off the variance :math:`g_k^T \Sigma_k g_k`. Other laws l of the set predict ano
    T_{kl} \to T_{kl} + \frac{\delta_{kl}^2}{2 s_l^2}
 
 with :math:`\gamma_{kl}` the difference of their goals, :math:`c_l = g_l^T \Sigma_l j_l` and
-:math:`s_l^2 = s^2 + j_l^T \Sigma_l j_l`. What is expected of the square error of the weighted set is
+:math:`s_l^2 = s^2 + j_l^T \Sigma_l j_l`. The expected square error of the weighted set is
 
 .. math:: R = \sum_k w_k \Bigl[ V_k + \bigl(\sum_l w_{l|k} \gamma_{kl}\bigr)^2 \Bigr] .
 """
@@ -32,7 +32,7 @@ from isoloss._core.arrays import Array
 Indices = npt.NDArray[np.int64]
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Powers of the cost that gains are divided by, tried in turn: which is best depends on budget and k."""
+"""Powers of the cost that gains are divided by, tried in turn: the best depends on the budget."""
 ROUNDS = 2
 """Times that each run of a batch may be exchanged for a better one."""
 PRICES = 8
@@ -114,7 +114,7 @@ def start(covariances: Sequence[Array]) -> State:
 
 
 def risks(laws: Laws, state: State) -> Array:
-    """Expected square error of goal and companion under each law, (2, K)."""
+    """Expect square errors of goal and companion under each law, (2, K)."""
     variance = np.array(
         [
             np.einsum("gp,pq,gq->g", g, c, g)
@@ -149,7 +149,7 @@ def _together(laws: Laws, variance: Array, gaps: Array, evidence: Array) -> Arra
 
 
 def risks_with(laws: Laws, state: State, at: Indices) -> Array:
-    """Expected square errors after one more run at each of some candidates, (2, K, len(at))."""
+    """Expect square errors after one more run at each of some candidates, (2, K, len(at))."""
     count, m = len(laws.weights), len(at)
     variance = np.empty((2, count, m))
     pulls, spreads = [], []

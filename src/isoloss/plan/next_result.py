@@ -222,7 +222,7 @@ class NextRuns:
                     f"     {s['depth']} layers, width {s['width']}, {s['heads']} heads: "
                     f"{s['N']:,} parameters"
                 )
-        if len(self.waves) > 1 or (self.waves and len(self.waves[0]) > 1):
+        if any(len(w) > 1 for w in self.waves):
             shown = "; ".join(" and ".join(str(i + 1) for i in w) for w in self.waves)
             lines.append(
                 f"  side by side: {shown}; the longest of each come to {self.longest:.3g} "

@@ -131,7 +131,8 @@ def plan_next_runs(
     >>> N = np.repeat([1e7, 3e7, 1e8, 3e8], 4)
     >>> D = np.tile([3e8, 1e9, 3e9, 1e10], 4)
     >>> noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(16))
-    >>> runs = Runs(columns={"N": N, "D": D, "loss": noise * (1.8 + 480 / N**0.35 + 2100 / D**0.37)})
+    >>> loss = noise * (1.8 + 480 / N**0.35 + 2100 / D**0.37)
+    >>> runs = Runs(columns={"N": N, "D": D, "loss": loss})
     >>> laws = fit_laws(runs, ["chinchilla"], draws=50)
     >>> found = plan_next_runs(laws, runs, "loss@C=1e22", budget=1e20, k=3)
     >>> found.spent <= 1e20, found.gain > 0.2, found.stop
@@ -150,9 +151,7 @@ def plan_next_runs(
     axes = laws.axes
     _check_goal(aim, axes)
     held = _held(runs, axes, fixed)
-    where = places(
-        runs, axes, budget=most, cost=spend, box=box, pool=pool, shape=shape, fixed=held
-    )
+    where = places(runs, axes, budget=most, cost=spend, box=box, pool=pool, shape=shape, fixed=held)
     known = _known(laws, runs, aim, spend, held, drift)
     table, begin, ray = _laws(known, runs, where, laws)
     taste = Taste(companion=0.0 if only else COMPANION, worst=worst)
@@ -375,7 +374,9 @@ def _answer(
         ),
         status=overall(reasons, answered=not stop),
         reasons=reasons,
-        sentence=sentence(goal, batch, before, after, gain, spent, budget, where.runs.unit, reasons),
+        sentence=sentence(
+            goal, batch, before, after, gain, spent, budget, where.runs.unit, reasons
+        ),
     )
 
 
@@ -417,11 +418,21 @@ def _reasons(
                 severity="refusal",
             )
         )
+    lead = max(known, key=lambda m: m.weight).frame.fit
+    found += [
+        Reason(
+            code=r.code,
+            message=f"{lead.law.name}: {r.message}; effects that these runs do not show are not "
+            "planned for: first make some runs at other D/N, then ask again",
+        )
+        for r in lead.reasons
+        if r.code == "UNIDENTIFIED"
+    ]
     loose = []
     for m, cov, g in zip(known, begin.covariance, laws.goal_slopes, strict=True):
-        # As far as the prior holds what no run does: freed tenfold, the goal would move.
-        prior = m.frame.prior[: len(m.frame.theta)]
-        kept = np.sum((g[0, : len(prior)] @ cov[: len(prior), : len(prior)] / prior) ** 2)
+        # The part of the variance that comes from the prior of parameters, not from runs.
+        count = len(m.frame.theta)
+        kept = np.sum(((g[0] @ cov)[:count] / m.frame.prior[:count]) ** 2)
         if kept > 0.5 * float(g[0] @ cov @ g[0]):
             loose.append(m.frame.fit.law.name)
     if loose:

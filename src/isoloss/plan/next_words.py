@@ -63,9 +63,7 @@ def _seeds(laws: Laws, state: State, i: int, n: int) -> State:
     return state
 
 
-def _run(
-    story: Story, state: State, then: State, errors: Array, i: int, seeds: int
-) -> NextRun:
+def _run(story: Story, state: State, then: State, errors: Array, i: int, seeds: int) -> NextRun:
     laws = story.laws
     last = risks(laws, then)
     now, left = mean_risk(laws, errors), mean_risk(laws, last)
@@ -97,9 +95,7 @@ def _run(
 def _loss(story: Story, state: State, i: int) -> Interval:
     """Where one run lands: parameters, laws around their mean, noise."""
     laws = story.laws
-    spread = np.array(
-        [j[i] @ c @ j[i] for j, c in zip(laws.slopes, state.covariance, strict=True)]
-    )
+    spread = np.array([j[i] @ c @ j[i] for j, c in zip(laws.slopes, state.covariance, strict=True)])
     middle = float(laws.weights @ laws.logs[:, i])
     variance = laws.weights @ (spread + (laws.logs[:, i] - middle) ** 2) + laws.noise[i] ** 2
     half = NormalDist().inv_cdf(0.5 + story.level / 2) * float(np.sqrt(variance))
@@ -151,7 +147,7 @@ def _reason(
 
 
 def _pinned(story: Story, state: State, then: State) -> str:
-    """What of the heaviest law it ties down most."""
+    """Name what of the heaviest law is tied down most."""
     lead = int(np.argmax(story.laws.weights))
     names = [*story.parameters[lead], "drift of N", "drift of D"]
     before, left = (np.diag(s.covariance[lead]) for s in (state, then))
