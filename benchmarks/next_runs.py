@@ -1,12 +1,13 @@
 """Which design of the next runs forecasts best for its FLOPs: simulated truths, and published runs.
 
-    python benchmarks/next_runs.py [--repeats 100] [--budget 1e19 --budget 1e20] [--processes 2]
+    python benchmarks/next_runs.py [--repeats 100] [--budget 1e20] [--fit plain] [--processes 2]
     python benchmarks/next_runs.py --replay RUNS.csv [--where CONDITION] [--repeats 50]
 
 Simulation: a pilot of 12 runs (1e17, 3e17, 1e18 FLOPs, four sizes within four times the best one),
 noise of 0.3 % of the loss. Each design then spends the same FLOPs on at most 12 further runs, and
-the same law set (``fit_laws`` without draws) forecasts the loss at the best split of 1e23 FLOPs and
-log N_opt there. Designs know the pilot's fit alone:
+the same law set (``fit_laws`` without draws; ``--fit plain``: Chinchilla's and the coupled law by least
+squares with equal weights, a quarter of the time) forecasts the loss at the best split of 1e23 FLOPs
+and log N_opt there. Designs know the pilot's fit alone:
 
     next      plan_next_runs, goal loss@C=1e23, defaults
     isoflop   three budgets a factor of sqrt(10) apart, four sizes within four times its best
@@ -67,6 +68,16 @@ TRUTHS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "coupled": coupled,
     "over-trained": overtrained,
 }
+
+
+FITS: Mapping[str, Mapping] = {
+    "default": {},
+    "plain": {"laws": ["chinchilla", "coupled"], "objective": "lsq", "emphasis": 0.0},
+}
+
+
+def fitted_set(runs: Runs, fit: str) -> LawSet:
+    return fit_laws(runs, draws=0, **FITS[fit])
 
 
 def best(truth: Callable[..., np.ndarray], C: float = GOAL_C) -> tuple[float, float]:
@@ -191,14 +202,16 @@ def errors(laws: LawSet, truth: Callable[..., np.ndarray]) -> tuple[float, float
     return np.log(seen) - loss, float(np.clip(np.log(found) - size, -LIMIT, LIMIT))
 
 
-def repeat(job: tuple[str, int], budgets: tuple[float, ...], designs: tuple[str, ...]) -> dict:
+def repeat(
+    job: tuple[str, int], budgets: tuple[float, ...], designs: tuple[str, ...], fit: str
+) -> dict:
     """One pilot, every design at every budget; its errors and FLOPs."""
     name, seed = job
     truth, rng = TRUTHS[name], np.random.default_rng([seed, 5])
     out = {}
     with one_thread():
         pilot = measure(truth, *pilot_places(rng), rng)
-        laws = fit_laws(pilot, draws=0)
+        laws = fitted_set(pilot, fit)
         out["pilot", 0.0] = (*errors(laws, truth), float(np.sum(6 * pilot["N"] * pilot["D"])), 12)
         for budget in budgets:
             for design in designs:
@@ -206,7 +219,7 @@ def repeat(job: tuple[str, int], budgets: tuple[float, ...], designs: tuple[str,
                 chance = np.random.default_rng([seed, 6])
                 N, D = DESIGNS[design](laws, pilot, budget, np.random.default_rng([seed, 7]))
                 runs = joined(pilot, measure(truth, N, D, chance))
-                fitted = fit_laws(runs, draws=0)
+                fitted = fitted_set(runs, fit)
                 out[design, budget] = (*errors(fitted, truth), float(np.sum(6 * N * D)), len(N))
     return out
 
@@ -219,18 +232,23 @@ def rms(errors: np.ndarray) -> tuple[float, float]:
 
 
 def simulate(
-    repeats: int, budgets: tuple[float, ...], designs: tuple[str, ...], truths, processes: int
+    repeats: int,
+    budgets: tuple[float, ...],
+    designs: tuple[str, ...],
+    truths,
+    processes: int,
+    fit: str,
 ) -> None:
     start = time.process_time()
     for truth in truths:
         jobs = [(truth, seed) for seed in range(repeats)]
-        work = partial(repeat, budgets=budgets, designs=designs)
+        work = partial(repeat, budgets=budgets, designs=designs, fit=fit)
         if processes > 1:
             with ProcessPoolExecutor(processes) as pool:
                 found = list(pool.map(work, jobs))
         else:
             found = [work(job) for job in jobs]
-        print(f"\ntruth {truth}: {repeats} repeats")
+        print(f"\ntruth {truth}, fit {fit}: {repeats} repeats")
         print(f"{'budget':>8}  {'design':<10}{'FLOPs':>9}{'runs':>6}  {'loss, %':>14}  log N_opt")
         for key in found[0]:
             table = np.array([f[key] for f in found])
@@ -313,6 +331,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, action="append", default=[])
     parser.add_argument("--design", action="append", default=[], choices=list(DESIGNS))
     parser.add_argument("--truth", action="append", default=[], choices=list(TRUTHS))
+    parser.add_argument("--fit", default="default", choices=list(FITS))
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--replay", metavar="RUNS")
     parser.add_argument("--where", action="append", default=[])
@@ -328,6 +347,7 @@ def main() -> None:
         tuple(given.design or list(DESIGNS)[:5]),
         given.truth or list(TRUTHS),
         given.processes,
+        given.fit,
     )
 
 

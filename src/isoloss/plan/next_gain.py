@@ -102,7 +102,7 @@ class Taste:
         Weight of the worst law beside the mean of the laws.
     """
 
-    companion: float = 0.25
+    companion: float = 0.5
     worst: float = 0.25
 
 

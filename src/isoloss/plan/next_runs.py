@@ -34,7 +34,7 @@ from isoloss.plan.next_words import Story, describe, sentence
 from isoloss.plan.reason import Reason, overall
 from isoloss.runs import Runs
 
-COMPANION = 0.25
+COMPANION = 0.5
 """Weight of the companion's log variance beside the goal's."""
 WORST = 0.25
 """Weight of the law that gains least beside the mean of the laws."""
@@ -75,7 +75,7 @@ def plan_next_runs(
 
     .. math:: (1-\rho)\ln\frac{R}{R_0} + \rho \max_k \ln\frac{R_k}{R_{k0}}
 
-    of the goal, plus a quarter of the same of the companion (log N_opt at the goal's compute where
+    of the goal, plus half of the same of the companion (log N_opt at the goal's compute where
     the goal is a loss, the loss there where it is N_opt), so that neither is bought with the other.
 
     Parameters
