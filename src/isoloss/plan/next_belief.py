@@ -1,10 +1,13 @@
 r"""What is known of a law's parameters, and of what follows from them, to first order.
 
 A law is taken in units in which the runs are of order one, with coordinates z: relative changes of
-its parameters, and two bends, :math:`n \to n + g_N n^2` and :math:`d \to d + g_D d^2` with
-:math:`n = \log N, d = \log D` around the middle of the runs, by which every law may be wrong (see
-`isoloss.fit.drift`). Everything of interest is a linear function of z: log losses of runs, the log
-loss of the target, log N_opt.
+its parameters. Beside them stand the bends by which every law may be wrong,
+
+.. math:: n \to n + g_N n^2, \qquad d \to d + g_D d^2, \qquad d \to d + g_R (d - n)^2
+
+with :math:`n = \log N, d = \log D` around the middle of the runs (see `isoloss.fit.drift`; the last
+is that of over- and under-training). Fits know nothing of bends: they are led astray by them.
+Everything of interest is linear in both: log losses of runs, the log loss of the target, log N_opt.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ WIDE, NEAR = 10.0, 1.0
 SMALL = 0.05
 """Parameters below this, in units of order one, change by amounts of this size."""
 _SIDES = ("N", "D")
+_RATIO = "D/N"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +56,9 @@ class Frame:
     middle
         Mean logarithm of the runs' N and D in these units: where bends have no effect.
     prior
-        Standard deviation of each coordinate before any run, (P,).
+        Standard deviation of each coordinate before any run, (p,).
+    bend
+        Standard deviation of each bend, (q,).
     """
 
     fit: Fit
@@ -62,11 +68,13 @@ class Frame:
     size: Array
     middle: Mapping[str, float]
     prior: Array
+    bend: Array
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """Axes that bend."""
-        return tuple(self.middle)
+        """Axes that bend; D a second time, with D/N, where there are both."""
+        found = tuple(self.middle)
+        return (*found, _RATIO) if len(found) == 2 else found
 
     def leaves(self, x: Mapping[str, Any]) -> dict[str, Any]:
         """Give the formula its axes and parameters, in units of the runs."""
@@ -86,7 +94,6 @@ def frame(fitted: Fit, runs: Runs, *, rate: float = RATE) -> Frame:
     wide = [bool(p.unit) or not law.scaled_axes for p in law.parameters]
     least = SMALL if law.scaled_axes else 1e-300
     sides = [a for a in _SIDES if a in law.axes] if rate > 0 else []
-    bends = np.full(len(sides), np.sqrt(CHANCE) * rate)
     return Frame(
         fit=fitted,
         scales=scales,
@@ -94,31 +101,39 @@ def frame(fitted: Fit, runs: Runs, *, rate: float = RATE) -> Frame:
         theta=theta,
         size=np.maximum(np.abs(theta), least),
         middle={a: float(np.mean(np.log(runs[a] / scales[a]))) for a in sides},
-        prior=np.concatenate([np.where(wide, WIDE, NEAR), bends]),
+        prior=np.where(wide, WIDE, NEAR),
+        bend=np.full(3 if len(sides) == 2 else len(sides), np.sqrt(CHANCE) * rate),
     )
 
 
-def log_losses(f: Frame, x: Mapping[str, Any]) -> tuple[Array, Array]:
-    """Log losses, in the user's unit, and their derivatives by the coordinates, (m,), (m, P)."""
+def log_losses(f: Frame, x: Mapping[str, Any]) -> tuple[Array, Array, Array]:
+    """Give log losses, in the user's unit, and their derivatives by coordinates and bends.
+
+    Shapes (m,), (m, p), (m, q).
+    """
     leaves = f.leaves(x)
     count = len(np.atleast_1d(x[f.fit.law.axes[0]]))
     found = [
         np.broadcast_to(np.asarray(v, dtype=np.float64), (count,))
-        for v in evaluate(_first(f.root, f.fit.law.names, f.sides), leaves)
+        for v in evaluate(_first(f.root, f.fit.law.names, tuple(f.middle)), leaves)
     ]
     loss, p = found[0], len(f.theta)
     with np.errstate(all="ignore"):
         columns = [v * s / loss for v, s in zip(found[1 : 1 + p], f.size, strict=True)]
-        for a, slope in zip(f.sides, found[1 + p :], strict=True):
-            columns.append((np.log(leaves[a]) - f.middle[a]) ** 2 * slope / loss)
+        away = {a: np.log(leaves[a]) - f.middle[a] for a in f.middle}
+        by = dict(zip(f.middle, found[1 + p :], strict=True))
+        bends = [away[a] ** 2 * by[a] / loss for a in f.middle]
+        if _RATIO in f.sides:
+            bends.append((away["D"] - away["N"]) ** 2 * by["D"] / loss)
         logs = np.log(loss * f.scales["L"])
-    return np.asarray(logs), np.stack(columns, axis=1)
+    effects = np.stack(bends, axis=1) if bends else np.zeros((count, 0))
+    return np.asarray(logs), np.stack(columns, axis=1), np.asarray(effects)
 
 
 def best_split(
     f: Frame, budget: float, cost: Cost, fixed: Mapping[str, float]
-) -> tuple[float, Array, dict[str, Any]] | None:
-    r"""Find log N_opt of a budget, its derivatives, (P,), and the place; ``None`` without one.
+) -> tuple[float, Array, Array, dict[str, Any]] | None:
+    r"""Find log N_opt of a budget, its derivatives, (p,) and (q,), and the place; or ``None``.
 
     At the optimum :math:`h = L_n + t L_d` is zero, t being d log D / d log N along the budget, so
     that :math:`d\log N_{opt} = -h_z / h_n\,dz`.
@@ -144,23 +159,26 @@ def best_split(
     bends = {
         "N": n**2 * (L_nn + t * L_nd) + 2 * n * L_n,
         "D": d**2 * (L_nd + t * L_dd) + 2 * t * d * L_d,
+        _RATIO: (d - n) ** 2 * (L_nd + t * L_dd) + 2 * (t - 1) * (d - n) * L_d,
     }
-    slope = np.concatenate([(by_N + t * by_D) * f.size, [bends[a] for a in f.sides]])
+    slope = (by_N + t * by_D) * f.size
+    bent = np.array([bends[a] for a in f.sides])
     bend = L_nn + 2 * t * L_nd + t**2 * L_dd
     if not (np.isfinite(slope).all() and bend > 0):
         return None
-    return log_N, -slope / bend, place
+    return log_N, -slope / bend, -bent / bend, place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A goal and its companion under one law: values, (2,), and derivatives, (2, P).
+    """A goal and its companion under one law: values, (2,), derivatives, (2, p) and (2, q).
 
     NaN where a law has no say.
     """
 
     value: Array
     slope: Array
+    bend: Array
     place: Mapping[str, float]
 
 
@@ -176,13 +194,14 @@ def target(
     budget = goal.budget if "C" not in f.fit.law.axes else None
     if (budget is not None or goal.kind == SIZE) and split is None:
         return None
-    place = split[2] if budget is not None and split is not None else dict(fixed) | dict(goal.at)
-    logs, slopes = log_losses(f, {a: np.array([v]) for a, v in place.items()})
-    second = (np.nan, np.full(size, np.nan)) if split is None else split[:2]
-    pair = [(float(logs[0]), slopes[0]), second]
+    place = split[3] if budget is not None and split is not None else dict(fixed) | dict(goal.at)
+    logs, slopes, bends = log_losses(f, {a: np.array([v]) for a, v in place.items()})
+    nothing = (np.nan, np.full(size, np.nan), np.full(len(f.bend), np.nan))
+    pair = [(float(logs[0]), slopes[0], bends[0]), nothing if split is None else split[:3]]
     if goal.kind == SIZE:
         pair.reverse()
-    return Target(np.array([v for v, _ in pair]), np.array([g for _, g in pair]), place)
+    value, slope, bend = (np.array([part[i] for part in pair]) for i in range(3))
+    return Target(value, slope, bend, place)
 
 
 def covariance(slopes: Array, noise: Array, prior: Array | None) -> Array:

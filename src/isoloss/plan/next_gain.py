@@ -16,7 +16,13 @@ off the variance :math:`g_k^T \Sigma_k g_k`. Other laws l of the set predict ano
 with :math:`\gamma_{kl}` the difference of their goals, :math:`c_l = g_l^T \Sigma_l j_l` and
 :math:`s_l^2 = s^2 + j_l^T \Sigma_l j_l`. The expected square error of the weighted set is
 
-.. math:: R = \sum_k w_k \Bigl[ V_k + \bigl(\sum_l w_{l|k} \gamma_{kl}\bigr)^2 \Bigr] .
+.. math:: R = \sum_k w_k \Bigl[ V_k + \sum_b R_b^2 \gamma_{kb}^2
+   + \bigl(\sum_l w_{l|k} \gamma_{kl}\bigr)^2 \Bigr] .
+
+Bends b of standard deviation :math:`R_b` lead the fit astray as a rival's data would: the error
+:math:`\gamma_{kb}` of the goal a unit of bend moves like :math:`\gamma_{kl}`, with
+:math:`\delta_{kb}` what the fit leaves of the bend's effect at the candidate. So a run may also do
+harm: one with much leverage where laws bend.
 """
 
 from __future__ import annotations
@@ -56,6 +62,10 @@ class Laws:
         Values of the goal and its companion, (K, 2); NaN where a law has none.
     goal_slopes
         Their derivatives, K arrays of shape (2, P_k).
+    bends, goal_bends
+        Effects of bends there, K arrays of shapes (m, q) and (2, q).
+    spread
+        Standard deviations of the bends, K arrays of shape (q,).
     noise
         Standard deviation of a run at each candidate, (m,).
     cost
@@ -67,6 +77,9 @@ class Laws:
     slopes: Sequence[Array]
     goals: Array
     goal_slopes: Sequence[Array]
+    bends: Sequence[Array]
+    goal_bends: Sequence[Array]
+    spread: Sequence[Array]
     noise: Array
     cost: Array
 
@@ -79,6 +92,8 @@ class State:
     ----------
     covariance
         Of each law's coordinates.
+    drag
+        By how much a unit of each bend moves the fit of its law, (P_k, q).
     shift
         By how much law l moves where law k is true, ``shift[k][l]``, (P_l,).
     evidence
@@ -86,6 +101,7 @@ class State:
     """
 
     covariance: tuple[Array, ...]
+    drag: tuple[Array, ...]
     shift: tuple[tuple[Array, ...], ...]
     evidence: Array
 
@@ -106,19 +122,27 @@ class Taste:
     worst: float = 0.25
 
 
-def start(covariances: Sequence[Array]) -> State:
-    """Begin from the covariance that the runs at hand leave."""
+def start(covariances: Sequence[Array], drag: Sequence[Array]) -> State:
+    """Begin from the covariance that the runs at hand leave, and how bends move the fits."""
     zeros = tuple(np.zeros(len(c)) for c in covariances)
     k = len(covariances)
-    return State(tuple(covariances), tuple(zeros for _ in range(k)), np.zeros((k, k)))
+    shift = tuple(zeros for _ in range(k))
+    return State(tuple(covariances), tuple(drag), shift, np.zeros((k, k)))
 
 
 def risks(laws: Laws, state: State) -> Array:
     """Expect square errors of goal and companion under each law, (2, K)."""
     variance = np.array(
         [
-            np.einsum("gp,pq,gq->g", g, c, g)
-            for g, c in zip(laws.goal_slopes, state.covariance, strict=True)
+            np.einsum("gp,pq,gq->g", g, c, g) + np.sum(((b - g @ d) * s) ** 2, axis=1)
+            for g, c, b, d, s in zip(
+                laws.goal_slopes,
+                state.covariance,
+                laws.goal_bends,
+                state.drag,
+                laws.spread,
+                strict=True,
+            )
         ]
     )
     return _together(
@@ -161,6 +185,12 @@ def risks_with(laws: Laws, state: State, at: Indices) -> Array:
         spread = laws.noise[at] ** 2 + np.einsum("mp,mp->m", moved, rows)
         pull = g @ moved.T
         variance[:, k] = np.einsum("gp,pq,gq->g", g, c, g)[:, None] - pull**2 / spread
+        variance[:, k] = np.maximum(variance[:, k], 0.0)
+        for b, size in enumerate(laws.spread[k]):
+            drag = state.drag[k][:, b]
+            left = laws.bends[k][at, b] - rows @ drag
+            astray = (laws.goal_bends[k][:, b] - g @ drag)[:, None] - pull * left / spread
+            variance[:, k] += (size * astray) ** 2
         pulls.append(pull)
         spreads.append(spread)
     gaps = np.repeat(_gaps(laws, state)[..., None], m, axis=-1)
@@ -172,7 +202,7 @@ def risks_with(laws: Laws, state: State, at: Indices) -> Array:
             delta = laws.logs[k, at] + laws.slopes[k][at] @ state.shift[i][k] - laws.logs[i, at]
             gaps[:, i, k] -= pulls[k] * delta / spreads[k]
             evidence[i, k] += 0.5 * delta**2 / spreads[k]
-    return _together(laws, np.maximum(variance, 0.0), gaps, evidence)
+    return _together(laws, variance, gaps, evidence)
 
 
 def after(laws: Laws, state: State, i: int) -> State:
@@ -193,6 +223,10 @@ def _moved(laws: Laws, state: State, i: int, sign: float) -> State:
     covariance = tuple(
         c - np.outer(v, v) / s for c, v, s in zip(state.covariance, pulls, spread, strict=True)
     )
+    drag = tuple(
+        d + np.outer(v, b[i] - j[i] @ d) / s
+        for d, v, b, j, s in zip(state.drag, pulls, laws.bends, laws.slopes, spread, strict=True)
+    )
     # Evidence is counted between what was expected before the run and its outcome.
     wide = spread if sign > 0 else [noise**2 / -s for s in spread]
     shift = [list(row) for row in state.shift]
@@ -207,7 +241,7 @@ def _moved(laws: Laws, state: State, i: int, sign: float) -> State:
             if sign < 0:
                 delta *= noise / spread[other]
             evidence[k, other] += sign * 0.5 * delta**2 / wide[other]
-    return State(covariance, tuple(tuple(row) for row in shift), evidence)
+    return State(covariance, drag, tuple(tuple(row) for row in shift), evidence)
 
 
 def mean_risk(laws: Laws, errors: Array) -> Array:

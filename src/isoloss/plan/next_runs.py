@@ -240,19 +240,21 @@ def _laws(
     """Put all laws at all candidates; the state now; the goal's own log D/N, NaN without one."""
     noise = max(float(np.median([f.seed_noise for f in laws.fits])), LEAST_NOISE)
     used = runs.select(~laws.left_out) if laws.left_out.any() else runs
-    logs, slopes, covariances = [], [], []
+    logs, slopes, bends, covariances, drags = [], [], [], [], []
     for m in known:
         here = log_losses(m.frame, where.runs.x) if len(where.runs) else None
-        size = len(m.frame.prior)
         logs.append(np.zeros(0) if here is None else here[0])
-        slopes.append(np.zeros((0, size)) if here is None else here[1])
-        rows = log_losses(m.frame, {a: used[a] for a in m.frame.fit.law.axes})[1]
-        good = np.isfinite(rows).all(axis=1)
-        rows = rows[good]
+        slopes.append(np.zeros((0, len(m.frame.prior))) if here is None else here[1])
+        bends.append(np.zeros((0, len(m.frame.bend))) if here is None else here[2])
+        _, rows, effects = log_losses(m.frame, {a: used[a] for a in m.frame.fit.law.axes})
+        good = np.isfinite(rows).all(axis=1) & np.isfinite(effects).all(axis=1)
+        rows, effects = rows[good], effects[good]
         covariances.append(covariance(rows, np.full(len(rows), noise), m.frame.prior))
+        drags.append(covariances[-1] @ rows.T @ effects / noise**2)
     bad = ~np.isfinite(np.array(logs)).all(axis=0)
-    for j in slopes:
+    for j in (*slopes, *bends):
         bad |= ~np.isfinite(j).all(axis=1)
+    for j in (*slopes, *bends):
         j[bad] = 0.0
     weights = np.array([m.weight for m in known])
     price = np.where(bad, np.inf, where.runs.cost)
@@ -262,13 +264,16 @@ def _laws(
         slopes=slopes,
         goals=np.array([m.target.value for m in known]),
         goal_slopes=[m.target.slope for m in known],
+        bends=bends,
+        goal_bends=[m.target.bend for m in known],
+        spread=[m.frame.bend for m in known],
         noise=np.full(len(price), noise),
         cost=price,
     )
     rays = [np.log(m.target.place["D"] / m.target.place["N"]) for m in known if _joint(m)]
     share = [m.weight for m in known if _joint(m)]
     ray = float(np.average(rays, weights=share)) if rays else float("nan")
-    return table, start(covariances), ray
+    return table, start(covariances, drags), ray
 
 
 def _joint(m: _Known) -> bool:
@@ -431,8 +436,7 @@ def _reasons(
     loose = []
     for m, cov, g in zip(known, begin.covariance, laws.goal_slopes, strict=True):
         # The part of the variance that comes from the prior of parameters, not from runs.
-        count = len(m.frame.theta)
-        kept = np.sum(((g[0] @ cov)[:count] / m.frame.prior[:count]) ** 2)
+        kept = np.sum((g[0] @ cov / m.frame.prior) ** 2)
         if kept > 0.5 * float(g[0] @ cov @ g[0]):
             loose.append(m.frame.fit.law.name)
     if loose:

@@ -96,6 +96,10 @@ def _loss(story: Story, state: State, i: int) -> Interval:
     """Where one run lands: parameters, laws around their mean, noise."""
     laws = story.laws
     spread = np.array([j[i] @ c @ j[i] for j, c in zip(laws.slopes, state.covariance, strict=True)])
+    for k, (b, j, d, s) in enumerate(
+        zip(laws.bends, laws.slopes, state.drag, laws.spread, strict=True)
+    ):
+        spread[k] += np.sum(((b[i] - j[i] @ d) * s) ** 2)
     middle = float(laws.weights @ laws.logs[:, i])
     variance = laws.weights @ (spread + (laws.logs[:, i] - middle) ** 2) + laws.noise[i] ** 2
     half = NormalDist().inv_cdf(0.5 + story.level / 2) * float(np.sqrt(variance))
@@ -149,7 +153,7 @@ def _reason(
 def _pinned(story: Story, state: State, then: State) -> str:
     """Name what of the heaviest law is tied down most."""
     lead = int(np.argmax(story.laws.weights))
-    names = [*story.parameters[lead], "drift of N", "drift of D"]
+    names = story.parameters[lead]
     before, left = (np.diag(s.covariance[lead]) for s in (state, then))
     share = 1 - left / before
     order = np.argsort(-share, kind="stable")[:2]
