@@ -207,7 +207,7 @@ def repeat(
 ) -> dict:
     """One pilot, every design at every budget; its errors and FLOPs."""
     name, seed = job
-    truth, rng = TRUTHS[name], np.random.default_rng([seed, 5])
+    truth, rng = TRUTHS[name], np.random.default_rng([seed, 15])
     out = {}
     with one_thread():
         pilot = measure(truth, *pilot_places(rng), rng)
@@ -216,8 +216,8 @@ def repeat(
         for budget in budgets:
             for design in designs:
                 # The same noise for every design of a repeat, as far as they have runs.
-                chance = np.random.default_rng([seed, 6])
-                N, D = DESIGNS[design](laws, pilot, budget, np.random.default_rng([seed, 7]))
+                chance = np.random.default_rng([seed, 16])
+                N, D = DESIGNS[design](laws, pilot, budget, np.random.default_rng([seed, 17]))
                 runs = joined(pilot, measure(truth, N, D, chance))
                 fitted = fitted_set(runs, fit)
                 out[design, budget] = (*errors(fitted, truth), float(np.sum(6 * N * D)), len(N))

@@ -79,33 +79,50 @@ def random_laws(K: int = 3, P: int = 4, m: int = 30, seed: int = 0) -> Laws:
         slopes=[rng.standard_normal((m, P)) for _ in range(K)],
         goals=0.1 * rng.standard_normal((K, 2)),
         goal_slopes=[rng.standard_normal((2, P)) for _ in range(K)],
+        bends=[rng.standard_normal((m, 2)) for _ in range(K)],
+        goal_bends=[rng.standard_normal((2, 2)) for _ in range(K)],
+        spread=[np.array([0.1, 0.2])] * K,
         noise=np.full(m, 0.5),
         cost=np.exp(rng.uniform(0, 4, m)),
     )
 
 
 def states(laws: Laws):
-    return start([0.3 * np.eye(j.shape[1]) for j in laws.slopes])
+    sizes = [j.shape[1] for j in laws.slopes]
+    return start([0.3 * np.eye(p) for p in sizes], [np.zeros((p, 2)) for p in sizes])
 
 
 def test_a_linear_law_gains_exactly_what_a_refit_with_the_run_has_less_variance():
     rng = np.random.default_rng(2)
     X, x, g, s = rng.standard_normal((12, 4)), rng.standard_normal((5, 4)), np.eye(4)[:2], 0.2
-    laws = Laws(np.ones(1), np.zeros((1, 5)), [x], np.zeros((1, 2)), [g], np.full(5, s), np.ones(5))
-    begin = start([covariance(X, np.full(12, s), None)])
-    before = s**2 * np.linalg.inv(X.T @ X)
-    assert risks(laws, begin)[:, 0] == pytest.approx(np.diag(before)[:2], rel=1e-10)
+    # The truth bends by b times a column that the fit does not know.
+    phi, bent, at_goal, b = (
+        rng.standard_normal((12, 1)),
+        rng.standard_normal((5, 1)),
+        np.ones((2, 1)),
+        0.3,
+    )
+    laws = Laws(
+        np.ones(1), np.zeros((1, 5)), [x], np.zeros((1, 2)), [g], [bent], [at_goal],
+        [np.array([b])], np.full(5, s), np.ones(5),
+    )  # fmt: skip
+    cov = covariance(X, np.full(12, s), None)
+    begin = start([cov], [cov @ X.T @ phi / s**2])
+
+    def error(rows, columns):
+        """Variance of a refit, and the square of its bias."""
+        variance = np.diag(s**2 * np.linalg.inv(rows.T @ rows))[:2]
+        bias = at_goal[:, 0] - np.linalg.lstsq(rows, columns[:, 0], rcond=None)[0][:2]
+        return variance + (b * bias) ** 2
+
+    assert risks(laws, begin)[:, 0] == pytest.approx(error(X, phi), rel=1e-10)
     found = risks_with(laws, begin, np.arange(5))[:, 0]
     for i in range(5):
-        more = np.vstack([X, x[i]])
-        refit = s**2 * np.linalg.inv(more.T @ more)
-        assert found[:, i] == pytest.approx(np.diag(refit)[:2], rel=1e-8)
+        refit = error(np.vstack([X, x[i]]), np.vstack([phi, bent[i]]))
+        assert found[:, i] == pytest.approx(refit, rel=1e-8)
     # A batch, a seed twice in it.
-    more = np.vstack([X, x[[1, 1, 3]]])
-    refit = s**2 * np.linalg.inv(more.T @ more)
-    assert risks(laws, follow(laws, begin, [1, 3, 1]))[:, 0] == pytest.approx(
-        np.diag(refit)[:2], rel=1e-8
-    )
+    refit = error(np.vstack([X, x[[1, 1, 3]]]), np.vstack([phi, bent[[1, 1, 3]]]))
+    assert risks(laws, follow(laws, begin, [1, 3, 1]))[:, 0] == pytest.approx(refit, rel=1e-8)
 
 
 def test_a_plan_has_the_variance_of_an_independent_computation(runs, one):
@@ -146,7 +163,7 @@ def test_a_plan_has_the_variance_of_an_independent_computation(runs, one):
 def test_derivatives_by_coordinates_are_those_of_the_law(runs, name):
     f = frame(fitted(runs, name).fits[0], runs)
     x = {"N": np.array([2e7, 5e8]), "D": np.array([4e8, 2e10])}
-    logs, slopes = log_losses(f, x)
+    logs, slopes, bends = log_losses(f, x)
     assert logs == pytest.approx(np.log(f.fit.predict(x)), rel=1e-12)
     step = 1e-6
     for i in range(len(f.theta)):
@@ -157,21 +174,19 @@ def test_derivatives_by_coordinates_are_those_of_the_law(runs, name):
             for sign in (1, -1)
         ]
         assert slopes[:, i] == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=1e-5, abs=1e-8)
-    for i, a in enumerate(("N", "D")):
-        away = np.log(x[a]) - np.mean(np.log(runs[a]))
+    away = {a: np.log(x[a]) - np.mean(np.log(runs[a])) for a in ("N", "D")}
+    for i, (a, by) in enumerate((("N", away["N"]), ("D", away["D"]), ("D", away["D"] - away["N"]))):
         moved = [
-            np.log(f.fit.predict(x | {a: x[a] * np.exp(sign * step * away**2)})) for sign in (1, -1)
+            np.log(f.fit.predict(x | {a: x[a] * np.exp(sign * step * by**2)})) for sign in (1, -1)
         ]
-        assert slopes[:, len(f.theta) + i] == pytest.approx(
-            (moved[0] - moved[1]) / (2 * step), rel=1e-5
-        )
+        assert bends[:, i] == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=1e-5)
 
 
 def test_the_slope_of_the_best_size_is_that_of_refitted_allocations(runs, one):
     f = frame(one.fits[0], runs)
     found = best_split(f, 1e22, SixND(), {})
     assert found is not None
-    log_N, slope, place = found
+    log_N, slope, bends, place = found
     law = one.fits[0].law
     assert np.exp(log_N) == pytest.approx(allocate(law, one.fits[0].theta, 1e22).N_opt[0], rel=1e-9)
     assert 6 * place["N"] * place["D"] == pytest.approx(1e22)
@@ -182,6 +197,20 @@ def test_the_slope_of_the_best_size_is_that_of_refitted_allocations(runs, one):
             scaled = f.theta + sign * step * f.size * np.eye(5)[i]
             both.append(np.log(allocate(law, law.rescale(scaled, f.scales), 1e22).N_opt[0]))
         assert slope[i] == pytest.approx((both[0] - both[1]) / (2 * step), rel=1e-5, abs=1e-7)
+    # Bends: the least loss on a line of sizes, under the law at bent places.
+    for i in range(3):
+        both = []
+        for sign in (1, -1):
+            n = np.log(place["N"]) + np.linspace(-0.02, 0.02, 2001)
+            x = {"N": np.exp(n), "D": 1e22 / 6 / np.exp(n)}
+            away = {a: np.log(x[a]) - np.mean(np.log(runs[a])) for a in ("N", "D")}
+            by = (away["N"], away["D"], away["D"] - away["N"])[i]
+            a = ("N", "D", "D")[i]
+            loss = one.fits[0].predict(x | {a: x[a] * np.exp(sign * 1e-5 * by**2)})
+            p = np.polyfit(n - np.log(place["N"]), loss, 4)
+            roots = np.roots(np.polyder(p))
+            both.append(float(roots[np.argmin(np.abs(roots))].real))
+        assert bends[i] == pytest.approx((both[0] - both[1]) / 2e-5, rel=1e-3)
 
 
 def test_the_loss_of_a_budget_is_narrowed_where_its_best_split_is(runs, one):
@@ -203,6 +232,8 @@ def test_runs_commute_and_can_be_taken_back():
         assert found.evidence == pytest.approx(one.evidence, rel=1e-9)
         for a, b in zip(found.covariance, one.covariance, strict=True):
             assert a == pytest.approx(b, abs=1e-12)
+        for a, b in zip(found.drag, one.drag, strict=True):
+            assert a == pytest.approx(b, abs=1e-12)
         for a, b in zip(found.shift, one.shift, strict=True):
             assert np.array(a) == pytest.approx(np.array(b), abs=1e-12)
     alone = risks_with(laws, one, np.array([4, 5]))
@@ -217,6 +248,9 @@ def test_laws_that_agree_everywhere_are_one_law():
         slopes=[laws.slopes[0]] * 2,
         goals=np.repeat(laws.goals, 2, axis=0),
         goal_slopes=[laws.goal_slopes[0]] * 2,
+        bends=[laws.bends[0]] * 2,
+        goal_bends=[laws.goal_bends[0]] * 2,
+        spread=[laws.spread[0]] * 2,
         noise=laws.noise,
         cost=laws.cost,
     )
@@ -371,7 +405,7 @@ def test_nothing_to_gain_and_nothing_to_pay_for_stop(runs, one):
     assert poor.stop
     assert poor.status == "failed"
     assert [r.code for r in poor.reasons if r.severity == "refusal"] == ["NO_AFFORDABLE_RUN"]
-    pool = {"N": [1e7], "D": [3e8]}
+    pool = {"N": [1e7], "D": [3e9]}
     same = plan_next_runs(one, runs, "loss@N=1e12,D=1e13", budget=1e19, k=1, pool=pool)
     assert same.stop
     assert [r.code for r in same.reasons if r.severity == "refusal"] == ["NOTHING_NARROWS"]

@@ -53,7 +53,7 @@ from isoloss.cli.pictures import PICTURES, check_written, write_picture
               help="Weight of the law that gains least.")  # fmt: skip
 @click.option("--ray-share", type=click.FloatRange(0, 1), default=0.2, show_default=True,
               help="Share of the budget kept for the goal's own D/N.")  # fmt: skip
-@click.option("--drift", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+@click.option("--drift", type=click.FloatRange(0, 1), default=0.005, show_default=True,
               help="How far laws may bend; 0 trusts them.")  # fmt: skip
 @click.option("--flops-per-nd", type=Positive(),
               help="FLOPs per parameter and example; by default that of the runs.")  # fmt: skip

@@ -12,7 +12,6 @@ import numpy as np
 from isoloss._core.arrays import Array, as_level, as_positive
 from isoloss._core.interval import Interval
 from isoloss.errors import FitError, InputError
-from isoloss.fit.drift import RATE
 from isoloss.fit.lawset import LawSet
 from isoloss.plan.cost import Cost, SixND
 from isoloss.plan.next_belief import Frame, Target, covariance, frame, log_losses, target
@@ -42,6 +41,9 @@ RAY_SHARE = 0.2
 """Share of the budget kept for the decision's own D/N."""
 RAY = 3.0
 """D/N within this factor of the decision's is on its ray."""
+DRIFT = 0.005
+"""Standard deviation of the bends that laws may have, times the root of two: half of what intervals
+of plans hold. More costs more variance where laws hold than it saves where they bend."""
 LEAST_GAIN = 0.02
 """Batches that take less than this share off the variance are not worth their cost."""
 LEAST_NOISE = 1e-6
@@ -64,7 +66,7 @@ def plan_next_runs(
     only: bool = False,
     worst: float = WORST,
     ray_share: float = RAY_SHARE,
-    drift: float = RATE,
+    drift: float = DRIFT,
     level: float | None = None,
 ) -> NextRuns:
     r"""Choose up to k runs within a budget that narrow a goal most.
