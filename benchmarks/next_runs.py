@@ -5,9 +5,9 @@
 
 Simulation: a pilot of 12 runs (1e17, 3e17, 1e18 FLOPs, four sizes within four times the best one),
 noise of 0.3 % of the loss. Each design then spends the same FLOPs on at most 12 further runs, and
-the same law set (``fit_laws`` without draws; ``--fit plain``: Chinchilla's and the coupled law by least
-squares with equal weights, a quarter of the time) forecasts the loss at the best split of 1e23 FLOPs
-and log N_opt there. Designs know the pilot's fit alone:
+the same law set (``fit_laws`` without draws; ``--fit plain``: Chinchilla's and the coupled law by
+least squares with equal weights, a quarter of the time) forecasts the loss at the best split of
+1e23 FLOPs and log N_opt there. Designs know the pilot's fit alone:
 
     next      plan_next_runs, goal loss@C=1e23, defaults
     isoflop   three budgets a factor of sqrt(10) apart, four sizes within four times its best
@@ -21,8 +21,9 @@ Truths: Chinchilla's law; the coupled law with k = 1.15; one outside the law set
 Errors are root mean squares over repeats with their Monte-Carlo standard errors. Errors of
 log N_opt are cut at 3, which also stands for fits that have no best split.
 
-Replay: the largest runs are held out (the top eighth by C), a pilot of the cheapest runs is fitted,
-and each rule chooses from the others within a budget.
+Replay: the largest runs are held out (the top eighth by C), a pilot of the cheapest fifth is fitted,
+and each rule chooses from the others within a budget, ``next`` also in three rounds with a fit after
+each.
 """
 
 from __future__ import annotations
@@ -273,27 +274,20 @@ def replay(path: str, where: list[str], columns: dict[str, str], repeats: int) -
     start = rest[: max(len(rest) // 5, 12)]
     pool = rest[len(start) :]
     target = {a: float(np.exp(np.mean(np.log(runs[a][held])))) for a in ("N", "D")}
-    pilot = runs.select(np.sort(start))
     with one_thread():
-        laws = fit_laws(pilot, draws=0)
         print(
             f"{len(runs)} runs: pilot of the {len(start)} cheapest (to {cost[start].max():.2g}), "
             f"pool of {len(pool)}, {len(held)} largest held out (from {cost[held].min():.2g})"
         )
         print(f"pilot alone: {_off(runs, start, held):.3f} %; all of the pool: "
               f"{_off(runs, np.append(start, pool), held):.3f} %")  # fmt: skip
-        for share in (0.05, 0.15, 0.3):
+        for share in (0.05, 0.2):
             budget = share * float(cost[pool].sum())
             print(f"{100 * share:.0f} % of the pool's FLOPs ({budget:.3g}), at most {MOST} runs")
-            goal = f"loss@N={target['N']},D={target['D']}"
-            table = {"N": runs["N"][pool], "D": runs["D"][pool], "C": cost[pool]}
-            names = [str(i) for i in pool]
-            plan = plan_next_runs(
-                laws, pilot, goal, budget=budget, k=MOST, pool=table | {"name": names}
-            )
-            # A pool has each run once: seeds of one configuration are one run here.
-            chosen = np.array([int(r.name) for r in plan.runs], dtype=int)
-            _show("next", runs, start, chosen, held, cost)
+            for rounds in (1, 3):
+                chosen = _in_rounds(runs, start, pool, cost, target, budget, rounds)
+                name = "next" if rounds == 1 else f"next, in {rounds}"
+                _show(name, runs, start, chosen, held, cost)
             _show("largest", runs, start, _fill(pool[::-1], cost, budget), held, cost)
             off = [
                 _off(runs, np.append(start, _fill(np.random.default_rng(s).permutation(pool),
@@ -301,8 +295,30 @@ def replay(path: str, where: list[str], columns: dict[str, str], repeats: int) -
                 for s in range(repeats)
             ]  # fmt: skip
             value, error = rms(np.array(off))
-            print(f"  {'random':<10}{'':>9}{'':>9}  {value:.3f} +- {error:.3f} % "
+            print(f"  {'random':<12}{'':>9}{'':>9}  {value:.3f} +- {error:.3f} % "
                   f"(median {np.median(off):.3f})")  # fmt: skip
+
+
+def _in_rounds(runs: Runs, start, pool, cost, target, budget: float, rounds: int) -> np.ndarray:
+    """Choose from a pool, fitting again after each part of the budget."""
+    chosen, left = np.zeros(0, dtype=int), budget
+    goal = f"loss@N={target['N']},D={target['D']}"
+    for i in range(rounds):
+        known = runs.select(np.sort(np.append(start, chosen)))
+        rest = np.setdiff1d(pool, chosen)
+        table = {a: runs[a][rest] for a in ("N", "D")} | {"C": cost[rest]}
+        found = plan_next_runs(
+            fit_laws(known, draws=0),
+            known,
+            goal,
+            budget=left if i == rounds - 1 else budget / rounds,
+            k=MOST // rounds,
+            pool=table | {"name": [str(j) for j in rest]},
+            most_seeds=1,
+        )
+        chosen = np.append(chosen, [int(r.name) for r in found.runs]).astype(int)
+        left = budget - float(cost[chosen].sum())
+    return chosen
 
 
 def _fill(order: np.ndarray, cost: np.ndarray, budget: float) -> np.ndarray:
@@ -322,7 +338,7 @@ def _off(runs: Runs, used: np.ndarray, held: np.ndarray) -> float:
 
 def _show(name: str, runs: Runs, start, chosen, held, cost) -> None:
     off = _off(runs, np.append(start, chosen).astype(int), held)
-    print(f"  {name:<10}{len(chosen):>4} runs{cost[chosen].sum():9.2e}  {off:.3f} %")
+    print(f"  {name:<12}{len(chosen):>4} runs{cost[chosen].sum():9.2e}  {off:.3f} %")
 
 
 def main() -> None:

@@ -335,6 +335,8 @@ def test_seeds_of_the_only_candidate_are_counted_as_one_run_with_less_noise(runs
     assert [r.seeds for r in found.runs] == [4]
     single = plan_next_runs(one, runs, GOAL, budget=1.8e19, k=4, pool=pool, drift=0.0, only=True)
     assert [r.seeds for r in single.runs] == [1]
+    few = plan_next_runs(one, runs, GOAL, budget=1e21, k=4, pool=pool, most_seeds=2, only=True)
+    assert [r.seeds for r in few.runs] == [2]
     # 1/gain is linear in the variance of the mean of the seeds.
     f = frame(one.fits[0], runs, rate=0.0)
     s = one.fits[0].seed_noise

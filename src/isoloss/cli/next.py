@@ -46,6 +46,8 @@ from isoloss.cli.pictures import PICTURES, check_written, write_picture
               help="Instead: a CSV of runs that can be made.")  # fmt: skip
 @click.option("--parallel", type=click.IntRange(1, 1000), default=1, show_default=True,
               help="Runs side by side.")  # fmt: skip
+@click.option("--most-seeds", type=click.IntRange(1, 1000),
+              help="Most runs of one configuration.")  # fmt: skip
 @click.option("--shape", "shapes", type=Pairs(), multiple=True,
               help="Sizes that can be built, e.g. vocabulary=50304,context=2048.")  # fmt: skip
 @click.option("--only", is_flag=True, help="Narrow the goal alone, whatever becomes of the rest.")
@@ -69,7 +71,7 @@ from isoloss.cli.pictures import PICTURES, check_written, write_picture
 @guarded
 def command(
     runs: str, goal: str, budget: float, k: int, box: Any, pool: str | None, parallel: int,
-    shapes: Any, only: bool, worst: float, ray_share: float, drift: float,
+    most_seeds: int | None, shapes: Any, only: bool, worst: float, ray_share: float, drift: float,
     flops_per_nd: float | None, laws: tuple[str, ...], html: str | None, plot: str | None,
     columns: Any, units: Any, where: tuple[str, ...], as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
@@ -94,6 +96,7 @@ def command(
         pool=pool,
         cost=Coefficient(flops_per_nd) if flops_per_nd else cost_of(table),
         parallel=parallel,
+        most_seeds=most_seeds,
         shape={name: _value(text) for name, text in merged(shapes).items()} or None,
         only=only,
         worst=worst,

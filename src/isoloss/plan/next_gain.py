@@ -286,12 +286,20 @@ class Budget:
         Part of the total that candidates off the ray may take.
     on_ray
         Which candidates are on the decision's own ray, (m,).
+    seeds
+        Most runs of one candidate.
     """
 
     total: float
     most: int
     free: float
     on_ray: npt.NDArray[np.bool_]
+    seeds: int = 1000
+
+    def fresh(self, chosen: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Which candidates may have one more seed, (m,)."""
+        count = np.bincount(np.asarray(chosen, dtype=np.int64), minlength=len(self.on_ray))
+        return np.asarray(count < self.seeds)
 
     def allowed(self, cost: Array, chosen: Sequence[int]) -> Indices:
         """Candidates that may be added to those chosen."""
@@ -299,7 +307,7 @@ class Budget:
         off = float(np.sum(spent[~self.on_ray[list(chosen)]])) if chosen else 0.0
         left = self.total - float(np.sum(spent))
         most = np.where(self.on_ray, left, min(left, self.free - off))
-        return np.flatnonzero(cost <= most * (1 + 1e-9) + _TINY)
+        return np.flatnonzero((cost <= most * (1 + 1e-9) + _TINY) & self.fresh(chosen))
 
 
 def greedy(
@@ -373,7 +381,7 @@ def _priced(
     if not len(at):
         return []
     for _ in range(PRICES):
-        batch = _at_price(laws, begin, taste, batch, at, price / budget.total)
+        batch = _at_price(laws, begin, budget, taste, batch, at, price / budget.total)
         chosen = [i for i in batch if i is not None]
         cost = laws.cost[chosen]
         off = float(np.sum(cost[~budget.on_ray[chosen]]))
@@ -390,6 +398,7 @@ def _priced(
 def _at_price(
     laws: Laws,
     begin: State,
+    budget: Budget,
     taste: Taste,
     batch: Sequence[int | None],
     at: Indices,
@@ -405,9 +414,11 @@ def _at_price(
         for place, old in enumerate(batch):
             rest = state if old is None else without(laws, state, old)
             worth = merit(laws, risks_with(laws, rest, at), first, taste) + price * laws.cost[at]
-            best = int(np.argmin(np.where(np.isfinite(worth), worth, np.inf)))
+            others = [i for k, i in enumerate(batch) if i is not None and k != place]
+            free = np.isfinite(worth) & budget.fresh(others)[at]
+            best = int(np.argmin(np.where(free, worth, np.inf)))
             none = float(merit(laws, risks(laws, rest), first, taste))
-            batch[place] = int(at[best]) if worth[best] < none else None
+            batch[place] = int(at[best]) if free[best] and worth[best] < none else None
             state = rest if batch[place] is None else after(laws, rest, int(at[best]))
         if batch == before:
             break

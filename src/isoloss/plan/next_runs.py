@@ -62,6 +62,7 @@ def plan_next_runs(
     cost: Cost | None = None,
     fixed: Mapping[str, float] | None = None,
     parallel: int = 1,
+    most_seeds: int | None = None,
     shape: Mapping[str, Any] | None = None,
     only: bool = False,
     worst: float = WORST,
@@ -100,6 +101,8 @@ def plan_next_runs(
         Other axes of the laws; by default the largest seen.
     parallel
         Runs that can be made side by side.
+    most_seeds
+        Most runs of one configuration; as many as help by default.
     shape
         Rules of `isoloss.runs.counting.shapes_near` (``vocabulary`` and ``context`` at least):
         sizes are those of transformers that can be built.
@@ -143,6 +146,7 @@ def plan_next_runs(
     aim = parse_goal(goal)
     most = as_positive("budget", budget)
     count, side = _whole("k", k), _whole("parallel", parallel)
+    seeds = count if most_seeds is None else _whole("most_seeds", most_seeds)
     level = laws.level if level is None else as_level(level)
     for name, share in (("worst", worst), ("ray_share", ray_share)):
         if not 0 <= share <= 1:
@@ -161,7 +165,7 @@ def plan_next_runs(
     free = most * (1 - ray_share) if on_ray.any() and not on_ray.all() else most
     chosen: list[int] = []
     if len(where.runs):
-        allowance = Budget(most, count, free, on_ray)
+        allowance = Budget(most, count, free, on_ray, seeds)
         chosen = best_batch(table, begin, allowance, taste)
     return _answer(known, table, begin, where, chosen, aim, most, level, taste, side, ray)
 
