@@ -21,9 +21,9 @@ Truths: Chinchilla's law; the coupled law with k = 1.15; one outside the law set
 Errors are root mean squares over repeats with their Monte-Carlo standard errors. Errors of
 log N_opt are cut at 3, which also stands for fits that have no best split.
 
-Replay: the largest runs are held out (the top eighth by C), a pilot of the cheapest fifth is fitted,
-and each rule chooses from the others within a budget, ``next`` also in three rounds with a fit after
-each.
+Replay: the largest runs are held out (the top eighth by C), a pilot of the cheapest fifth is
+fitted, and each rule chooses from the others within a budget, ``next`` also in three rounds with a
+fit after each.
 """
 
 from __future__ import annotations

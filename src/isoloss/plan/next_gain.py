@@ -16,7 +16,7 @@ off the variance :math:`g_k^T \Sigma_k g_k`. Other laws l of the set predict ano
 with :math:`\gamma_{kl}` the difference of their goals, :math:`c_l = g_l^T \Sigma_l j_l` and
 :math:`s_l^2 = s^2 + j_l^T \Sigma_l j_l`. The expected square error of the weighted set is
 
-.. math:: R = \sum_k w_k \Bigl[ V_k + \sum_b R_b^2 \gamma_{kb}^2
+.. math:: Q = \sum_k w_k \Bigl[ V_k + \sum_b R_b^2 \gamma_{kb}^2
    + \bigl(\sum_l w_{l|k} \gamma_{kl}\bigr)^2 \Bigr] .
 
 Bends b of standard deviation :math:`R_b` lead the fit astray as a rival's data would: the error

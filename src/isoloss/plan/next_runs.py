@@ -72,11 +72,11 @@ def plan_next_runs(
 ) -> NextRuns:
     r"""Choose up to k runs within a budget that narrow a goal most.
 
-    The goal's variance is that over the laws of the set: of each law's parameters and of a drift of
-    its exponents, to first order, and of the laws around their mean; `isoloss.plan.next_gain` has
-    the equations. A batch minimises
+    The goal's variance is the expected square error of the fit that will be made: of each law's
+    parameters and by bends that the law does not know, to first order, and of the laws around their
+    mean; `isoloss.plan.next_gain` has the equations. A batch minimises
 
-    .. math:: (1-\rho)\ln\frac{R}{R_0} + \rho \max_k \ln\frac{R_k}{R_{k0}}
+    .. math:: (1-\rho)\ln\frac{Q}{Q_0} + \rho \max_k \ln\frac{Q_k}{Q_{k0}}
 
     of the goal, plus half of the same of the companion (log N_opt at the goal's compute where
     the goal is a loss, the loss there where it is N_opt), so that neither is bought with the other.
@@ -126,7 +126,9 @@ def plan_next_runs(
 
     References
     ----------
-    Chaloner and Verdinelli 1995, "Bayesian experimental design: a review", Statistical Science 10
+    Box and Draper 1959, "A basis for the selection of a response surface design", Journal of the
+    American Statistical Association 54 (the bias of a fit that is too simple); Chaloner and
+    Verdinelli 1995, "Bayesian experimental design: a review", Statistical Science 10
     (c- and V-optimality); Atkinson and Fedorov 1975, Biometrika 62 (T-optimality); Li et al. 2026,
     arXiv:2604.22753 (choosing scaling runs by expected variance at the target per cost).
 
@@ -323,7 +325,7 @@ def _answer(
     count = len(known)
     method = f"first order over {count} law{'s' if count > 1 else ''} weighted by back-test"
     if any(m.frame.sides for m in known):
-        method += ", and drift of exponents"
+        method += ", and bends of laws"
 
     def interval(errors: Array, i: int) -> Interval | None:
         return _interval(laws, errors, i, level, method)
