@@ -14,6 +14,7 @@ least squares with equal weights, a quarter of the time) forecasts the loss at t
     random    evenly in log N and log D over the candidates of ``next``
     d-optimal greedy on the determinant of Chinchilla's information matrix, same candidates
     ladder    runs at the pilot's best split, each twice the compute of the one before
+    next-only, next-size    asked for with --design: the loss alone; the goal N_opt@C=1e23
 
 Truths: Chinchilla's law; the coupled law with k = 1.15; one outside the law set, where data beyond
 1000 examples a parameter are worth less and less (D becomes D / sqrt(1 + D / (1000 N))).
@@ -105,8 +106,10 @@ def joined(*parts: Runs) -> Runs:
     return Runs(columns={a: np.concatenate([p[a] for p in parts]) for a in ("N", "D", "loss")})
 
 
-def ours(laws: LawSet, pilot: Runs, budget: float, rng, **options) -> tuple[np.ndarray, np.ndarray]:
-    found = plan_next_runs(laws, pilot, f"loss@C={GOAL_C}", budget=budget, k=MOST, **options)
+def ours(
+    laws: LawSet, pilot: Runs, budget: float, rng, *, goal: str = "loss", **options
+) -> tuple[np.ndarray, np.ndarray]:
+    found = plan_next_runs(laws, pilot, f"{goal}@C={GOAL_C}", budget=budget, k=MOST, **options)
     N, D = (np.repeat([r.at[a] for r in found.runs], [r.seeds for r in found.runs]) for a in "ND")
     return N, D
 
@@ -187,6 +190,7 @@ DESIGNS = {
     "d-optimal": d_optimal,
     "ladder": ladder,
     "next-only": partial(ours, only=True),
+    "next-size": partial(ours, goal="N_opt"),
 }
 
 
