@@ -35,11 +35,13 @@ ROOMS = (
     ("isoloss.coverage", "Coverage"),
     ("isoloss.report", "Reports"),
     ("isoloss.report.verdict", "Reports of verdicts"),
+    ("isoloss.report.next_runs", "Reports of next runs"),
     ("isoloss.plot", "Pictures"),
     ("isoloss.plot.gallery", "Pictures of theory"),
     ("isoloss.plot.scores", "Pictures of scores"),
     ("isoloss.plot.clusters", "Maps of clusters"),
     ("isoloss.plot.verdict", "Pictures of verdicts"),
+    ("isoloss.plot.next_runs", "Pictures of next runs"),
     ("isoloss.sweep", "Sweeps"),
     ("isoloss.sweep.data", "Data to train on"),
 )

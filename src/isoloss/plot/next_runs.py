@@ -98,3 +98,6 @@ def draw_next_runs(found: NextRuns, runs: Runs, *, ax: Axes | None = None) -> Ax
         fontsize=SMALL, frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(-0.02, -0.18)
     )
     return finish(ax, f"Next runs for {found.goal}", "parameters N", "examples D")
+
+
+__all__ = ["draw_next_runs", "next_runs_series"]
