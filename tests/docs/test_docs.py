@@ -29,7 +29,7 @@ PAGES = [
 CODE_PAGES = (
     "fitting", "regression", "forecasting", "planning", "theory", "pruned-perceptron", "data",
     "coverage", "importing", "pruning-verdict", "design-of-runs", "schedules", "watching",
-    "comparing",
+    "comparing", "next-runs",
 )  # fmt: skip
 _FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -175,6 +175,7 @@ def test_commands_in_pages_exist(page: Path) -> None:
         ["fit", "runs.csv"],
         ["forecast", "runs.csv", "--at", "N=1e9,D=2e10", "--law", "chinchilla"],
         ["plan", "runs.csv", "--budget", "1e20", "--law", "chinchilla"],
+        ["next", "runs.csv", "--goal", "loss@C=1e20", "--budget", "1e18", "--law", "chinchilla"],
         pytest.param(["study", "runs.csv", "--law", "chinchilla"], marks=pytest.mark.slow),
     ],
     ids=lambda words: words[0],

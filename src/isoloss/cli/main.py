@@ -20,6 +20,7 @@ _COMMANDS = {
     "forecast": "Forecast the loss at a target or a budget.",
     "import": "Make a table of runs from training logs.",
     "laws": "List the laws, or published constants.",
+    "next": "Choose the next runs: those that narrow a goal most for their FLOPs.",
     "plan": "Split a compute budget between model size and data.",
     "power": "Count the runs that tell two recipes apart at a scale.",
     "prune": "Score examples, find near-duplicates, choose those to keep.",

@@ -27,6 +27,9 @@ from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
+from isoloss.plan.next_goal import Goal, parse_goal
+from isoloss.plan.next_result import Considered, NextRun, NextRuns
+from isoloss.plan.next_runs import plan_next_runs
 from isoloss.plan.power import power_to_compare
 from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
@@ -42,15 +45,19 @@ __all__ = [
     "Comparison",
     "Comparisons",
     "ComputeForLoss",
+    "Considered",
     "ConventionEffect",
     "Cost",
     "DesignAudit",
     "Envelope",
     "FamilyCost",
     "FromFunction",
+    "Goal",
     "IsoBudget",
     "IsoFLOP",
     "NearOptimal",
+    "NextRun",
+    "NextRuns",
     "PerToken",
     "Power",
     "PriceRow",
@@ -71,6 +78,8 @@ __all__ = [
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "parse_goal",
+    "plan_next_runs",
     "power_to_compare",
     "split_by_convention",
     "split_by_table",
