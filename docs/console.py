@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 _BLOCK = re.compile(r"^```console\n\$ (?P<command>isoloss .*)\n(?P<output>(?:.*\n)*?)```$", re.M)
 # Shown where the terminal has a moving line; of no interest on a page.
 _PROGRESS = re.compile(r"^- .*\n", re.M)
+# Another each time: hashes of what holds a time, and the times.
+_CHANGING = re.compile(r"\b[0-9a-f]{12,64}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -59,13 +61,23 @@ def output(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
+def lasting(text: str) -> str:
+    """Leave out of an output what is another each time."""
+    return _CHANGING.sub("(changes)", text)
+
+
 def refresh(path: Path) -> None:
-    """Write the outputs of one page anew."""
+    """Write the outputs of one page anew, its commands one after the other in one folder."""
+
+    def run(found: re.Match[str]) -> str:
+        printed = output(found["command"], folder)
+        if lasting(printed) == lasting(found["output"]):
+            printed = found["output"]
+        return f"```console\n$ {found['command']}\n{printed}```"
+
     text = path.read_text("utf8")
     with scratch_folder() as folder:
-        fresh = _BLOCK.sub(
-            lambda m: f"```console\n$ {m['command']}\n{output(m['command'], folder)}```", text
-        )
+        fresh = _BLOCK.sub(run, text)
     if fresh != text:
         path.write_text(fresh, "utf8")
         print(f"changed: {path.name}")

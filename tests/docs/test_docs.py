@@ -69,9 +69,15 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result.failed == 0, "".join(printed)
 
 
+# Commands of these stand on the files that those before them wrote.
+WALKS = [p for p in PAGES if p.name == "walk.md"]
+
+
 def shown() -> list[object]:
     found: list[object] = []
     for page in PAGES:
+        if page in WALKS:
+            continue
         for command, output in console.blocks(page.read_text("utf8")):
             slow = not command.startswith(("isoloss fit", "isoloss laws"))
             marks = [pytest.mark.slow] if slow else []
@@ -83,11 +89,23 @@ def shown() -> list[object]:
 def test_shown_outputs_are_what_is_printed(command: str, output: str) -> None:
     with console.scratch_folder() as folder:
         printed = console.output(command, folder)
+    compare(printed, output)
+
+
+def compare(printed: str, output: str) -> None:
+    printed, output = console.lasting(printed), console.lasting(output)
     number = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
     assert number.sub("#", printed) == number.sub("#", output)
     # The last digits of resampled numbers differ between machines.
     for ours, theirs in zip(number.findall(printed), number.findall(output), strict=True):
         assert float(ours) == pytest.approx(float(theirs), rel=0.05, abs=2e-3), (ours, theirs)
+
+
+@pytest.mark.parametrize("page", WALKS, ids=lambda p: p.name)
+def test_a_walk_can_be_walked(page: Path) -> None:
+    with console.scratch_folder() as folder:
+        for command, output in console.blocks(page.read_text("utf8")):
+            compare(console.output(command, folder), output)
 
 
 def options() -> dict[str, set[str]]:

@@ -33,7 +33,7 @@ from isoloss.plan.next_runs import plan_next_runs
 from isoloss.plan.power import power_to_compare
 from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
-from isoloss.plan.recipes import Comparison, Comparisons, compare_recipes
+from isoloss.plan.recipes import compare_recipes
 from isoloss.plan.serving import Served, allocate_served
 
 __all__ = [
@@ -42,8 +42,6 @@ __all__ = [
     "Approaches",
     "BudgetGroup",
     "Coefficient",
-    "Comparison",
-    "Comparisons",
     "ComputeForLoss",
     "Considered",
     "ConventionEffect",
