@@ -211,8 +211,11 @@ def test_without_the_first_support_the_error_grows_by_what_it_says():
 
 
 def test_meters_do_not_hide_that_runs_are_repeated():
-    runs = embedded_runs()
+    known = embedded_runs()
+    columns = {n: known[n] for n in ("N", "D", "C", "loss", "seed", "lr")}
+    runs = Runs(columns=columns | {"degrees": known["joules"]})
     assert len(np.unique(runs.configurations())) == len(runs) == 113
+    assert len(np.unique(known.configurations())) == 57
     assert len(np.unique(design_groups(runs, ("N", "D")))) == 57
     # Without another seed, equal settings and another meter are another configuration.
     alike = runs.select(np.isclose(runs["seed"], 0))
