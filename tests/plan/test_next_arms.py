@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.linalg import block_diag
 
 from isoloss._core.serial import to_json
 from isoloss.errors import FitError, InputError
@@ -27,7 +28,7 @@ from isoloss.plan.next_arms_gain import (
     variances_with,
 )
 from isoloss.plan.next_arms_goal import parse_arms_goal
-from isoloss.plan.next_arms_model import Noise, join_arms, noise_of_pair, whitened
+from isoloss.plan.next_arms_model import Noise, join_arms, noise_of_pair
 from isoloss.plan.power_pilots import find_twins
 from isoloss.plan.recipes.fits import fit_each, fit_recipes
 from isoloss.plan.recipes.inputs import make_place
@@ -78,7 +79,7 @@ def model(tables, r=0.7, tie=("E",), drift=0.005, laws=("chinchilla",), scale=1e
     N, D = (g.ravel() for g in np.meshgrid([1e7, 1e8, 1e9], [3e8, 3e9, 3e10], indexing="ij"))
     arm, at = np.repeat([0, 1, 2], 9), np.tile(np.arange(9), 3)
     twins = find_twins(*pair, ("N", "D"))
-    noise = Noise(one=2e-3, correlation=r, sentence="")
+    noise = Noise(one=2e-3, fitted=2e-3, correlation=r, sentence="")
     joints = join_arms(pair, sets, place, scale, {"N": N, "D": D}, (arm, at), noise, twins, drift)
     cost = np.tile(6 * N * D, 3) * np.where(arm == 2, 2, 1)
     return joints, Options(arm, at, cost), noise, {"N": N, "D": D}
@@ -90,7 +91,7 @@ def states(joints):
 
 @pytest.mark.parametrize("tie", [("E",), ()])
 def test_variance_after_is_that_of_a_refit_of_all_runs(tables, tie):
-    """Against generalised least squares of pilots and new runs with their whole covariance."""
+    """Against least squares of pilots and new runs whose noise has its whole covariance."""
     joints, options, noise, x = model(tables, tie=tie)
     cases, begin = states(joints)
     chosen = [2, 2 + 9, 5 + 18, 5 + 18, 7 + 18]
@@ -126,31 +127,27 @@ def test_variance_after_is_that_of_a_refit_of_all_runs(tables, tie):
     for i in chosen:
         blocks.append(np.vstack(new(i)))
         spread.append(np.array([[1, 0.7], [0.7, 1]]) if options.arm[i] == 2 else np.eye(1))
-    information = np.diag(j.prior**-2.0)
-    for J, S in zip(blocks, spread, strict=True):
-        information += J.T @ np.linalg.solve(noise.one**2 * S, J)
-    whole = np.linalg.inv(information)
+    # The prior is one more measurement of each coordinate.
+    J = np.vstack([*blocks, np.diag(noise.one / j.prior)])
+    S = block_diag(*spread, np.eye(len(j.prior)))
+    estimator = np.linalg.pinv(J)
+    whole = noise.one**2 * estimator @ S @ estimator.T
     g = rows(0, *(np.array([j.goal[0][a]]) for a in "ND"))[0]
     g = g - rows(1, *(np.array([j.goal[1][a]]) for a in "ND"))[0]
     assert_allclose(j.case.g, g, rtol=1e-8, atol=1e-12)
-    got = float(g @ state[0].covariance @ g)
-    assert abs(got / float(g @ whole @ g) - 1) < 1e-8
-    assert_allclose(state[0].covariance, whole, rtol=1e-5, atol=1e-8 * np.abs(whole).max())
+    assert abs(state[0].variance(j.case.g) / float(g @ whole @ g) - 1) < 1e-8
 
 
 def test_bends_move_the_fit_as_a_refit_would(tables):
-    joints, options, noise, x = model(tables)
+    joints, *_ = model(tables)
     cases, begin = states(joints)
     state = follow(cases, begin, [4, 22])
     j = joints[0]
-    twins = find_twins(*tables.values(), ("N", "D"))
-    del options, x, twins
     X = np.vstack([j.case.rows[i] for i in (4, 22)])
     Y = np.vstack([j.case.effects[i] for i in (4, 22)])
     first = np.linalg.inv(begin[0].covariance)
     want = np.linalg.solve(first + X.T @ X, first @ begin[0].drag + X.T @ Y)
     assert_allclose(state[0].drag, want, rtol=1e-6, atol=1e-7 * np.abs(want).max())
-    assert noise.one > 0
 
 
 def test_gap_moves_with_parameters_as_its_row_says(tables):
@@ -183,7 +180,7 @@ def test_gap_moves_with_parameters_as_its_row_says(tables):
             axis, amplitude = {"alpha": ("N", "A"), "beta": ("D", "B")}[name]
             other = j.labels.index((amplitude, arm))
             value = j.fitted.theta[i]
-            slope -= value * np.log(j.arms[arm].scales[axis]) * -j.case.g[other] * -1
+            slope += value * np.log(j.arms[arm].scales[axis]) * j.case.g[other]
         assert_allclose(j.case.g[k], slope, rtol=1e-5, atol=1e-9)
 
 
@@ -214,20 +211,11 @@ def test_pairs_help_where_noise_correlates_and_only_there(tables):
     assert shares[0.8] < 0.999
 
 
-def test_independent_rows_have_the_noise_they_should():
-    """Sum and difference rebuild the inverse covariance of a pair."""
-    noise = Noise(one=0.5, correlation=0.6, sentence="")
-    none = np.zeros(0, dtype=np.int64)
-    twins = (np.array([1]), np.array([0]))
-    W = whitened(np.eye(4)[:2], np.eye(4)[2:], twins, noise)
-    S = 0.25 * np.eye(4)
-    S[1, 2] = S[2, 1] = 0.25 * 0.6
-    assert_allclose(W.T @ W, np.linalg.inv(S), rtol=1e-12, atol=1e-12)
-    assert_allclose(whitened(np.eye(2)[:1], np.eye(2)[1:], (none, none), noise), 2 * np.eye(2))
-
-
-def test_swapping_recipes_gives_the_same_runs(tables, found):
-    back = plan_next_arms(tables, "new-vs-old@C=1e21", budget=1e20, k=6)
+def test_swapping_recipes_gives_the_same_runs(tables):
+    kw = {"budget": 1e20, "k": 6, "laws": ["chinchilla"]}
+    found, back = (
+        plan_next_arms(tables, f"{g}@C=1e21", **kw) for g in ("old-vs-new", "new-vs-old")
+    )
     one, two = (
         sorted((tuple(sorted(r.recipes)), *r.at.values(), r.seeds) for r in f.runs)
         for f in (found, back)
@@ -283,7 +271,7 @@ def test_best_batch_is_the_best_of_all_batches_of_a_small_pool():
     case = Case(0, 1.0, 0.1, np.array([1.0, 0.5, -0.3]), np.zeros(1), np.zeros(1), rows,
                 np.zeros((m, 2, 1)))  # fmt: skip
     options = Options(np.zeros(m, dtype=np.int64), np.arange(m), rng.uniform(1, 4, m))
-    begin = (Belief(np.eye(3) * 4, np.zeros((3, 1))),)
+    begin = (Belief(np.eye(3) * 4, np.zeros((3, 3)), np.zeros((3, 1))),)
     budget = 6.0
     chosen = best_batch([case], begin, options, Allowance(budget, 3, 3), "worst")
     grid = np.stack(np.meshgrid(*[np.arange(-1, m)] * 3, indexing="ij"), -1).reshape(-1, 3)
@@ -335,15 +323,16 @@ def test_no_candidate_that_the_budget_allows(tables):
 
 
 def test_equal_recipes_are_beyond_any_design():
-    """No noise to speak of between them: a hundred times the runs would not tell."""
-    alike = pilots(new=OLD | {"A": 480.05}, noise=4e-3)
+    """A hundred times the runs would not tell."""
+    alike = pilots(new=OLD | {"A": 480.05}, noise=4e-3, seed=2)
     found = plan_next_arms(
         alike, "old-vs-new@C=1e19", budget=1e19, k=4, laws=["chinchilla"], tie=["E"]
     )
     assert found.verdict == "cannot tell"
-    if found.ties[0].power_many < 0.5:
-        assert found.stop
-        assert "BEYOND_REACH" in codes(found)
+    assert found.stop
+    assert "BEYOND_REACH" in codes(found)
+    assert found.status == "suspect"
+    assert found.runs
     assert found.ties[0].power <= found.ties[0].power_many
     assert MANY > 1
 
@@ -356,8 +345,9 @@ def test_floors_decide_far_beyond_the_runs():
     assert one.tied == ("E",)
     assert two.tied == ()
     assert two.error > 2 * one.error
-    assert {"TIE_DECIDES", "BEYOND_REACH"} & codes(found)
-    assert "FAR_BEYOND" in codes(found)
+    assert {"TIE_DECIDES", "FAR_BEYOND"} <= codes(found)
+    assert found.power == 0
+    assert not found.stop
 
 
 def test_one_resource_and_json(tables):

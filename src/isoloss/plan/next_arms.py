@@ -196,7 +196,8 @@ def _answer(
     many = variances(cases, follow(cases, begin, chosen, times=MANY))
     more = sum(r.runs for r in runs)
     power = reading.powers(last, more)
-    far = reading.powers(many, int(MANY) * more)
+    # More of the same may bend the fit; whoever has so many would spread them better.
+    far = np.maximum(power, reading.powers(many, int(MANY) * more))
     ties = tuple(
         ArmsTie(
             tied=s.tie.names,

@@ -1,14 +1,17 @@
 r"""By how much runs of two recipes would narrow their difference, before they are made.
 
-Both recipes are one linear model of coordinates z: what they share, A's own, B's own. A run of A,
-a run of B, or one of each with one seed is a block of independent rows X, divided by the noise
-(a pair has a sum and a difference, of variances :math:`2 (1 \pm r) s^2`). The gap of log losses at
-the scale has derivatives g, and a block takes
+Both recipes are one linear model of coordinates z: what they share, A's own, B's own. The fit that
+will be made is of least squares. With J the rows of all runs, divided by the noise, and a prior
+:math:`P`, its :math:`\Sigma = (J^T J + P^{-1})^{-1}`. Runs of one place and seed have noise that
+correlates by r, of which that fit knows nothing: the gap of log losses, with derivatives g, has the
+variance
 
-.. math:: u^T (I + X \Sigma X^T)^{-1} u, \qquad u = X \Sigma g
+.. math:: g^T \Sigma\, g + r\, h^T K h, \qquad h = \Sigma\, g, \quad
+   K = \sum_{pairs} (j_A j_B^T + j_B j_A^T)
 
-off its variance. Bends with effects Y on the rows and :math:`\phi` on the gap lead the fit astray:
-a unit of bend moves it by d, and errs by :math:`\phi - g^T d` in the gap, with
+(a sandwich), less than without pairs, as h weighs both runs of a pair with opposite signs. Bends
+with effects Y on rows X and :math:`\phi` on the gap lead the fit astray: a unit of bend moves it by
+d, and errs by :math:`\phi - g^T d` in the gap; runs X move d by
 
 .. math:: d \to d + \Sigma X^T (I + X \Sigma X^T)^{-1} (Y - X d) .
 
@@ -52,6 +55,8 @@ class Case:
     rows, effects
         Of every option, divided by the noise, (M, 2, P) and (M, 2, q); a lone run has a row of
         zeros.
+    correlation
+        Of the noise of both runs of an option.
     """
 
     tie: int
@@ -62,14 +67,31 @@ class Case:
     spread: Array
     rows: Array
     effects: Array
+    correlation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
-    """Covariance of the coordinates of one case, (P, P), and how bends move them, (P, q)."""
+    """What is expected to be known of one case.
+
+    Attributes
+    ----------
+    covariance
+        Of the coordinates, were all noise independent, (P, P).
+    cross
+        r K of the pairs, (P, P).
+    drag
+        How bends move the fit, (P, q).
+    """
 
     covariance: Array
+    cross: Array
     drag: Array
+
+    def variance(self, g: Array) -> float:
+        """Variance of g^T z as fitted."""
+        h = self.covariance @ g
+        return float(g @ h + h @ self.cross @ h)
 
 
 State = tuple[Belief, ...]
@@ -126,7 +148,7 @@ class Allowance:
 def variances(cases: Sequence[Case], state: State) -> Array:
     """Expect a square error of the gap under each set of ties, (T,)."""
     each = [
-        c.g @ b.covariance @ c.g + np.sum((c.spread * (c.phi - c.g @ b.drag)) ** 2)
+        b.variance(c.g) + np.sum((c.spread * (c.phi - c.g @ b.drag)) ** 2)
         for c, b in zip(cases, state, strict=True)
     ]
     return _mixed(cases, np.array(each)[:, None])[:, 0]
@@ -141,7 +163,10 @@ def variances_with(cases: Sequence[Case], state: State, at: Indices) -> Array:
         inner = moved @ X.transpose(0, 2, 1) + np.eye(2)
         u = moved @ c.g
         pull = np.linalg.solve(inner, u[..., None])[..., 0]
-        each[k] = np.maximum(c.g @ b.covariance @ c.g - np.sum(u * pull, axis=1), 0.0)
+        h = b.covariance @ c.g - np.einsum("mip,mi->mp", moved, pull)
+        ends = np.einsum("mip,mp->mi", X, h)
+        each[k] = h @ c.g + np.sum(h * (h @ b.cross), axis=1)
+        each[k] = np.maximum(each[k] + 2 * c.correlation * ends[:, 0] * ends[:, 1], 0.0)
         left = c.effects[at] - X @ b.drag
         astray = c.phi - c.g @ b.drag - np.einsum("mi,miq->mq", pull, left)
         each[k] += np.sum((c.spread * astray) ** 2, axis=1)
@@ -174,7 +199,14 @@ def after(cases: Sequence[Case], state: State, i: int, *, times: float = 1.0) ->
         moved = X @ b.covariance
         gain = np.linalg.solve(moved @ X.T + np.eye(2) / times, moved)
         covariance = b.covariance - moved.T @ gain
-        found.append(Belief(0.5 * (covariance + covariance.T), b.drag + gain.T @ (Y - X @ b.drag)))
+        pair = times * c.correlation * np.outer(X[0], X[1])
+        found.append(
+            Belief(
+                0.5 * (covariance + covariance.T),
+                b.cross + pair + pair.T,
+                b.drag + gain.T @ (Y - X @ b.drag),
+            )
+        )
     return tuple(found)
 
 

@@ -34,9 +34,13 @@ LEAST_NOISE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """Of one run's log loss, and its correlation in twins, in numbers and words."""
+    """Noise of one run's log loss, and its correlation in twins, in numbers and words.
+
+    ``fitted`` is what it counts as in the fit, whose objective may waste some of what runs tell.
+    """
 
     one: float
+    fitted: float
     correlation: float
     sentence: str
 
@@ -102,7 +106,33 @@ def noise_of_pair(
         model = LocalModel.of(data, heavy.recipe.part(heavy.theta, i))
         taken.append(Taken(data, model, heavy.residuals[side == i], ()))
     r, text = read_correlation(paired, taken[0], taken[1], twins)
-    return Noise(one=max(one, LEAST_NOISE), correlation=r, sentence=text)
+    one = max(one, LEAST_NOISE)
+    wasted = math.sqrt(huber_loss(heavy.objective.delta / one))
+    return Noise(one=one, fitted=wasted * one, correlation=r, sentence=text)
+
+
+def huber_loss(c: float) -> float:
+    r"""Find by what factor Huber's threshold of c standard deviations widens variances.
+
+    :math:`E\psi^2 / (E\psi')^2` under normal noise.
+
+    References
+    ----------
+    Huber 1964, Annals of Mathematical Statistics 35:73.
+
+    Examples
+    --------
+    >>> round(1 / huber_loss(1.345), 3), huber_loss(math.inf)
+    (0.95, 1.0)
+    """
+    if c > 8:
+        return 1.0
+    from scipy.special import ndtr
+
+    c = max(c, 0.05)
+    inside = 2 * float(ndtr(c)) - 1
+    density = math.exp(-0.5 * c**2) / math.sqrt(2 * math.pi)
+    return (inside - 2 * c * density + c**2 * (1 - inside)) / inside**2
 
 
 def join_arms(
@@ -192,8 +222,9 @@ def _join(
     gap, g, phi = (np.asarray(u[0] - v[0]) for u, v in zip(*aim, strict=True))
     if not (np.isfinite(gap) and np.isfinite(g).all() and np.isfinite(phi).all()):
         return None
-    X = whitened(own[0][1], own[1][1], twins, noise)
-    Y = whitened(own[0][2], own[1][2], twins, noise)
+    X = np.vstack([own[0][1], own[1][1]]) / noise.fitted
+    Y = np.vstack([own[0][2], own[1][2]]) / noise.fitted
+    pairs = own[0][1][twins[0]].T @ own[1][1][twins[1]] * (noise.correlation / noise.fitted**2)
     prior = np.concatenate([first.prior[shared], first.prior[~shared], second.prior[~shared]])
     known = covariance(X, np.ones(len(X)), prior)
     case = Case(
@@ -207,6 +238,7 @@ def _join(
         ),
         rows=_blocks(new[0][1], new[1][1], options, noise),
         effects=_blocks(new[0][2], new[1][2], options, noise),
+        correlation=noise.correlation,
     )
     labels: list[tuple[str, int | None]] = [(n, None) for n in np.array(base.names)[shared]]
     labels += [(n, i) for i in (0, 1) for n in np.array(base.names)[~shared]]
@@ -220,7 +252,7 @@ def _join(
         goal=(goal[0], goal[1]),
         prior=prior,
         case=case,
-        belief=Belief(known, known @ X.T @ Y),
+        belief=Belief(known, pairs + pairs.T, known @ X.T @ Y),
         logs=(new[0][0], new[1][0]),
         rows=(new[0][1], new[1][1]),
         effects=(new[0][2], new[1][2]),
@@ -251,22 +283,6 @@ def _wide(
     return logs, wide, effects
 
 
-def whitened(a: Array, b: Array, twins: tuple[Pairs, Pairs], noise: Noise) -> Array:
-    """Turn rows of A and of B, of which some are twins, into rows of independent unit noise.
-
-    The noise of a pair has the covariance ``[[1, r], [r, 1]]``: sum and difference are independent,
-    with variances of 1 + r and 1 - r.
-    """
-    alone_a = np.setdiff1d(np.arange(len(a)), twins[0])
-    alone_b = np.setdiff1d(np.arange(len(b)), twins[1])
-    up, down = _turned(a[twins[0]], b[twins[1]], noise.correlation)
-    return np.vstack([up, down, a[alone_a], b[alone_b]]) / noise.one
-
-
-def _turned(a: Array, b: Array, r: float) -> tuple[Array, Array]:
-    return (a + b) / math.sqrt(2 * (1 + r)), (a - b) / math.sqrt(2 * (1 - r))
-
-
 def _blocks(a: Array, b: Array, options: tuple[Indices, Indices], noise: Noise) -> Array:
     """Rows of every option, (M, 2, ...)."""
     arm, place = options
@@ -274,5 +290,5 @@ def _blocks(a: Array, b: Array, options: tuple[Indices, Indices], noise: Noise) 
     found[arm == 0, 0] = a[place[arm == 0]]
     found[arm == 1, 0] = b[place[arm == 1]]
     both = place[arm == 2]
-    found[arm == 2, 0], found[arm == 2, 1] = _turned(a[both], b[both], noise.correlation)
-    return found / noise.one
+    found[arm == 2, 0], found[arm == 2, 1] = a[both], b[both]
+    return found / noise.fitted

@@ -34,7 +34,8 @@ class Reading:
     place, scale
         Where they are compared.
     level, freedom
-        Of intervals; degrees of freedom of the noise now, of each set of ties, (T,).
+        Of intervals; degrees of freedom that the runs at hand leave, (T,). Where twins share noise
+        their differences decide, which are half as many.
     """
 
     joints: Sequence[Joint]
@@ -44,6 +45,10 @@ class Reading:
     level: float
     freedom: Array
     noise: Noise
+
+    def degrees(self, more: int = 0) -> Array:
+        """Degrees of freedom of the noise that decides, with some more runs, (T,)."""
+        return (self.freedom + more) / (2 if self.noise.correlation > 0 else 1)
 
     @property
     def centre(self) -> Array:
@@ -58,7 +63,7 @@ class Reading:
         """Half-width of an interval in standard errors, with some more runs, (T,)."""
         from scipy.special import stdtrit
 
-        return np.asarray(stdtrit(self.freedom + more, 0.5 + self.level / 2))
+        return np.asarray(stdtrit(self.degrees(more), 0.5 + self.level / 2))
 
     def ends(self, errors: Array, more: int = 0) -> Array:
         """Interval of the gap under each set of ties, (2, T), from square errors, (T,)."""
@@ -110,8 +115,8 @@ class Reading:
         ratio = np.abs(self.centre) / np.sqrt(errors)
         return np.array(
             [
-                t_power(float(r), float(f + more), 1 - self.level)
-                for r, f in zip(ratio, self.freedom, strict=True)
+                t_power(float(r), float(f), 1 - self.level)
+                for r, f in zip(ratio, self.degrees(more), strict=True)
             ]
         )
 
@@ -185,7 +190,7 @@ def _loss(reading: Reading, state: State, arm: int, at: int) -> Interval:
         row = j.rows[arm][at]
         astray = j.case.spread * (j.effects[arm][at] - row @ b.drag)
         logs.append(j.logs[arm][at])
-        spreads.append(row @ b.covariance @ row + np.sum(astray**2))
+        spreads.append(b.variance(row) + np.sum(astray**2))
         weights.append(j.weight)
     middle = np.average(logs, weights=weights)
     variance = np.average(spreads + (np.array(logs) - middle) ** 2, weights=weights)
