@@ -34,6 +34,8 @@ POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Powers of the cost that gains are divided by, tried in turn: the best depends on the budget."""
 ROUNDS = 3
 """Times that each entry of a batch may be exchanged for a better one."""
+LEAST = 0.001
+"""Runs that take less than this share off the square error are left out of a batch."""
 RULES = ("worst", "mean")
 _TINY = 1e-300
 
@@ -253,7 +255,7 @@ def greedy(
         )
         score = (now - left) / price
         best = int(np.argmax(score))
-        if not score[best] > 0:
+        if not now - left[best] > LEAST * options.runs[at[best]]:
             break
         chosen.append(int(at[best]))
         state = after(cases, state, chosen[-1])
@@ -276,7 +278,28 @@ def best_batch(
     worth = [value(c) for c in found]
     batches = sorted(range(len(found)), key=lambda i: worth[i])[:2]
     improved = [_exchanged(cases, begin, options, allowance, rule, found[i]) for i in batches]
-    return min(improved, key=value)
+    return _pruned(cases, begin, options, rule, min(improved, key=value))
+
+
+def _pruned(
+    cases: Sequence[Case], begin: State, options: Options, rule: str, chosen: Sequence[int]
+) -> list[int]:
+    """Leave out, the least first, entries that others make all but needless."""
+    batch = list(chosen)
+    first = variances(cases, begin)
+    while batch:
+        state = follow(cases, begin, batch)
+        now = float(merit(variances(cases, state), first, rule))
+        lost = [
+            float(merit(variances(cases, after(cases, state, i, times=-1.0)), first, rule) - now)
+            / int(options.runs[i])
+            for i in batch
+        ]
+        least = int(np.argmin(lost))
+        if lost[least] >= LEAST:
+            break
+        batch.pop(least)
+    return batch
 
 
 def _exchanged(
@@ -305,7 +328,8 @@ def _exchanged(
                 rest = after(cases, state, batch[place], times=-1.0)
             merits = merit(variances_with(cases, rest, at), first, rule)
             best = int(np.argmin(merits))
-            if merits[best] < now - 1e-9:
+            more = LEAST * int(options.runs[at[best]]) if place == len(batch) else 1e-9
+            if merits[best] < now - more:
                 batch = [*others[:place], int(at[best]), *others[place:]]
                 state = after(cases, rest, int(at[best]))
                 now = float(merits[best])

@@ -42,8 +42,8 @@ def reasons_for(
         found.append(Reason(code="NOTHING_NARROWS", message=text, severity="refusal"))
     if sign:
         text = f"{reading.names[1]} is {'better' if sign > 0 else 'worse'} at that scale whichever "
-        text += "parameters are in common, as the runs at hand have it: more runs narrow the "
-        text += "multiplier, and confirm what isoloss compare should say first"
+        text += "parameters are in common, as the runs at hand have it: more runs only narrow "
+        text += "the multiplier; ask isoloss compare, which resamples, before acting on it"
         found.append(Reason(code="SETTLED", message=text, severity="info"))
     elif gain >= LEAST_GAIN:
         found += _reach(reading, ties)
