@@ -4,9 +4,9 @@
 
 Two recipes follow Chinchilla's law (A = 480 and 476, B = 2100 and 2085); the pilot has 12 places
 for each (N from 1e7 to 1e8, D from 3e8 to 1e10), noise of 0.3 % of the loss, correlated by 0.6 in
-runs of one place and seed. Each design spends what the pilot's ladder costs so many times again, on as
-many runs at most, and one and the same fit (least squares of both recipes, the parameters of --tie
-in common) gives the gap of log losses at the best splits of 1e22 FLOPs:
+runs of one place and seed. Each design spends what the pilot's ladder costs so many times again, on
+as many runs at most, and one and the same fit (least squares of both recipes, the parameters of
+--tie in common) gives the gap of log losses at the best splits of 1e22 FLOPs:
 
     next      plan_next_arms, with the ties of --tie, else defaults
     ladder    every place of the pilot once more, with both recipes

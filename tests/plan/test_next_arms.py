@@ -351,6 +351,23 @@ def test_floors_decide_far_beyond_the_runs():
     assert not found.stop
 
 
+def test_misfit_that_both_share_is_not_taken_for_noise_in_silence():
+    """Along D alone the sizes of both recipes are missed alike."""
+    found = plan_next_arms(pilots(r=0.0), "A-vs-B@D=1e10", budget=1e11, k=2, axis="D")
+    assert "PAIRED_MISFIT" in codes(found)
+    said = plan_next_arms(pilots(r=0.0), "A-vs-B@D=1e10", budget=1e11, k=2, axis="D", paired=0.3)
+    assert "PAIRED_MISFIT" not in codes(said)
+    assert said.correlation == 0.3
+
+
+def test_a_scale_far_below_the_runs_is_doubted(tables):
+    found = plan_next_arms(
+        tables, "A-vs-B@C=1e12", budget=1e19, k=2, laws=["chinchilla"], tie=["E"]
+    )
+    assert "FAR_BELOW" in codes(found)
+    assert found.status != "ok"
+
+
 def test_one_resource_and_json(tables):
     C = np.geomspace(1e17, 1e20, 10)
     rng = np.random.default_rng(0)

@@ -36,13 +36,15 @@ LEAST_NOISE = 1e-6
 class Noise:
     """Noise of one run's log loss, and its correlation in twins, in numbers and words.
 
-    ``fitted`` is what it counts as in the fit, whose objective may waste some of what runs tell.
+    ``fitted`` is what it counts as in the fit, whose objective may waste some of what runs tell;
+    ``measured`` whether the correlation is that of the runs at hand.
     """
 
     one: float
     fitted: float
     correlation: float
     sentence: str
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +110,8 @@ def noise_of_pair(
     r, text = read_correlation(paired, taken[0], taken[1], twins)
     one = max(one, LEAST_NOISE)
     wasted = math.sqrt(huber_loss(heavy.objective.delta / one))
-    return Noise(one=one, fitted=wasted * one, correlation=r, sentence=text)
+    measured = isinstance(paired, str)
+    return Noise(one=one, fitted=wasted * one, correlation=r, sentence=text, measured=measured)
 
 
 def huber_loss(c: float) -> float:

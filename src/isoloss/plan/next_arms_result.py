@@ -256,7 +256,7 @@ class NextArms:
         for rank, r in enumerate(self.runs, 1):
             lines.append(
                 f"  {rank}. {r.place} ({r.cost * r.seeds:.3g} {self.unit}): "
-                f"{100 * r.gain:.0f} % off, multiplier then {ends(r.multiplier)}"
+                f"{100 * r.gain:.2g} % off, multiplier then {ends(r.multiplier)}"
             )
             lines.append(f"     {r.reason}")
             if r.shape is not None:

@@ -18,6 +18,8 @@ LEAST_GAIN = 0.02
 _SEEN = 0.8
 _BLIND = 0.5
 _FAR = 100.0
+_MISFIT = 0.9
+"""Residuals of twins that correlate by more are misfit rather than noise."""
 
 
 def reasons_for(
@@ -109,6 +111,15 @@ def _rest(reading: Reading, begin: State) -> list[Reason]:
         text = f"the comparison is {reach:.3g} times beyond the largest scale that both recipes "
         text += "have runs at: what runs would tell rests on the laws alone"
         found.append(Reason(code="FAR_BEYOND", message=text))
+    if reading.scale * _FAR < reading.place.smallest:
+        text = f"the comparison is {reading.place.smallest / reading.scale:.3g} times below the "
+        text += "smallest scale that both recipes have runs at: is that the scale you mean?"
+        found.append(Reason(code="FAR_BELOW", message=text))
+    noise = reading.noise
+    if noise.measured and noise.correlation >= _MISFIT:
+        text = f"{noise.sentence}: so much is what the laws miss in both recipes rather than noise "
+        text += "of a seed, and further runs may not share it; say --paired R (in Python paired=R)"
+        found.append(Reason(code="PAIRED_MISFIT", message=text))
     return found
 
 
