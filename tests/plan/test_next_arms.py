@@ -296,6 +296,20 @@ def codes(found):
     return {r.code for r in found.reasons}
 
 
+def test_the_recipe_that_is_less_known_is_run():
+    """B lacks the largest sizes: with unshared noise, what is proposed there is of B alone."""
+    tables = pilots(r=0.0)
+    tables["new"] = tables["new"].select(np.flatnonzero(N0 < 5e7))
+    found = plan_next_arms(
+        tables, GOAL, budget=2e19, k=4, rule="mean", laws=["chinchilla"], tie=[], paired=0.0
+    )
+    assert found.rule == "mean"
+    spent = {n: sum(r.cost * r.seeds for r in found.runs if r.recipes == (n,)) for n in tables}
+    assert spent["new"] > 0.5 * found.spent
+    assert spent["new"] > spent["old"]
+    assert found.correlation == 0
+
+
 def test_settled_says_stop():
     far = pilots(new=OLD | {"A": 400.0, "B": 1700.0}, noise=1e-3)
     found = plan_next_arms(far, GOAL, budget=1e20, k=4)
