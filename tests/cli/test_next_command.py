@@ -134,3 +134,74 @@ def test_a_law_of_one_resource_has_a_plan(tmp_path):
     answer = json.loads(call("next", path, *words).stdout)
     assert answer["unit"] == "D"
     assert math.isfinite(answer["after"]["high"])
+
+
+ARM_KEYS = {
+    "goal", "baseline", "recipe", "resource", "scale", "rule", "budget", "spent", "unit", "stop",
+    "sentence", "multiplier", "before", "after", "verdict", "power", "chance", "gain", "runs",
+    "ties", "laws", "noise", "correlation", "correlation_sentence", "n_candidates", "limits",
+    "status", "reasons", "refused", "notes",
+}  # fmt: skip
+ARMS = ("--goal", "A-vs-B@C=1e20", "--budget", "1e18", "--law", "chinchilla", "--k", "4")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two recipes in a file each, and in one with a column of recipes."""
+    rng = np.random.default_rng(0)
+    N, D = np.repeat([1e6, 1e7, 1e8], 4), np.tile([1e8, 3e8, 1e9, 3e9], 3)
+    lines, paths = [], []
+    for name, A in (("old", 480.0), ("new", 474.0)):
+        loss = (1.8 + A * N**-0.35 + 2100 * D**-0.37) * np.exp(3e-3 * rng.standard_normal(12))
+        rows = [f"{n!r},{d!r},{v!r}" for n, d, v in zip(*map(np.ndarray.tolist, (N, D, loss)),
+                                                        strict=True)]  # fmt: skip
+        lines += [f"{row},{name}" for row in rows]
+        paths.append(tmp_path / f"{name}.csv")
+        paths[-1].write_text("N,D,loss\n" + "\n".join(rows) + "\n", encoding="utf8")
+    both = tmp_path / "both.csv"
+    both.write_text("N,D,loss,recipe\n" + "\n".join(lines) + "\n", encoding="utf8")
+    return (*paths, both)
+
+
+def test_two_recipes_have_the_agreed_keys_and_the_words_say_the_same(two):
+    old, new, both = two
+    result = call("next", old, new, *ARMS, "--json")
+    answer = json.loads(result.stdout)
+    assert set(answer) == ARM_KEYS
+    assert result.exit_code == (0 if answer["status"] == "ok" else 3)
+    assert answer["spent"] <= 1e18
+    assert answer["baseline"] == "old"
+    assert set(answer["refused"]) == {"old", "new"}
+    words = call("next", old, new, *ARMS).stderr
+    assert answer["sentence"] in words
+    joined = json.loads(call("next", both, "--by", "recipe", *ARMS, "--json").stdout)
+    assert joined["runs"] == answer["runs"]
+    assert joined["before"] == answer["before"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (["--plot", "x.svg"], 2, "--plot does not go with a goal of two recipes"),
+        (["--draws", "10"], 2, "--draws does not go"),
+        (["--by", "recipe"], 2, "two files, or one and --by"),
+        (["--paired", "often"], 2, "auto or a correlation"),
+        (["--paired", "2"], 1, "below 1"),
+        (["--goal", "loss@C=1e20"], 2, "give --goal A-vs-B"),
+        (["--goal", "old-vs-older@C=1e20"], 1, "no two such recipes"),
+        (["--goal", "A-vs-B@C=0"], 1, "goal"),
+        (["--goal", "A-vs-B"], 1, "A-vs-B@C=1e22"),
+        (["--tie", "F"], 1, "no parameter"),
+        (["--rule", "best"], 2, "rule"),
+    ],
+)
+def test_what_two_recipes_cannot_have_is_said_without_a_traceback(two, change, code, said):
+    old, new, _ = two
+    result = call("next", old, new, *ARMS, *change)
+    assert result.exit_code == code, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    alone = call("next", old, *ARMS)
+    assert alone.exit_code == 2
+    twice = call("next", old, old, *ARMS)
+    assert twice.exit_code in (1, 2)

@@ -29,13 +29,15 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.next_arms import arms, arms_options
 from isoloss.cli.pictures import PICTURES, check_written, write_picture
 
 
 @click.command("next")
 @runs_argument()
+@arms_options
 @click.option("--goal", required=True, metavar="GOAL",
-              help="To narrow: loss@N=..,D=.., loss@C=.. or N_opt@C=...")  # fmt: skip
+              help="To narrow: loss@N=..,D=.., loss@C=.., N_opt@C=.. or A-vs-B@C=...")  # fmt: skip
 @click.option("--budget", type=Positive(), required=True, help="FLOPs for all runs together.")
 @click.option("--k", type=click.IntRange(1, 1000), default=5, show_default=True,
               help="Most runs, seeds counted.")  # fmt: skip
@@ -70,18 +72,28 @@ from isoloss.cli.pictures import PICTURES, check_written, write_picture
 @json_option
 @guarded
 def command(
-    runs: str, goal: str, budget: float, k: int, box: Any, pool: str | None, parallel: int,
+    runs: str, other: str | None, by: str | None, tie: str, paired: float | str, rule: str,
+    goal: str, budget: float, k: int, box: Any, pool: str | None, parallel: int,
     most_seeds: int | None, shapes: Any, only: bool, worst: float, ray_share: float, drift: float,
     flops_per_nd: float | None, laws: tuple[str, ...], html: str | None, plot: str | None,
     columns: Any, units: Any, where: tuple[str, ...], as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Say what to run next: the runs that narrow a goal most for their FLOPs.
 
-    RUNS are those at hand. Status 3 also where no run within the budget narrows the goal.
+    RUNS are those at hand. Status 3 also where no run within the budget narrows the goal. With
+    the runs of another recipe, OTHER, and the goal A-vs-B@C=..: which runs of which recipe.
     """
     from isoloss.plan import Coefficient, parse_goal, plan_next_runs
     from isoloss.study.answers import cost_of
 
+    reading = (columns, units, where)
+    shaped = {name: _value(text) for name, text in merged(shapes).items()} or None
+    if (told := arms(
+        runs, other, by, goal, reading, as_json, budget=budget, k=k, rule=rule, tie=tie,
+        paired=paired, box=merged(box) or None, pool=pool, shape=shaped, most_seeds=most_seeds,
+        laws=list(laws) or None, axis=options["axis"], drift=drift, level=options["level"],
+    )) is not None:  # fmt: skip
+        return told
     aim = parse_goal(goal)
     for path, option, ends in ((html, "--html", (".html", ".htm")), (plot, "--plot", PICTURES)):
         check_written(path, option, ends, [None if runs == "-" else runs, pool])
@@ -97,7 +109,7 @@ def command(
         cost=Coefficient(flops_per_nd) if flops_per_nd else cost_of(table),
         parallel=parallel,
         most_seeds=most_seeds,
-        shape={name: _value(text) for name, text in merged(shapes).items()} or None,
+        shape=shaped,
         only=only,
         worst=worst,
         ray_share=ray_share,

@@ -27,6 +27,9 @@ from isoloss.plan.family import FamilyCost, family_cost
 from isoloss.plan.frontier import frontier
 from isoloss.plan.isoflop import fit_isoflop
 from isoloss.plan.isoflop_result import IsoBudget, IsoFLOP
+from isoloss.plan.next_arms import plan_next_arms
+from isoloss.plan.next_arms_goal import ArmsGoal, parse_arms_goal
+from isoloss.plan.next_arms_result import ArmsTie, NextArmRun, NextArms
 from isoloss.plan.next_goal import Goal, parse_goal
 from isoloss.plan.next_result import Considered, NextRun, NextRuns
 from isoloss.plan.next_runs import plan_next_runs
@@ -40,6 +43,8 @@ __all__ = [
     "Allocation",
     "Approach",
     "Approaches",
+    "ArmsGoal",
+    "ArmsTie",
     "BudgetGroup",
     "Coefficient",
     "ComputeForLoss",
@@ -54,6 +59,8 @@ __all__ = [
     "IsoBudget",
     "IsoFLOP",
     "NearOptimal",
+    "NextArmRun",
+    "NextArms",
     "NextRun",
     "NextRuns",
     "PerToken",
@@ -76,7 +83,9 @@ __all__ = [
     "fit_isoflop",
     "frontier",
     "group_budgets",
+    "parse_arms_goal",
     "parse_goal",
+    "plan_next_arms",
     "plan_next_runs",
     "power_to_compare",
     "split_by_convention",
