@@ -267,6 +267,14 @@ def refusals(table: Any) -> list[dict[str, Any]]:
     ]
 
 
+def of_files(tables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return refused rows and warnings of several tables, each with the file."""
+    return {
+        "refused": [{"file": f} | row for f, t in tables.items() for row in refusals(t)],
+        "notes": [{"file": f} | note for f, t in tables.items() for note in notes(t)],
+    }
+
+
 def print_json(value: Any) -> None:
     """Write JSON to stdout, in UTF-8 whatever the terminal's encoding."""
     from isoloss._core.serial import to_json

@@ -16,13 +16,12 @@ from isoloss.cli.common import (
     is_mixed,
     json_option,
     merged,
-    notes,
     number,
+    of_files,
     positive,
     print_json,
     read_table,
     reading_options,
-    refusals,
     report_refused,
     runs_argument,
     say,
@@ -158,8 +157,8 @@ def command(
 
         write_picture(draw_power(found), plot)
     if as_json:
-        shared = {"refused": refusals(table), "notes": notes(table)}
-        print_json(found.to_dict() | shared)
+        read = {runs: table} | ({} if second is None or other is None else {other: second})
+        print_json(found.to_dict() | of_files(read))
     else:
         say(found.summary())
     if found.status == "failed":
