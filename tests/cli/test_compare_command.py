@@ -147,4 +147,4 @@ def test_an_axis_beside_a_law_of_two_is_refused(tmp_path):
     paths = [write(tmp_path, text(N=N, D=D, loss=losses(N, D, seed=s)), f"{s}.csv") for s in (0, 1)]
     found = call("compare", *paths, "--law", "chinchilla", "--axis", "D", *FAST)
     assert found.exit_code == 1
-    assert "leave out one of axis and law" in found.stderr
+    assert "one of axis and law" in found.stderr

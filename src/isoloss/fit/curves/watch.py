@@ -140,7 +140,7 @@ def watch_run(
     level
         Of the interval.
     ends_missing
-        Whether the last log was no finite number.
+        Whether the last log was no finite number above zero.
 
     Returns
     -------
