@@ -188,5 +188,5 @@ def test_a_release_of_too_few_rows_is_said(tmp_path: Path) -> None:
     write(tmp_path, svg_extracted_data__csv=EPOCH)
     found = CliRunner().invoke(main, ["atlas", str(tmp_path), "--json"])
     assert found.exit_code == 1
-    assert "chinchilla: tables were found, but too few rows" in found.stderr
+    assert "chinchilla: tables were found, but too few rows to compare" in found.stderr
     assert json.loads(found.stdout)["rows"] == []

@@ -21,9 +21,7 @@ def command(folder: Path, only: tuple[str, ...], as_json: bool) -> int:
     found = atlas(folder, only=only)
     status = ERROR if not found.rows else DOUBT if found.silent else OK
     for family in found.silent:
-        say(
-            f"{family}: tables were found, but too few rows to compare anything; is the copy whole?"
-        )
+        say(f"{family}: tables were found, but too few rows to compare; is the copy whole?")
     if as_json:
         print_json(found.to_dict())
         return status

@@ -18,7 +18,8 @@ def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:
     r"""Read every released table that is known and lies in a folder, at most four levels down.
 
     A release is told by the names and headers of its files. Links are not followed; a file that is
-    one is an error. A copy of a table counts once. Pickles are never opened: where a release holds nothing else, its tables must be converted to CSV first.
+    one is an error. A copy of a table counts once. Pickles are never opened: where a release holds
+    nothing else, its tables must be converted to CSV first.
 
     Parameters
     ----------
