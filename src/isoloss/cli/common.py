@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.EPERM: "check who may read and write there, or give another path",
     errno.EROFS: "give a path on a disk that can be written",
     errno.ENOTDIR: "a part of the path is a file; give another path",
+    errno.EEXIST: "a file is where a folder must be; give another path",
 }
 
 

@@ -96,14 +96,15 @@ def command(
         rng=seed,
         **options,
     )
-    if plot:
-        from isoloss.plot.recipes import draw_comparisons
-
-        write_picture(draw_comparisons(found), plot)
     if as_json:
         print_json(found.to_dict() | of_files(read))
     else:
         say(found.summary())
+    # After the answer, which a disk that is full must not cost.
+    if plot:
+        from isoloss.plot.recipes import draw_comparisons
+
+        write_picture(draw_comparisons(found), plot)
     told = all(r.main.verdict != "cannot tell" for r in found.rows)
     mixed = by is None and any(is_mixed(table) for table in read.values())
     return OK if told and found.status == "ok" and not mixed else DOUBT

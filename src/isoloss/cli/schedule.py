@@ -70,12 +70,6 @@ def command(
         found = [forecast_curve(fitted, plan, level=level) for plan in wanted.values()]
         even = len(wanted) > 1 and len({len(p) for p in wanted.values()}) == 1
         ranked = compare_schedules(fitted, wanted, level=level) if even else None
-    if table is not None:
-        _write(Path(table), found)
-    if drawing is not None:
-        from isoloss.plot.curves import draw_curves
-
-        write_picture(draw_curves(curves, found), drawing)
     if as_json:
         print_json(
             {
@@ -86,6 +80,13 @@ def command(
         )
     else:
         _show(fitted, found, ranked, level)
+    # After the answer, which a disk that is full must not cost.
+    if table is not None:
+        _write(Path(table), found)
+    if drawing is not None:
+        from isoloss.plot.curves import draw_curves
+
+        write_picture(draw_curves(curves, found), drawing)
     doubt = fitted.status != "ok" or any(f.reasons for f in found)
     return DOUBT if doubt else OK
 

@@ -88,8 +88,6 @@ def command(
             found.append((one.curve, watched))
     if not found:
         raise next(iter(failed.values()))
-    if drawing is not None:
-        _draw(*found[0], drawing)
     if as_json:
         reasons = [{"name": name, "reason": str(error)} for name, error in failed.items()]
         print_json({"runs": [one.to_dict() for _, one in found], "failed": reasons})
@@ -98,6 +96,9 @@ def command(
             say(one.summary())
         for error in failed.values():
             say(f"no forecast: {error}")
+    # After the answer, which a disk that is full must not cost.
+    if drawing is not None:
+        _draw(*found[0], drawing)
     well = all(one.verdict == "go on" for _, one in found)
     return OK if well and not failed else DOUBT
 
