@@ -109,3 +109,13 @@ def test_words_that_would_be_passed_over_are_usage_errors(words: tuple[str, ...]
     found = call("watch", RUN, *PLAN, "--until", 1200, *words)
     assert found.exit_code == 2
     assert says in found.stderr
+
+
+def test_no_early_run_is_stopped_on_the_word_of_its_own_curve_alone():
+    target = ("--target", "2.1", "--json")  # which the run reaches, ending at 2.036
+    said = json.loads(call("watch", RUN, *PLAN, "--until", 720, *target).stdout)["runs"][0]
+    assert [r["code"] for r in said["reasons"]] == ["ABOVE_TARGET"]
+    assert said["verdict"] == "look"
+    hopeless = ("--target", "1.2", "--json")
+    late = json.loads(call("watch", RUN, *PLAN, "--until", 1800, *hopeless).stdout)["runs"][0]
+    assert late["verdict"] == "stop"
