@@ -89,13 +89,13 @@ def command(
     if not found:
         raise next(iter(failed.values()))
     if as_json:
-        reasons = [{"name": name, "reason": str(error)} for name, error in failed.items()]
+        reasons = [{"name": name, "reason": str(why)} for name, why in failed.items()]
         print_json({"runs": [one.to_dict() for _, one in found], "failed": reasons})
     else:
         for _, one in found:
             say(one.summary())
-        for error in failed.values():
-            say(f"no forecast: {error}")
+        for why in failed.values():
+            say(f"no forecast: {why}")
     # After the answer, which a disk that is full must not cost.
     if drawing is not None:
         _draw(*found[0], drawing)
