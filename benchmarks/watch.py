@@ -77,7 +77,10 @@ def main() -> None:
             for share in SHARES:
                 begun = curve.until(share * len(plan))
                 known = {c.name: plans[c.name] for part in options.values() for c in part}
-                found = watch_run(begun, plan, schedules=known or None, **options)
+                found = watch_run(
+                    begun, plan, like=options.get("like", ()), family=options.get("family", ()),
+                    schedules=known or None,
+                )  # fmt: skip
                 errors[way, share].append(found.final_loss / truth - 1)
                 held[way, share].append(truth in found.final)
     print("way     share   error   held")

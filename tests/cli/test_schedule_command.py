@@ -114,12 +114,15 @@ def test_logs_that_are_left_out_are_counted(tmp_path: Path, cell: str, says: str
     assert says in run("schedule", str(log), THREE[0], *USUAL).stderr
 
 
-def test_a_named_log_without_a_run_is_an_error(tmp_path: Path):
+def test_a_log_without_a_run_is_said(tmp_path: Path):
     log = tmp_path / "begun.csv"
     log.write_text("step,lr,valid_loss\n")
     found = run("schedule", str(log), *THREE, *USUAL)
-    assert found.exit_code == 1
-    assert "begun.csv: no run in it" in found.stderr
+    assert found.exit_code == 0
+    assert "EMPTY: 'begun.csv' holds no run" in found.stderr
+    alone = run("schedule", str(log), *USUAL)
+    assert alone.exit_code == 1
+    assert "no run in it" in alone.stderr
 
 
 def test_rates_under_a_name_that_is_not_logged_are_an_error():

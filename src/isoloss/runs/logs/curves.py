@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,7 @@ def read_curves(
     if not listed:
         raise InputError("paths: name a file or a folder that holds logs")
     found: list[LoggedCurve] = []
+    empty: list[str] = []
     for log in find_logs(listed).logs:
         if on_step is not None:
             on_step(f"reading {log.label}")
@@ -115,11 +116,16 @@ def read_curves(
             for run in read_log(log, lambda name: _wanted(name, rules)):
                 found.append(_curve(run, rules, metric))
             if len(found) == before:
-                raise InputError("no run in it; leave it out")
+                empty.append(log.label)
         except MissingExtra:
             raise
         except InputError as error:
             raise InputError(f"{log.label}: {error}") from None
+    if not found:
+        raise InputError(f"{short(empty[0], 200)}: no run in it")
+    # A log that holds its header alone is that of a run that has just begun.
+    notes = tuple(f"EMPTY: {short(label, 200)} holds no run, and is left out" for label in empty)
+    found[0] = replace(found[0], notes=(*notes, *found[0].notes))
     return _own_names(found)
 
 
@@ -221,8 +227,6 @@ def _whole(planned: float | None) -> int | None:
 
 def _own_names(found: list[LoggedCurve]) -> list[LoggedCurve]:
     """Give curves of one name numbers."""
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     rows = []
     for one in found:
