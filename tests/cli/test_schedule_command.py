@@ -129,3 +129,11 @@ def test_rates_under_a_name_that_is_not_logged_are_an_error():
     found = run("schedule", *THREE, *USUAL, "--columns", "lr=speed")
     assert found.exit_code == 1
     assert "lr = 'speed'" in found.stderr
+
+
+def test_two_curves_that_do_not_foretell_one_another_are_doubtful():
+    found = run("schedule", *THREE[:2], *USUAL, "--schedule", "linear:2400", "--json")
+    assert found.exit_code == 3
+    fit = json.loads(found.stdout)["fit"]
+    assert [r["code"] for r in fit["reasons"]] == ["LOOSE"]
+    assert run("schedule", *THREE, *USUAL).exit_code == 0
