@@ -153,3 +153,40 @@ def test_a_folder_is_needed(tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="no such folder"):
             find_tables(tmp_path / name)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside", svg_extracted_data__csv=EPOCH)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "svg_extracted_data.csv").symlink_to(outside / "svg_extracted_data.csv")
+    with pytest.raises(InputError, match="is a link"):
+        find_tables(inside)
+    # The folder itself may be one: the caller named it.
+    (tmp_path / "named").symlink_to(outside)
+    assert len(find_tables(tmp_path / "named")) == 1
+
+
+def test_a_folder_of_models_behind_a_link_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "inside", eval_metadata__csv=META)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "inside" / "models").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is a link"):
+        find_tables(tmp_path / "inside")
+
+
+def test_two_copies_count_once_and_two_versions_are_an_error(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        write(tmp_path / place, svg_extracted_data__csv=EPOCH)
+    assert len(find_tables(tmp_path)) == 1
+    write(tmp_path / "b", svg_extracted_data__csv=EPOCH.replace("4", "5"))
+    with pytest.raises(InputError, match="they differ"):
+        find_tables(tmp_path)
+
+
+def test_a_release_of_too_few_rows_is_said(tmp_path: Path) -> None:
+    write(tmp_path, svg_extracted_data__csv=EPOCH)
+    found = CliRunner().invoke(main, ["atlas", str(tmp_path), "--json"])
+    assert found.exit_code == 1
+    assert "chinchilla: tables were found, but too few rows to compare" in found.stderr
+    assert json.loads(found.stdout)["rows"] == []

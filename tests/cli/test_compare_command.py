@@ -107,3 +107,44 @@ def test_runs_without_a_split_point_to_one_axis(place):
     result = call("compare", place / "c.csv", place / "d.csv", *FAST)
     assert result.exit_code == 1
     assert "--axis" in result.stderr
+
+
+def test_rows_without_a_recipe_are_refused_and_listed(place, tmp_path):
+    lines = (place / "both.csv").read_text().splitlines()
+    lines[3] = "," + lines[3].split(",", 1)[1]
+    path = write(tmp_path, "\n".join(lines) + "\n", "gap.csv")
+    found = call("compare", path, "--by", "recipe", "--axis", "C", *FAST, "--json")
+    said = json.loads(found.stdout)
+    assert [c["recipe"] for c in said["comparisons"]] == ["<b>new"]
+    assert said["refused"] == [
+        {
+            "file": str(path),
+            "row": 3,
+            "name": "row 3",
+            "code": "MISSING",
+            "reason": "recipe is missing",
+        }
+    ]
+
+
+def test_refused_rows_of_every_file_stand_in_the_json(place, tmp_path):
+    bad = write(tmp_path, (place / "new.csv").read_text() + "1e21,nan\n", "new.csv")
+    found = call("compare", place / "old.csv", bad, "--axis", "C", *FAST, "--json")
+    said = json.loads(found.stdout)
+    assert [(r["file"], r["row"]) for r in said["refused"]] == [(str(bad), 13)]
+    assert {n["file"] for n in said["notes"]} <= {str(place / "old.csv"), str(bad)}
+
+
+def test_a_recipe_of_too_few_runs_is_named(place, tmp_path):
+    lines = (place / "both.csv").read_text() + "tiny,1e18,3\n"
+    found = call("compare", write(tmp_path, lines), "--by", "recipe", "--axis", "C", *FAST)
+    assert found.exit_code == 1
+    assert "'tiny' against 'old'" in found.stderr
+
+
+def test_an_axis_beside_a_law_of_two_is_refused(tmp_path):
+    N, D = np.repeat([1e7, 1e8, 1e9], 4), np.tile([1e9, 3e9, 1e10, 3e10], 3)
+    paths = [write(tmp_path, text(N=N, D=D, loss=losses(N, D, seed=s)), f"{s}.csv") for s in (0, 1)]
+    found = call("compare", *paths, "--law", "chinchilla", "--axis", "D", *FAST)
+    assert found.exit_code == 1
+    assert "one of axis and law" in found.stderr

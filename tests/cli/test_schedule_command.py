@@ -53,7 +53,7 @@ def test_one_curve_is_doubtful():
         (["--schedule", "sine:5"], 1, "write constant:T"),
         (["--schedule", "nothing.csv"], 1, "no such file"),
         (["--of", "nobody=cosine:2400"], 1, "no curve is named nobody"),
-        (["--plot", "x.pdf"], 2, "must end in"),
+        (["--plot", "x.pdf"], 2, "ends in .svg or .png"),
         (["--metric", "perplexity"], 1, "no loss among"),
         (["--schedule", "wsd:10:2400"], 1, "marks must rise"),
     ],
@@ -76,3 +76,64 @@ def test_bad_files_are_a_message(tmp_path: Path):
         found = run("schedule", *THREE, "--schedule", str(tmp_path / "p.csv"))
         assert found.exit_code == 1
         assert says in found.stderr
+
+
+def test_no_log_is_written_over(tmp_path: Path):
+    log = tmp_path / "run.csv"
+    log.write_text(Path(THREE[1]).read_text())
+    before = log.read_text()
+    for source in (log, tmp_path):
+        words = ("--schedule", "linear:2400", "--csv", str(log))
+        found = run("schedule", str(source), *USUAL, *words)
+        assert found.exit_code == 2
+        assert "would write over what is read" in found.stderr
+        assert log.read_text() == before
+
+
+def test_a_schedule_that_cannot_be_read_is_said_before_the_fit():
+    found = run("schedule", *THREE, *USUAL, "--schedule", "linear:-5")
+    assert found.exit_code == 1
+    assert "fitting" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("<b>x", "TEXT: logs of the loss hold text, such as '<b>x'"),
+        ("0", "NOT_POSITIVE: 10 logs"),
+        ("-1", "NOT_POSITIVE: 10 logs"),
+        ("1e300", "NOT_POSITIVE: 10 logs"),
+    ],
+)
+def test_logs_that_are_left_out_are_counted(tmp_path: Path, cell: str, says: str):
+    lines = Path(THREE[1]).read_text().splitlines()
+    for i in range(9, 99, 9):
+        lines[i] = ",".join([*lines[i].split(",")[:2], cell])
+    log = tmp_path / "run.csv"
+    log.write_text("\n".join(lines) + "\n")
+    assert says in run("schedule", str(log), THREE[0], *USUAL).stderr
+
+
+def test_a_log_without_a_run_is_said(tmp_path: Path):
+    log = tmp_path / "begun.csv"
+    log.write_text("step,lr,valid_loss\n")
+    found = run("schedule", str(log), *THREE, *USUAL)
+    assert found.exit_code == 0
+    assert "EMPTY: 'begun.csv' holds no run" in found.stderr
+    alone = run("schedule", str(log), *USUAL)
+    assert alone.exit_code == 1
+    assert "no run in it" in alone.stderr
+
+
+def test_rates_under_a_name_that_is_not_logged_are_an_error():
+    found = run("schedule", *THREE, *USUAL, "--columns", "lr=speed")
+    assert found.exit_code == 1
+    assert "lr = 'speed'" in found.stderr
+
+
+def test_two_curves_that_do_not_foretell_one_another_are_doubtful():
+    found = run("schedule", *THREE[:2], *USUAL, "--schedule", "linear:2400", "--json")
+    assert found.exit_code == 3
+    fit = json.loads(found.stdout)["fit"]
+    assert [r["code"] for r in fit["reasons"]] == ["LOOSE"]
+    assert run("schedule", *THREE, *USUAL).exit_code == 0

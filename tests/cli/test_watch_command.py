@@ -66,7 +66,7 @@ def test_a_run_that_broke_down_is_stopped(tmp_path: Path):
         ([RUN], 2, "say how the run goes on"),
         ([RUN, *PLAN, "--like", RUN, "--family", RUN], 2, "not both"),
         ([RUN, "--plan", "cosine:100"], 1, "are planned"),
-        ([RUN, *PLAN, "--family", RUN], 1, "two complete runs"),
+        ([RUN, *PLAN, "--family", str(CURVES / "w16-cosine.csv")], 1, "two complete runs"),
         (["nowhere.csv", *PLAN], 1, "no such file"),
         ([RUN, *PLAN, "--until", "150"], 1, "so wait"),
     ],
@@ -76,3 +76,46 @@ def test_bad_input_is_a_message(words, status, says):
     assert found.exit_code == status
     assert says in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_run_with_too_few_logs_costs_no_other_its_answer(tmp_path: Path):
+    young = tmp_path / "young.csv"
+    young.write_text("step,lr,valid_loss\n25,0.004,3.8\n")
+    found = call("watch", young, RUN, *PLAN, "--until", 1200, "--json")
+    said = json.loads(found.stdout)
+    assert [one["name"] for one in said["runs"]] == ["w16-wsd"]
+    assert [one["name"] for one in said["failed"]] == ["young"]
+    assert found.exit_code == 3
+    assert call("watch", young, *PLAN, "--peak", "0.016").exit_code == 1
+
+
+def test_a_run_does_not_forecast_itself():
+    others = ("--like", CURVES / "w16-cosine.csv", "--like", CURVES / "w16-constant.csv")
+    ends = [
+        json.loads(call("watch", RUN, *PLAN, "--until", 1200, *w, "--json").stdout)["runs"][0]
+        for w in (others, (*others, "--like", RUN))
+    ]
+    assert ends[0] == ends[1]
+    found = call("watch", RUN, *PLAN, "--until", 1200, "--like", RUN)
+    assert found.exit_code == 1
+    assert "itself the only complete run" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("--of", "nobody=cosine:2400"), "no complete run"), (("--target", "nan"), "finite")],
+)
+def test_words_that_would_be_passed_over_are_usage_errors(words: tuple[str, ...], says: str):
+    found = call("watch", RUN, *PLAN, "--until", 1200, *words)
+    assert found.exit_code == 2
+    assert says in found.stderr
+
+
+def test_no_early_run_is_stopped_on_the_word_of_its_own_curve_alone():
+    target = ("--target", "2.1", "--json")  # which the run reaches, ending at 2.036
+    said = json.loads(call("watch", RUN, *PLAN, "--until", 720, *target).stdout)["runs"][0]
+    assert [r["code"] for r in said["reasons"]] == ["ABOVE_TARGET"]
+    assert said["verdict"] == "look"
+    hopeless = ("--target", "1.2", "--json")
+    late = json.loads(call("watch", RUN, *PLAN, "--until", 1800, *hopeless).stdout)["runs"][0]
+    assert late["verdict"] == "stop"

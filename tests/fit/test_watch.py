@@ -165,3 +165,16 @@ def test_replay_of_the_published_curves(way, share, most, least):
             held += curve.loss[-1] in found.final
     assert np.sqrt(np.mean(np.square(errors))) < most
     assert held >= least
+
+
+def test_the_picture_of_a_run_that_is_over_marks_what_was_used():
+    pytest.importorskip("matplotlib")
+    from isoloss.plot.curves import draw_watch
+
+    plan = schedule("constant")
+    run = drawn("constant", noise=5e-4, every=20)
+    begun = run.until(3000)
+    found = watch_run(begun, plan)
+    marks = [line for line in draw_watch(run, found).lines if line.get_linestyle() == ":"]
+    assert [float(m.get_xdata()[0]) for m in marks] == [pytest.approx(begun.step[-1])]
+    assert not [li for li in draw_watch(begun, found).lines if li.get_linestyle() == ":"]

@@ -13,6 +13,7 @@ from isoloss.laws import get_law
 from isoloss.plan import allocate, audit_design
 from isoloss.plan.design_findings import design_findings, levels
 from isoloss.plan.design_noise import design_groups
+from isoloss.plan.precision import Precision
 from isoloss.runs import Runs, embedded_runs
 
 VALUES = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
@@ -251,6 +252,7 @@ def test_too_few_runs_are_refused_with_what_the_places_say():
         ({"compute": 1e20, "at": {"N": 1e9, "D": 1e10}}, "two decisions"),
         ({"at": {"N": 1e9}}, "at: D missing"),
         ({"noise": 3.0}, "relative to the loss"),
+        ({"noise": 1e-300}, "from 1e-09 to 1"),
         ({"noise": None}, "give noise="),
         ({"values": None}, "no column loss"),
         ({"values": {"E": 1.0}}, "no value for"),
@@ -281,3 +283,20 @@ def test_the_command_prints_the_same_as_the_library(tmp_path):
     assert "loss at N = 1e+09, D = 2e+10" in text.output
     wrong = CliRunner().invoke(main, ["audit", str(path), "--at", "N=1e9"])
     assert (wrong.exit_code, wrong.output) == (1, "error: at: D missing; chinchilla needs it\n")
+
+
+def test_an_axis_of_many_close_values_is_not_constant():
+    dense = np.geomspace(1e7, 1e9, 400)
+    assert 45 <= levels(dense) <= 50  # steps of 10 % in a factor of 100
+    assert levels(dense[:3]) == 1
+    rng = np.random.default_rng(0)
+    found = planned(rng.permutation(dense), rng.permutation(100 * dense))
+    assert "CONSTANT_AXIS" not in {f.code for f in found.findings}
+
+
+def test_many_runs_take_memory_by_the_run_and_not_by_its_square():
+    rows = np.random.default_rng(0).standard_normal((300_000, 3))
+    seen = Precision.of(rows)
+    assert seen.rank == 3
+    g = np.array([1.0, 0.0, 0.0])
+    assert seen.variance(g) == pytest.approx(np.linalg.inv(rows.T @ rows)[0, 0], rel=1e-9)

@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.EPERM: "check who may read and write there, or give another path",
     errno.EROFS: "give a path on a disk that can be written",
     errno.ENOTDIR: "a part of the path is a file; give another path",
+    errno.EEXIST: "a file is where a folder must be; give another path",
 }
 
 
@@ -265,6 +266,14 @@ def refusals(table: Any) -> list[dict[str, Any]]:
     return [
         {"row": r.row, "name": r.name, "code": r.code, "reason": r.reason} for r in table.refused
     ]
+
+
+def of_files(tables: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return refused rows and warnings of several tables, each with the file."""
+    return {
+        "refused": [{"file": f} | row for f, t in tables.items() for row in refusals(t)],
+        "notes": [{"file": f} | note for f, t in tables.items() for note in notes(t)],
+    }
 
 
 def print_json(value: Any) -> None:

@@ -13,7 +13,9 @@ from isoloss.cli.common import (
     Positive,
     fitting_options,
     guarded,
+    is_mixed,
     json_option,
+    of_files,
     print_json,
     read_table,
     reading_options,
@@ -75,9 +77,10 @@ def command(
         raise click.UsageError("give two files or more, or one file and --by COLUMN")
     if by is not None:
         columns = (*columns, {"name": by})
-    tables = {}
+    tables, read = {}, {}
     for path in files:
         table = read_table(path, columns, units, where)
+        read[path] = table = table if by is None else _named(table, by)
         report_refused(table)
         if by is None:
             name = Path(path).stem
@@ -93,16 +96,35 @@ def command(
         rng=seed,
         **options,
     )
+    if as_json:
+        print_json(found.to_dict() | of_files(read))
+    else:
+        say(found.summary())
+    # After the answer, which a disk that is full must not cost.
     if plot:
         from isoloss.plot.recipes import draw_comparisons
 
         write_picture(draw_comparisons(found), plot)
-    if as_json:
-        print_json(found)
-    else:
-        say(found.summary())
     told = all(r.main.verdict != "cannot tell" for r in found.rows)
-    return OK if told and found.status == "ok" else DOUBT
+    mixed = by is None and any(is_mixed(table) for table in read.values())
+    return OK if told and found.status == "ok" and not mixed else DOUBT
+
+
+def _named(table: Any, by: str) -> Any:
+    """Refuse rows without a recipe; they would be recipes of one run each."""
+    from dataclasses import replace
+
+    from isoloss.runs.table import Refusal
+
+    blank = [i for i, row in enumerate(table.rows) if table.names[i] == f"row {row}"]
+    if not blank:
+        return table
+    gone = [
+        Refusal(int(table.rows[i]), table.names[i], "MISSING", f"{by} is missing") for i in blank
+    ]
+    kept = [i for i in range(len(table)) if i not in set(blank)]
+    refused = sorted((*table.refused, *gone), key=lambda refusal: refusal.row)
+    return replace(table.select(kept), refused=tuple(refused))
 
 
 def _ties(text: str) -> str | tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isoloss.cli.common import Pairs, merged, say
+from isoloss.cli.common import Pairs, Positive, merged, say
 
 if TYPE_CHECKING:
     from isoloss.laws.schedule import Schedule
@@ -26,7 +26,7 @@ def curve_options(function: Any) -> Any:
             "--floor", type=click.FloatRange(0), default=None,
             help="Rate that schedules fall to; the lowest after the peak in the logs, else 0.",
         ),
-        click.option("--peak", type=click.FloatRange(0, min_open=True), default=None,
+        click.option("--peak", type=Positive(), default=None,
                      help="Peak rate of schedules; that of the logs."),
         click.option("--warmup", type=click.IntRange(0), default=0, show_default=True,
                      help="Steps in which the rate rises from 0, where no log shows it."),
@@ -52,6 +52,8 @@ def read_logs(
     """Read the curves of all logs named."""
     from isoloss.runs.logs import read_curves
 
+    if not paths:
+        return []
     found = read_curves(
         list(paths), metric=metric, loss_unit=loss_unit, columns=merged(columns) or None,
         on_step=step,
@@ -96,18 +98,3 @@ class Spelled:
     def named(self, own: Any) -> dict[str, Schedule]:
         """Schedules of runs by name."""
         return {name: self.schedule(text) for name, text in merged(own).items()}
-
-
-def picture(draw: Callable[[], Any], path: Path) -> None:
-    """Draw and write a picture whole."""
-    from isoloss._core.serial import write_atomic
-    from isoloss.plot.save import png_bytes, svg_bytes
-
-    ax = draw()
-    write_atomic(path, svg_bytes(ax) if path.suffix == ".svg" else png_bytes(ax))
-
-
-def check_picture(path: Path | None) -> None:
-    """Refuse other kinds of picture before any work."""
-    if path is not None and path.suffix not in (".svg", ".png"):
-        raise click.UsageError(f"--plot {path}: must end in .svg or .png")

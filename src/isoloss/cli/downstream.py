@@ -13,12 +13,17 @@ from isoloss.cli.common import (
     Pairs,
     fitting_options,
     guarded,
+    is_mixed,
     json_option,
+    merged,
+    notes,
+    number,
     positive,
     print_json,
     progress,
     read_table,
     reading_options,
+    refusals,
     report_refused,
     runs_argument,
     say,
@@ -38,14 +43,23 @@ class _Task(click.ParamType):  # type: ignore[type-arg]
         known: dict[str, Any] = {}
         for part in rest:
             key, sign, text = part.partition("=")
-            kind = {"chance": float, "items": int}.get(key.strip())
-            if not column.strip() or not sign or kind is None:
+            kind = {"chance": number, "items": _whole}.get(key.strip())
+            if not sign or kind is None:
                 self.fail(f"{value!r}: write {self.name}", param, ctx)
             try:
                 known[key.strip()] = kind(text)
-            except ValueError:
-                self.fail(f"{key.strip()} = {text!r} is not a number", param, ctx)
+            except ValueError as error:
+                self.fail(f"{key.strip()} = {text!r} {error}", param, ctx)
+        if not column.strip():
+            self.fail(f"{value!r}: write {self.name}", param, ctx)
         return column.strip(), known
+
+
+def _whole(text: str) -> int:
+    value = number(text)
+    if not value.is_integer():
+        raise ValueError("is not a whole number")
+    return int(value)
 
 
 @click.command("downstream")
@@ -80,19 +94,24 @@ def command(
 ) -> int:
     """Forecast accuracies of RUNS at a scale in two steps, or say which cannot be."""
     from isoloss.fit import fit_laws
-    from isoloss.study.downstream import Benchmark, downstream
+    from isoloss.study.downstream import Benchmark, check_tasks, downstream
 
-    table = read_table(runs, columns, units, where)
-    report_refused(table)
     benchmarks = [Benchmark(column=column, **known) for column, known in tasks]
+    # A column that is asked for by name is not left out where rows lack it: those are refused.
+    given = {task.column: task.column for task in benchmarks} | merged(columns)
+    table = read_table(runs, (given,), units, where)
+    report_refused(table)
+    check_tasks(table, benchmarks, draws)
     with progress(quiet=as_json) as step:
         fitted = fit_laws(
             table, list(laws) or None, draws=draws, level=level, rng=seed, axis=axis, on_step=step
         )
         found = downstream(table, benchmarks, at, laws=fitted, level=level, draws=draws, rng=seed)
     if as_json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | {"refused": refusals(table), "notes": notes(table)})
     else:
         say(found.summary())
     verdicts = {task.verdict for task in found.tasks}
-    return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
+    if verdicts == {"refused"}:
+        return ERROR
+    return OK if verdicts == {"predictable"} and not is_mixed(table) else DOUBT

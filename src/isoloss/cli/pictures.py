@@ -14,7 +14,10 @@ PICTURES = (".svg", ".png")
 def check_written(
     path: str | None, option: str, ends: Sequence[str], sources: Sequence[str | None]
 ) -> None:
-    """Refuse a target of another ending, a folder, or one that is read; before any work."""
+    """Refuse a target of another ending, a folder, or one that is read; before any work.
+
+    What lies in a folder that is read counts as read, but for pictures, which are no input.
+    """
     if path is None:
         return
     place = Path(path)
@@ -23,7 +26,11 @@ def check_written(
     if place.is_dir():
         raise click.UsageError(f"{option} {path}: is a folder; give the name of a file")
     for source in sources:
-        if source is not None and place.resolve() == Path(source).resolve():
+        if source is None:
+            continue
+        read, written = Path(source).resolve(), place.resolve()
+        within = read in written.parents and written.suffix.lower() not in PICTURES
+        if written == read or (within and written.exists()):
             raise click.UsageError(f"{option} {path}: would write over what is read")
 
 

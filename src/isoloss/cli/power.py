@@ -16,13 +16,12 @@ from isoloss.cli.common import (
     is_mixed,
     json_option,
     merged,
-    notes,
     number,
+    of_files,
     positive,
     print_json,
     read_table,
     reading_options,
-    refusals,
     report_refused,
     runs_argument,
     say,
@@ -153,15 +152,16 @@ def command(
         cost=Coefficient(flops_per_nd) if flops_per_nd else None,
         axis=axis,
     )
+    if as_json:
+        read = {runs: table} | ({} if second is None or other is None else {other: second})
+        print_json(found.to_dict() | of_files(read))
+    else:
+        say(found.summary())
+    # After the answer, which a disk that is full must not cost.
     if plot is not None:
         from isoloss.plot.power import draw_power
 
         write_picture(draw_power(found), plot)
-    if as_json:
-        shared = {"refused": refusals(table), "notes": notes(table)}
-        print_json(found.to_dict() | shared)
-    else:
-        say(found.summary())
     if found.status == "failed":
         return ERROR
     mixed = any(is_mixed(t) for t in (table, second) if t is not None)

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from isoloss.cli.common import DOUBT, OK, guarded, json_option, print_json, progress, say
-from isoloss.cli.curves import Spelled, check_picture, curve_options, picture, read_logs
+from isoloss.cli.curves import Spelled, curve_options, read_logs
+from isoloss.cli.pictures import PICTURES, check_written, write_picture
 
 
 @click.command("schedule")
@@ -32,21 +33,21 @@ from isoloss.cli.curves import Spelled, check_picture, curve_options, picture, r
 @click.option(
     "--csv",
     "table",
-    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="Also write the forecast curves as a table.",
 )
 @click.option(
     "--plot",
     "drawing",
-    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="Also draw curves and forecasts, as .svg or .png.",
 )
 @curve_options
 @json_option
 @guarded
 def command(
-    logs: tuple[str, ...], plans: tuple[str, ...], law: str, prior: float, table: Path | None,
-    drawing: Path | None, metric: str, loss_unit: str | None, columns: Any, own: Any, warmup: int,
+    logs: tuple[str, ...], plans: tuple[str, ...], law: str, prior: float, table: str | None,
+    drawing: str | None, metric: str, loss_unit: str | None, columns: Any, own: Any, warmup: int,
     peak: float | None, floor: float | None, level: float, as_json: bool,
 ) -> int:  # fmt: skip
     """Fit a law of the loss under any schedule to LOGS of one model, and forecast under others.
@@ -55,25 +56,20 @@ def command(
     """
     from isoloss.fit.curves import compare_schedules, fit_schedule_law, forecast_curve
 
-    check_picture(drawing)
+    sources = (*logs, *(plan for plan in plans if plan.lower().endswith(".csv")))
+    check_written(drawing, "--plot", PICTURES, sources)
+    check_written(table, "--csv", (".csv",), sources)
     with progress(quiet=as_json) as step:
         read = read_logs(logs, metric, loss_unit, columns, step)
         curves = [one.curve for one in read]
         spelled = Spelled(curves, peak, floor, warmup)
-        step("fitting")
-        fitted = fit_schedule_law(
-            curves, law=law, schedules=spelled.named(own) or None, warmup=warmup, prior=prior
-        )
+        given = spelled.named(own) or None
         wanted = {plan: spelled.schedule(plan) for plan in dict.fromkeys(plans)}
+        step("fitting")
+        fitted = fit_schedule_law(curves, law=law, schedules=given, warmup=warmup, prior=prior)
         found = [forecast_curve(fitted, plan, level=level) for plan in wanted.values()]
         even = len(wanted) > 1 and len({len(p) for p in wanted.values()}) == 1
         ranked = compare_schedules(fitted, wanted, level=level) if even else None
-    if table is not None:
-        _write(table, found)
-    if drawing is not None:
-        from isoloss.plot.curves import draw_curves
-
-        picture(lambda: draw_curves(curves, found), drawing)
     if as_json:
         print_json(
             {
@@ -84,6 +80,13 @@ def command(
         )
     else:
         _show(fitted, found, ranked, level)
+    # After the answer, which a disk that is full must not cost.
+    if table is not None:
+        _write(Path(table), found)
+    if drawing is not None:
+        from isoloss.plot.curves import draw_curves
+
+        write_picture(draw_curves(curves, found), drawing)
     doubt = fitted.status != "ok" or any(f.reasons for f in found)
     return DOUBT if doubt else OK
 

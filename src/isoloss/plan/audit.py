@@ -25,6 +25,7 @@ from isoloss.plan.audit_parts import ANSWERED, NEVER, OPEN, ROUGHLY, Question
 from isoloss.plan.audit_questions import ask, fixed_axes, make_aim
 from isoloss.plan.audit_result import DesignAudit
 from isoloss.plan.audit_take import (
+    LEAST_NOISE,
     by_configuration,
     forms_of,
     law_shares,
@@ -115,8 +116,10 @@ def audit_design(
     if compute is not None and at is not None:
         raise InputError("compute, at: two decisions; give one of them")
     given = None if noise is None else as_positive("noise", noise)
-    if given is not None and given > 1:
-        raise InputError(f"noise = {noise!r}: is relative to the loss, such as 0.003; at most 1")
+    if given is not None and not LEAST_NOISE <= given <= 1:
+        raise InputError(
+            f"noise = {noise!r}: is relative to the loss, such as 0.003; from {LEAST_NOISE:g} to 1"
+        )
     forms = forms_of(table, laws, axis)
     table, taken, dropped = take(table, forms, values, given)
     least = min((len(f.names) for f in forms), default=1)

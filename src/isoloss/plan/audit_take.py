@@ -25,7 +25,8 @@ _GREEK = ("alpha", "beta")
 _EXPONENTS = (0.03, 2.0)
 """Exponents beyond are no description of runs: the design leaves them open."""
 _SEEN = 1e-9
-_NO_NOISE = 1e-9
+LEAST_NOISE = 1e-9
+"""Noise of losses computed from a formula, which have none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +131,7 @@ def noise_of(lead: Taken, given: float | None) -> DesignNoise:
     # Losses computed from a formula have no noise; what they determine is asked all the same.
     left = len(residuals) - len(lead.model.law.names)
     beyond = beyond_seeds(one, left, seeds, freedom)
-    return DesignNoise(one=max(one, _NO_NOISE), seeds=seeds, freedom=freedom, beyond=beyond)
+    return DesignNoise(one=max(one, LEAST_NOISE), seeds=seeds, freedom=freedom, beyond=beyond)
 
 
 def by_configuration(t: Taken) -> Array:

@@ -62,13 +62,24 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def levels(values: Array) -> int:
     """How many values there are, those within 5 % of the one before counted as one.
 
+    A level spans 10 % at most, so that values which lie close all along an axis are many.
+
     Examples
     --------
     >>> levels(np.array([1e7, 1.01e7, 3e7]))
     2
+    >>> levels(np.geomspace(1e7, 1e9, 1000)) > 40
+    True
     """
     logs = np.sort(np.log(values))
-    return 1 + int(np.count_nonzero(np.diff(logs) > np.log(_ALIKE)))
+    step = np.log(_ALIKE)
+    gaps = np.append(np.flatnonzero(np.diff(logs) > step) + 1, logs.size)
+    count = here = 0
+    while here < logs.size:
+        count += 1
+        full = np.searchsorted(logs, logs[here] + 2 * step, side="right")
+        here = int(min(full, gaps[np.searchsorted(gaps, here, side="right")]))
+    return count
 
 
 def is_one_line(N: Array, D: Array) -> bool:

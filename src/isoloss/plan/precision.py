@@ -48,7 +48,9 @@ class Precision:
         """Factor the rows by their singular values, which keeps twice the digits of J^T J."""
         length = np.sqrt(np.einsum("cp,cp->p", rows, rows))
         length = np.where(length > 0, length, 1.0)
-        _, size, turned = np.linalg.svd(rows / length)
+        # All right vectors are needed, for the null space; the left ones of many rows are not.
+        few = rows.shape[0] < rows.shape[1]
+        _, size, turned = np.linalg.svd(rows / length, full_matrices=few)
         size = np.concatenate([size, np.zeros(len(turned) - len(size))])
         seen = size > _RANK * max(float(size.max(initial=0.0)), 1e-300)
         root = turned[seen].T / size[seen] / length[:, None]

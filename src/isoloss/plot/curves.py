@@ -100,6 +100,10 @@ def draw_watch(curve: Curve, found: RunWatch, *, ax: Axes | None = None) -> Axes
     thin = curve.thinned(_MOST)
     ax.plot(thin.step, thin.loss, color="0.6", linewidth=0.9, label="logged")
     ax.plot(found.step, found.expected, color=CYCLE[0], linewidth=1.1, label="expected")
+    seen = found.done * float(found.step[-1])
+    if thin.step[-1] > 1.001 * seen:
+        # Of a run that is over: what the forecast was made from ends here.
+        ax.axvline(seen, color="0.6", linewidth=0.8, linestyle=":")
     end, low, high = found.final_loss, found.final.low, found.final.high
     ax.errorbar(
         [found.step[-1]], [end], yerr=[[end - low], [high - end]], fmt="o", color=CYCLE[0],

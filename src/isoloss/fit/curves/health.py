@@ -26,7 +26,7 @@ def health(
     expected
         What the forecast says at the same steps; a plateau is told from the difference.
     ends_missing
-        Whether the last log was no finite number.
+        Whether the last log was no finite number above zero.
 
     Examples
     --------
@@ -36,7 +36,9 @@ def health(
     """
     found = []
     if ends_missing:
-        found.append(Reason(code="NOT_FINITE", message="the last logged loss is no finite number"))
+        found.append(
+            Reason(code="NOT_FINITE", message="the last logged loss is no finite number above zero")
+        )
     if len(curve) < _FEWEST:
         return found
     clean = Clean(curve.step, curve.loss)

@@ -23,6 +23,8 @@ _MISFIT, _PLACES = 1e-3, 2
 _BLOCKS = 8
 _ROUNDS, _OUTLYING = 2, 4.0
 _ALONE = 2e-3
+_LOOSE = 0.05
+"""Error of forecasting one curve from the others beyond which a fit is in doubt."""
 
 
 def fit_schedule_law(
@@ -108,7 +110,7 @@ def fit_points(law: CurveLaw, points: CurvePoints, prior: float) -> ScheduleFit:
     off = _relative(law, points, solved)
     between = float(np.sqrt(np.mean([e.rms**2 for e in left_out]))) if left_out else _ALONE
     between = max(between, _MISFIT)
-    reasons = _reasons(law, points, solved, problem, done, bool(left_out))
+    reasons = _reasons(law, points, solved, problem, done, bool(left_out)) + _loose(left_out)
     return ScheduleFit(
         law=law,
         parameters=law.published(points.scale, solved.shape, solved.amplitudes),
@@ -126,6 +128,17 @@ def fit_points(law: CurveLaw, points: CurvePoints, prior: float) -> ScheduleFit:
         status="suspect" if reasons else "ok",
         reasons=reasons,
     )
+
+
+def _loose(left_out: tuple[LeftOut, ...]) -> tuple[Reason, ...]:
+    """Doubt curves that do not foretell one another; intervals are as wide as that."""
+    if not left_out or (worst := max(left_out, key=lambda one: one.rms)).rms <= _LOOSE:
+        return ()
+    text = (
+        f"the other curves forecast {worst.name} {100 * worst.rms:.2g} % off, so intervals say "
+        "little; add a run under a schedule unlike theirs"
+    )
+    return (Reason(code="LOOSE", message=text),)
 
 
 def _each(points: CurvePoints) -> list[tuple[str, npt.NDArray[np.bool_]]]:

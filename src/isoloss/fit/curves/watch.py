@@ -31,6 +31,8 @@ _OWN = 0.012
 _FEW_SHARE, _OFF = 0.1, 3.0
 _POINTS = 1000
 _STOP = ("NOT_FINITE", "DIVERGED", "ABOVE_TARGET")
+_ALONE = 0.5
+"""Share done before which no run is stopped on the word of its own curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,11 +138,12 @@ def watch_run(
     warmup
         As for `fit_schedule_law`.
     target
-        A loss that the run must reach; the verdict is to stop where the interval lies above it.
+        A loss that the run must reach; the verdict is to stop where the interval lies above it,
+        but to look where less than half is done and the run's own curve is all there is.
     level
         Of the interval.
     ends_missing
-        Whether the last log was no finite number.
+        Whether the last log was no finite number above zero.
 
     Returns
     -------
@@ -207,7 +210,8 @@ def watch_run(
     if target is not None and final.low > target:
         text = f"the whole interval lies above the target {target:g}"
         reasons.append(Reason(code="ABOVE_TARGET", message=text))
-    stop = any(r.code in _STOP for r in reasons)
+    early = route == "own" and done < _ALONE
+    stop = any(r.code in _STOP and not (early and r.code == "ABOVE_TARGET") for r in reasons)
     step = np.unique(np.append(curve.step, np.linspace(curve.step[-1], len(planned) - 1, 100)))
     return RunWatch(
         name=curve.name,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isoloss._core.arrays import as_level, as_seed, as_vector
-from isoloss.errors import InputError
+from isoloss.errors import FitError, InputError
 from isoloss.fit.objective import Objective
 from isoloss.fit.prepare import choose_law
 from isoloss.laws import Law
@@ -16,6 +16,7 @@ from isoloss.plan.recipes.comparisons import Comparisons
 from isoloss.plan.recipes.inputs import as_laws, check_pair, default_scales, make_place, names_of
 from isoloss.plan.recipes.looks import Looks, false_discovery
 from isoloss.plan.recipes.pair import Policy, compare_pair
+from isoloss.runs.rows import short
 
 
 def compare_recipes(
@@ -123,9 +124,13 @@ def compare_recipes(
         at=asked, tie=tie, objective=objective, resample=resample, draws=draws, level=level,
         looks=look, seed=rng,
     )  # fmt: skip
-    rows = [
-        compare_pair(pair, (first, name), forms, place, policy) for pair, name, forms, place in work
-    ]
+    rows = []
+    for pair, name, forms, place in work:
+        try:
+            rows.append(compare_pair(pair, (first, name), forms, place, policy))
+        except FitError as error:
+            told = f"{short(name)} against {short(first)}: {error}"
+            raise FitError(error.code, told) from None
     # An error that a look may not make is as rare as one that all looks may: p grows by as much.
     alpha = 1 - level
     p = np.array([min(1.0, r.main.p_value * alpha / look.alpha(alpha)) for r in rows])

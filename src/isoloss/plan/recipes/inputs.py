@@ -101,6 +101,11 @@ def as_laws(
     if not found:
         raise InputError("laws: give one law or more")
     axes = set(found[0].axes)
+    if axis is not None and len(axes) > 1:
+        raise InputError(
+            f"axis = {short(axis)}: {found[0].name} is of {', '.join(found[0].axes)}; leave out "
+            "one of axis and law"
+        )
     for law in found:
         if set(law.axes) != axes:
             raise InputError(

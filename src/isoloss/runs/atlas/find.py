@@ -17,8 +17,9 @@ _READERS = (chinchilla, datablations, gadre, porian, revisiting)
 def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:
     r"""Read every released table that is known and lies in a folder, at most four levels down.
 
-    A release is told by the names and headers of its files. Links are not followed. Pickles are
-    never opened: where a release holds nothing else, its tables must be converted to CSV first.
+    A release is told by the names and headers of its files. Links are not followed; a file that is
+    one is an error. A copy of a table counts once. Pickles are never opened: where a release holds
+    nothing else, its tables must be converted to CSV first.
 
     Parameters
     ----------
@@ -28,7 +29,8 @@ def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:
     Raises
     ------
     InputError
-        No folder, nothing known in it, or a known file that is damaged.
+        No folder, nothing known in it, a known file that is damaged, or two tables of one name
+        that differ.
 
     Examples
     --------
@@ -42,7 +44,7 @@ def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{folder}: no such folder; give one that holds released tables")
-    found: list[ReleasedTable] = []
+    found: dict[str, tuple[Path, ReleasedTable]] = {}
     for seen, (name, inner, _) in enumerate(os.walk(root)):
         here = Path(name)
         inner.sort()
@@ -51,10 +53,16 @@ def find_tables(folder: Path | str) -> tuple[ReleasedTable, ...]:
         if len(here.relative_to(root).parts) >= _DEPTH:
             inner.clear()
         for reader in _READERS:
-            found += reader.read(here)
+            for table in reader.read(here):
+                first, same = found.setdefault(table.name, (here, table))
+                if same.runs.digest != table.runs.digest:
+                    raise InputError(
+                        f"{table.name} lies in {first} and in {here}, and they differ; "
+                        "give the folder of one of them"
+                    )
     if not found:
         raise InputError(
             f"{folder}: none of the known releases ({', '.join(r.FAMILY for r in _READERS)}); "
             "the page of the atlas lists the files of each"
         )
-    return tuple(found)
+    return tuple(table for _, table in found.values())

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from isoloss.errors import InputError
-from isoloss.runs.atlas.table import ReleasedTable, Task, number, read_objects, read_rows
+from isoloss.runs.atlas.table import (
+    ReleasedTable,
+    Task,
+    number,
+    read_objects,
+    read_rows,
+    refuse_link,
+)
 from isoloss.runs.table import Conventions, Runs
 
 FAMILY = "gadre"
@@ -76,6 +83,7 @@ def read(folder: Path) -> list[ReleasedTable]:
 def _objects(folder: Path, kind: str) -> list[dict[str, Any]]:
     if (folder / f"{kind}.jsonl").is_file():
         return read_objects(folder / f"{kind}.jsonl")
+    refuse_link(folder / kind)
     found = []
     for path in sorted((folder / kind).glob("*.json")):
         found += [{"file": path.name} | value for value in read_objects(path)]

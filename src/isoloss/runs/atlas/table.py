@@ -61,15 +61,22 @@ class ReleasedTable:
         return f"ReleasedTable({self.name}: {len(self.runs)} rows; {self.licence})"
 
 
+def refuse_link(path: Path) -> None:
+    """Refuse a file or folder that may lie anywhere else."""
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link, and links are not followed; copy what it points to")
+
+
 def read_bytes(path: Path) -> bytes:
-    """Whole file, if it is of a size that such a table has."""
+    """Whole file, if it is no link and of a size that such a table has."""
+    refuse_link(path)
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise InputError(f"{path.name}: {size:,} bytes; at most {MAX_BYTES:,} are read")
+            raise InputError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path.name}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
@@ -79,16 +86,16 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
         reader = csv.DictReader(text.splitlines())
         missing = [name for name in needed if name not in (reader.fieldnames or ())]
         if missing:
-            raise InputError(f"{path.name}: no column {', '.join(missing)}")
+            raise InputError(f"{path}: no column {', '.join(missing)}")
         rows = []
         for row in reader:
             rows.append({k: v or "" for k, v in row.items() if k is not None})
             if len(rows) > MAX_ROWS:
-                raise InputError(f"{path.name}: more than {MAX_ROWS:,} rows")
+                raise InputError(f"{path}: more than {MAX_ROWS:,} rows")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name}: not a CSV file in UTF-8 ({error})") from None
+        raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from None
     if not rows:
-        raise InputError(f"{path.name}: no rows")
+        raise InputError(f"{path}: no rows")
     return rows
 
 
@@ -101,9 +108,9 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
-            raise InputError(f"{path.name}, line {number}: not JSON") from None
+            raise InputError(f"{path}, line {number}: not JSON") from None
         if not isinstance(value, dict):
-            raise InputError(f"{path.name}, line {number}: an object was expected")
+            raise InputError(f"{path}, line {number}: an object was expected")
         found.append(value)
     return found
 

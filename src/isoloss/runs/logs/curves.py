@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from isoloss.runs.rows import clean, short
 
 MOST_POINTS = 4000
 """Points that are kept of a curve."""
+_LARGEST = 1e100
+"""Losses beyond are no losses, and their squares overflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,18 +107,25 @@ def read_curves(
     if not listed:
         raise InputError("paths: name a file or a folder that holds logs")
     found: list[LoggedCurve] = []
+    empty: list[str] = []
     for log in find_logs(listed).logs:
         if on_step is not None:
             on_step(f"reading {log.label}")
         try:
+            before = len(found)
             for run in read_log(log, lambda name: _wanted(name, rules)):
                 found.append(_curve(run, rules, metric))
+            if len(found) == before:
+                empty.append(log.label)
         except MissingExtra:
             raise
         except InputError as error:
             raise InputError(f"{log.label}: {error}") from None
     if not found:
-        raise InputError(f"{short(str(listed[0]), 200)}: no run in it")
+        raise InputError(f"{short(empty[0], 200)}: no run in it")
+    # A log that holds its header alone is that of a run that has just begun.
+    notes = tuple(f"EMPTY: {short(label, 200)} holds no run, and is left out" for label in empty)
+    found[0] = replace(found[0], notes=(*notes, *found[0].notes))
     return _own_names(found)
 
 
@@ -143,11 +152,14 @@ def _curve(run: LoggedRun, rules: Rules, asked: str) -> LoggedCurve:
         raise InputError(f"{short(name)}: {fatal[0]}")
     clock = updates_of(run, rules.columns.get("step"))
     found = clean_curve(*stepped(run, metric, clock), rules.unit)
-    good = (found.values > 0) & (found.steps >= 0)
+    good = (found.values > 0) & (found.values < _LARGEST) & (found.steps >= 0)
     steps, values = found.steps[good], found.values[good]
     if not steps.size:
         raise InputError(f"{short(name)}: {short(metric)} has no finite log above zero")
-    rate = rate_curve(run, clock, rules.columns.get("lr"))
+    named = rules.columns.get("lr")
+    if named is not None and named not in run.curves:
+        raise InputError(f"{short(name)}: lr = {short(named)}: no metric of this name is logged")
+    rate = rate_curve(run, clock, named)
     lr = _rates_at(rate, steps)
     curve = Curve(steps, values, lr, name=name).thinned(MOST_POINTS)
     planned = Lookup(run, clock, float(steps[-1]), rules.columns, {}).planned()
@@ -157,8 +169,11 @@ def _curve(run: LoggedRun, rules: Rules, asked: str) -> LoggedCurve:
         source=run.source,
         planned=_whole(planned),
         missing=found.missing + int((~good).sum()),
-        ends_missing=found.ends_missing,
-        notes=(*(f"{code}: {reason}" for code, _, reason, _ in run.notes), *_seen(found)),
+        ends_missing=found.ends_missing or not good[-1],
+        notes=(
+            *(f"{code}: {reason}" for code, _, reason, _ in run.notes),
+            *_seen(found, int((~good).sum()), run.config.get(metric)),
+        ),
     )
 
 
@@ -190,8 +205,13 @@ def _rates_at(rate: tuple[Array, Array] | None, steps: Array) -> Array | None:
     return np.asarray(found) if found.min() >= 0 and found.max() > 0 else None
 
 
-def _seen(found: Clean) -> list[str]:
+def _seen(found: Clean, odd: int, text: object) -> list[str]:
+    """Say what was left out; ``text`` is what a log held in place of a number."""
     notes = []
+    if isinstance(text, str):
+        notes.append(f"TEXT: logs of the loss hold text, such as {short(text)}; they are left out")
+    if odd:
+        notes.append(f"NOT_POSITIVE: {odd} logs are not above zero, or beyond all losses")
     if found.restarts:
         notes.append(f"RESTARTED: steps went back {found.restarts} times; later logs stay")
     if found.missing:
@@ -207,8 +227,6 @@ def _whole(planned: float | None) -> int | None:
 
 def _own_names(found: list[LoggedCurve]) -> list[LoggedCurve]:
     """Give curves of one name numbers."""
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     rows = []
     for one in found:

@@ -57,7 +57,7 @@ def atlas(folder: Path | str, *, only: Sequence[str] = ()) -> Atlas:
         raise InputError(f"{folder}: nothing of {', '.join(only)} is there")
     families: dict[str, dict[str, ReleasedTable]] = defaultdict(dict)
     for table in tables:
-        families[table.family].setdefault(table.name, table)
+        families[table.family][table.name] = table
     rows = [
         row
         for family, compare in _COMPARE.items()

@@ -56,6 +56,12 @@ class Atlas:
     rows: tuple[AtlasRow, ...]
     tables: tuple[ReleasedTable, ...]
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Families of which tables were found, but too few rows to compare anything."""
+        compared = {row.family for row in self.rows}
+        return tuple(dict.fromkeys(t.family for t in self.tables if t.family not in compared))
+
     def __repr__(self) -> str:
         return f"Atlas({len(self.rows)} numbers, {len(self.tables)} tables)"
 

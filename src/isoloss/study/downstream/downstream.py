@@ -15,6 +15,7 @@ from isoloss.fit import LawSet, fit_laws
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.forecast import mixture
 from isoloss.runs import Runs, read_runs
+from isoloss.runs.rows import short
 from isoloss.study.downstream.links import Benchmark, Link, fit_link
 from isoloss.study.downstream.result import Downstream, TaskAnswer, TaskForecast
 from isoloss.study.downstream.rolling import FEWEST, Rolled, make_cuts, refusal, roll
@@ -89,7 +90,7 @@ def downstream(
     as_seed(rng)
     table = runs if isinstance(runs, Runs) else read_runs(runs)
     benchmarks = [t if isinstance(t, Benchmark) else Benchmark(column=t) for t in tasks]
-    _check(table, benchmarks, draws)
+    check_tasks(table, benchmarks, draws)
     fitted = fit_laws(table, draws=draws, rng=rng) if laws is None else laws
     scale = run_scale(table, fitted.axes)
     points = _targets(fitted, at)
@@ -104,20 +105,41 @@ def downstream(
     )
 
 
-def _check(table: Runs, tasks: Sequence[Benchmark], draws: int) -> None:
+def check_tasks(table: Runs, tasks: Sequence[Benchmark], draws: int) -> None:
+    """Refuse what no forecast can be made of, before any law is fitted.
+
+    Raises
+    ------
+    InputError
+        No such column, accuracies outside 0 to 1, a task given twice, too few runs or draws.
+    """
     if not tasks:
         raise InputError("tasks: name at least one column of accuracies")
     if draws < 20:
         raise InputError(f"draws = {draws}: at least 20, as the interval is made of them")
     if len(table) < 2 * FEWEST:
         raise InputError(f"{len(table)} runs: at least {2 * FEWEST} are needed for two steps")
-    for task in tasks:
+    for i, task in enumerate(tasks):
+        if task.column in (other.column for other in tasks[:i]):
+            raise InputError(f"tasks: {short(task.column)} is given twice; leave one out")
+        if task.column not in table:
+            raise InputError(_absent(table, task.column))
         values = table[task.column]
         if (values < 0).any() or (values > 1).any():
             raise InputError(
-                f"{task.column}: accuracies from 0 to 1 are needed, found {values.min():.4g} to "
-                f"{values.max():.4g}; for percents, --units {task.column}=0.01"
+                f"{short(task.column)}: accuracies from 0 to 1 are needed, found "
+                f"{values.min():.4g} to {values.max():.4g}; for percents, "
+                f"--units {task.column}=0.01"
             )
+
+
+def _absent(table: Runs, column: str) -> str:
+    """Say why the runs lack a column: left out by the reader, or not there."""
+    why = [n.message for n in table.notes if n.message.startswith(f"column {short(column)} ")]
+    if why:
+        return why[0]
+    names = ", ".join(short(name) for name in list(table.columns)[:20])
+    return f"tasks: the runs have no column {short(column)}; they have {names}"
 
 
 def _targets(laws: LawSet, at: Sequence[Mapping[str, float]]) -> dict[str, Array]:
