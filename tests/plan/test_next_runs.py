@@ -401,6 +401,60 @@ def test_a_companion_keeps_the_best_size_known(runs, one):
     assert width(both.companion_after) < width(both.companion_before)
 
 
+@pytest.mark.parametrize("budget", [1e19, 3e20])
+def test_where_the_split_is_open_the_batch_with_the_lesser_product_of_errors_is_taken(
+    runs, one, monkeypatch, budget
+):
+    found = plan_next_runs(one, runs, GOAL, budget=budget, k=4)
+
+    def product(taken):
+        now = (taken.before, taken.companion_before)
+        then = (taken.after, taken.companion_after)
+        widths = [[np.log(i.high / i.low) for i in pair] for pair in (now, then)]
+        return np.prod(widths[1]) / np.prod(widths[0])
+
+    rest = []
+    for weight in (0.5, 2.0):
+        monkeypatch.setattr("isoloss.plan.next_runs.COMPANION", weight)
+        monkeypatch.setattr("isoloss.plan.next_runs.HEAVY", weight)
+        rest.append(product(plan_next_runs(one, runs, GOAL, budget=budget, k=4)))
+    assert product(found) <= min(rest) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("goal", "only", "weights"),
+    [
+        ("loss@C=1e22", False, [0.5, 2.0]),
+        ("loss@N=1e9,D=1e12", False, [0.5]),
+        ("N_opt@C=1e22", False, [0.5]),
+        ("loss@C=1e22", True, [0.0]),
+    ],
+)
+def test_the_size_weighs_more_only_where_the_split_is_open(
+    runs, one, monkeypatch, goal, only, weights
+):
+    seen = []
+
+    def spy(laws, begin, budget, taste, **options):
+        seen.append(taste.companion)
+        return []
+
+    monkeypatch.setattr("isoloss.plan.next_runs.best_batch", spy)
+    plan_next_runs(one, runs, goal, budget=1e20, only=only)
+    assert seen == weights
+
+
+def test_the_law_that_gains_least_can_be_given_the_say(rivals):
+    own, laws = rivals
+    at = "loss@N=1e10,D=1e12"
+
+    def left(worst):
+        found = plan_next_runs(laws, own, at, budget=1e20, k=2, worst=worst, only=True)
+        return max(float(m["sd_after"]) / float(m["sd_before"]) for m in found.laws)
+
+    assert left(1.0) < 0.99 * left(0.0)
+
+
 def test_a_box_and_buildable_shapes_hold_the_runs(runs, one):
     box = {"N": (2e7, 2e8), "D": (1e9, 1e10)}
     found = plan_next_runs(one, runs, GOAL, budget=1e19, k=3, box=box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,17 @@ from isoloss.errors import InputError
 from isoloss.fit.lawset import LawSet
 from isoloss.plan.cost import Cost, SixND
 from isoloss.plan.next_answer import answer
-from isoloss.plan.next_gain import Taste
-from isoloss.plan.next_goal import SIZE, Goal, parse_goal
+from isoloss.plan.next_gain import Laws, State, Taste, value
+from isoloss.plan.next_goal import LOSS, SIZE, Goal, parse_goal
 from isoloss.plan.next_known import know, lay_out, near_ray
 from isoloss.plan.next_places import places
 from isoloss.plan.next_result import NextRuns
 from isoloss.plan.next_search import Budget, best_batch
 from isoloss.runs import Runs
 
-COMPANION = 0.5
-"""Weight of the companion's log variance beside the goal's."""
+COMPANION, HEAVY = 0.5, 2.0
+"""Weight of the companion's log variance beside the goal's; that of a second batch, tried where the
+goal is the loss at a budget's best split, which must then be found as well."""
 WORST = 0.25
 """Weight of the law that gains least beside the mean of the laws."""
 RAY_SHARE = 0.2
@@ -61,6 +63,8 @@ def plan_next_runs(
 
     of the goal, plus half of the same of the companion (log N_opt at the goal's compute where
     the goal is a loss, the loss there where it is N_opt), so that neither is bought with the other.
+    Where the goal is the loss at a budget's best split, a batch with twice the same is found too,
+    and that with the lesser product of both errors is taken.
 
     Parameters
     ----------
@@ -149,8 +153,22 @@ def plan_next_runs(
     chosen: list[int] = []
     if len(where.runs):
         allowance = Budget(most, count, free, on_ray, seeds)
-        chosen = best_batch(table, begin, allowance, taste)
+        split = aim.kind == LOSS and aim.budget is not None
+        chosen = _chosen(table, begin, allowance, taste, heavy=split and not only)
     return answer(known, table, begin, where, chosen, aim, most, level, taste, side, ray)
+
+
+def _chosen(laws: Laws, begin: State, budget: Budget, taste: Taste, *, heavy: bool) -> list[int]:
+    """Choose a batch; of a light and a heavy companion, the one with the lesser product of errors.
+
+    No one weight serves all budgets: with few FLOPs the size is bought cheaply, with many dearly.
+    """
+    light = best_batch(laws, begin, budget, taste)
+    if not heavy:
+        return light
+    other = best_batch(laws, begin, budget, replace(taste, companion=HEAVY), powers=(0.5,))
+    alike = replace(taste, companion=1.0)
+    return min(light, other, key=lambda batch: value(laws, begin, batch, alike))
 
 
 def _whole(name: str, value: Any) -> int:
