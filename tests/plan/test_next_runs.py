@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -401,24 +402,29 @@ def test_a_companion_keeps_the_best_size_known(runs, one):
     assert width(both.companion_after) < width(both.companion_before)
 
 
-@pytest.mark.parametrize("budget", [1e19, 3e20])
-def test_where_the_split_is_open_the_batch_with_the_lesser_product_of_errors_is_taken(
-    runs, one, monkeypatch, budget
-):
-    found = plan_next_runs(one, runs, GOAL, budget=budget, k=4)
+def test_the_size_weighs_more_where_that_narrows_it_by_more_than_it_costs(runs, one, monkeypatch):
+    pool = {"N": [1e8, 1e9, 1e9, 1e7, 3e9], "D": [1e10, 3e9, 1e11, 1e10, 3e10]}
+    pool["name"] = list("abcde")
+    monkeypatch.setattr("isoloss.plan.next_answer.LEAST_GAIN", -np.inf)
 
-    def product(taken):
-        now = (taken.before, taken.companion_before)
-        then = (taken.after, taken.companion_after)
-        widths = [[np.log(i.high / i.low) for i in pair] for pair in (now, then)]
-        return np.prod(widths[1]) / np.prod(widths[0])
+    def plan(light, heavy):
+        def give(laws, begin, budget, taste, **options):
+            return [heavy if taste.companion == 2.0 else light] * 10
 
-    rest = []
-    for weight in (0.5, 2.0):
-        monkeypatch.setattr("isoloss.plan.next_runs.COMPANION", weight)
-        monkeypatch.setattr("isoloss.plan.next_runs.HEAVY", weight)
-        rest.append(product(plan_next_runs(one, runs, GOAL, budget=budget, k=4)))
-    assert product(found) <= min(rest) * (1 + 1e-3)
+        monkeypatch.setattr("isoloss.plan.next_runs.best_batch", give)
+        return plan_next_runs(one, runs, GOAL, budget=1e23, k=10, pool=pool)
+
+    def widths(i):
+        found = plan(i, i)
+        return np.log([x.high / x.low for x in (found.after, found.companion_after)])
+
+    alone = [widths(i) for i in range(5)]
+    taken = []
+    for light, heavy in permutations(range(5), 2):
+        goal, size = alone[heavy] / alone[light]
+        taken.append(size < 0.9 and size * goal < 1)
+        assert plan(light, heavy).runs[0].name == "abcde"[heavy if taken[-1] else light]
+    assert 2 <= sum(taken) <= 18
 
 
 @pytest.mark.parametrize(
