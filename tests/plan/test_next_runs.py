@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,16 @@ import pytest
 from isoloss._core.serial import to_json
 from isoloss.errors import FitError, InputError
 from isoloss.fit import LawSet, fit_laws
+from isoloss.fit.run_noise import RunNoise
 from isoloss.laws import get_law
 from isoloss.plan import Coefficient, SixND, allocate, parse_goal, plan_next_runs
+from isoloss.plan.next_answer import LEAST_GAIN
 from isoloss.plan.next_belief import best_split, covariance, frame, log_losses, target
 from isoloss.plan.next_gain import (
-    Budget,
     Laws,
     Taste,
     after,
-    best_batch,
     follow,
-    greedy,
     mean_risk,
     risks,
     risks_with,
@@ -30,7 +30,8 @@ from isoloss.plan.next_gain import (
     value,
     without,
 )
-from isoloss.plan.next_runs import LEAST_GAIN, RAY
+from isoloss.plan.next_known import RAY
+from isoloss.plan.next_search import Budget, best_batch, greedy
 from isoloss.runs import Runs
 
 TRUTH = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
@@ -125,8 +126,16 @@ def test_a_linear_law_gains_exactly_what_a_refit_with_the_run_has_less_variance(
     assert risks(laws, follow(laws, begin, [1, 3, 1]))[:, 0] == pytest.approx(refit, rel=1e-8)
 
 
-def test_a_plan_has_the_variance_of_an_independent_computation(runs, one):
-    pool = {"N": [1e9], "D": [3e9]}
+def falling(laws: LawSet, power: float, size: float = NOISE) -> LawSet:
+    """The same laws, with noise that falls towards the largest runs of the table."""
+    noise = RunNoise(parts=((size, power),), smallest=3e15, largest=3e18)
+    return replace(laws, fits=tuple(replace(f, noise=noise) for f in laws.fits))
+
+
+@pytest.mark.parametrize("power", [0.0, 0.4])
+def test_a_plan_has_the_variance_of_an_independent_computation(runs, one, power):
+    one = falling(one, power)
+    pool = {"N": [3e7], "D": [3e9]}
     at = {"N": 5e9, "D": 1e11}
     found = plan_next_runs(
         one, runs, "loss@N=5e9,D=1e11", budget=1e21, k=1, pool=pool, drift=0.0, only=True
@@ -142,19 +151,38 @@ def test_a_plan_has_the_variance_of_an_independent_computation(runs, one):
     T = np.diag(1 / theta)
     T[1, 3], T[2, 4] = -middle_N, -middle_D
     prior = np.diag([1 / 10, 1 / 10, 1 / 10, 1, 1]) @ T
-    H = prior.T @ prior + rows(runs).T @ rows(runs) / f.seed_noise**2
+    noise = NOISE * (runs["N"] * runs["D"] / 3e18) ** -power
+    H = prior.T @ prior + rows(runs).T @ (rows(runs) / noise[:, None] ** 2)
     g, j = (
         rows({k: np.array([v]) for k, v in at.items()})[0],
         rows({k: np.array(v) for k, v in pool.items()})[0],
     )
     before = g @ np.linalg.solve(H, g)
-    then = g @ np.linalg.solve(H + np.outer(j, j) / f.seed_noise**2, g)
+    own = NOISE * (9e16 / 3e18) ** -power
+    assert found.runs[0].noise == pytest.approx(own)
+    then = g @ np.linalg.solve(H + np.outer(j, j) / own**2, g)
     assert found.gain == pytest.approx(1 - then / before, rel=1e-6)
     z = 1.6448536269514722
     assert np.log(found.before.high / found.before.low) == pytest.approx(
         2 * z * before**0.5, rel=1e-6
     )
     assert np.log(found.after.high / found.after.low) == pytest.approx(2 * z * then**0.5, rel=1e-6)
+
+
+def test_with_noise_that_falls_with_scale_large_runs_gain_on_small_ones(runs, one):
+    pool = {"N": [1e7, 3e8], "D": [1e9, 1e10]}
+
+    def gains(power):
+        found = plan_next_runs(falling(one, power), runs, GOAL, budget=1e20, pool=pool)
+        return found.considered.gain
+
+    even, steep = gains(0.0), gains(0.4)
+    assert steep[1] / steep[0] > 2 * even[1] / even[0]
+    # Beyond the runs seen noise is that of the largest: no run is taken for exact.
+    far = plan_next_runs(
+        falling(one, 0.4), runs, GOAL, budget=1e23, k=1, pool={"N": [1e10], "D": [1e12]}
+    )
+    assert far.runs[0].noise == far.noise == pytest.approx(NOISE)
 
 
 @pytest.mark.parametrize(
@@ -372,6 +400,65 @@ def test_a_companion_keeps_the_best_size_known(runs, one):
     assert width(alone.after) <= width(both.after) * (1 + 1e-3)
     assert width(size.after) <= width(both.companion_after) * (1 + 1e-3)
     assert width(both.companion_after) < width(both.companion_before)
+
+
+def test_the_size_weighs_more_where_that_narrows_it_by_more_than_it_costs(runs, one, monkeypatch):
+    pool = {"N": [1e8, 1e9, 1e9, 1e7, 3e9], "D": [1e10, 3e9, 1e11, 1e10, 3e10]}
+    pool["name"] = list("abcde")
+    monkeypatch.setattr("isoloss.plan.next_answer.LEAST_GAIN", -np.inf)
+
+    def plan(light, heavy):
+        def give(laws, begin, budget, taste, **options):
+            return [heavy if taste.companion == 2.0 else light] * 10
+
+        monkeypatch.setattr("isoloss.plan.next_runs.best_batch", give)
+        return plan_next_runs(one, runs, GOAL, budget=1e23, k=10, pool=pool)
+
+    def widths(i):
+        found = plan(i, i)
+        return np.log([x.high / x.low for x in (found.after, found.companion_after)])
+
+    alone = [widths(i) for i in range(5)]
+    taken = []
+    for light, heavy in permutations(range(5), 2):
+        goal, size = alone[heavy] / alone[light]
+        taken.append(size < 0.9 and size * goal < 1)
+        assert plan(light, heavy).runs[0].name == "abcde"[heavy if taken[-1] else light]
+    assert 2 <= sum(taken) <= 18
+
+
+@pytest.mark.parametrize(
+    ("goal", "only", "weights"),
+    [
+        ("loss@C=1e22", False, [0.5, 2.0]),
+        ("loss@N=1e9,D=1e12", False, [0.5]),
+        ("N_opt@C=1e22", False, [0.5]),
+        ("loss@C=1e22", True, [0.0]),
+    ],
+)
+def test_the_size_weighs_more_only_where_the_split_is_open(
+    runs, one, monkeypatch, goal, only, weights
+):
+    seen = []
+
+    def spy(laws, begin, budget, taste, **options):
+        seen.append(taste.companion)
+        return []
+
+    monkeypatch.setattr("isoloss.plan.next_runs.best_batch", spy)
+    plan_next_runs(one, runs, goal, budget=1e20, only=only)
+    assert seen == weights
+
+
+def test_the_law_that_gains_least_can_be_given_the_say(rivals):
+    own, laws = rivals
+    at = "loss@N=1e10,D=1e12"
+
+    def left(worst):
+        found = plan_next_runs(laws, own, at, budget=1e20, k=2, worst=worst, only=True)
+        return max(float(m["sd_after"]) / float(m["sd_before"]) for m in found.laws)
+
+    assert left(1.0) < 0.99 * left(0.0)
 
 
 def test_a_box_and_buildable_shapes_hold_the_runs(runs, one):

@@ -27,8 +27,8 @@ class NextRun:
         cost of all its seeds.
     companion_gain
         The same for the companion, ``None`` without one; negative where it is hurt.
-    loss
-        Where one run there is expected to land.
+    loss, noise
+        Where one run there is expected to land; standard deviation of its log loss.
     goal
         Interval of the goal once this run and those above it are made.
     separates
@@ -49,6 +49,7 @@ class NextRun:
     gain_per_cost: float
     companion_gain: float | None
     loss: Interval
+    noise: float
     goal: Interval
     separates: tuple[str, str] | None
     log_odds: float
@@ -73,6 +74,7 @@ class NextRun:
             "gain_per_cost": self.gain_per_cost,
             "companion_gain": self.companion_gain,
             "loss": self.loss.to_dict(),
+            "noise": self.noise,
             "goal": self.goal.to_dict(),
             "separates": None if self.separates is None else list(self.separates),
             "log_odds": self.log_odds,
@@ -133,7 +135,7 @@ class NextRuns:
     considered, limits
         All candidates, and where they lie, for people.
     noise
-        Standard deviation of the log loss of one run.
+        Standard deviation of the log loss of one run, at the candidate where it is least.
     laws
         Name, weight, value of the goal, and the shares of its variance before and after.
     status, reasons

@@ -84,6 +84,7 @@ def _run(story: Story, state: State, then: State, errors: Array, i: int, seeds: 
         gain_per_cost=gain / (cost * seeds),
         companion_gain=other,
         loss=_loss(story, state, i),
+        noise=float(laws.noise[i]),
         goal=goal,
         separates=pair,
         log_odds=odds,

@@ -8,7 +8,7 @@ from isoloss.plan.next_result import NextRun, NextRuns
 from isoloss.plot.access import text
 from isoloss.report.markup import Markup, tag
 from isoloss.report.page import document
-from isoloss.report.tables import Entry, interval, table, value
+from isoloss.report.tables import Cell, Entry, interval, table, value
 from isoloss.runs import Runs
 
 
@@ -58,30 +58,43 @@ def _answer(found: NextRuns) -> Markup:
 
 
 def _change(name: str, before: Interval, after: Interval) -> list[Entry]:
-    return [text(name), *(interval(i.to_dict(), _short) for i in (before, after))]
+    return [text(name), *(interval(i.to_dict(), _fine) for i in (before, after))]
 
 
 def _runs(found: NextRuns) -> Markup:
+    # Two tables: beside all the numbers the words would have a column one word wide.
     rows = [_row(rank, r) for rank, r in enumerate(found.runs, 1)]
     head = ["Rank#", "Run", "Seeds#", f"{found.unit} each#", "Takes off#", "Loss expected#",
-            "Goal then#", "Why", "Shape"]  # fmt: skip
-    return table("tab-next", head, rows, caption="Runs to make")
+            "Goal then#"]  # fmt: skip
+    numbers = table("tab-next", head, rows, caption="Runs to make")
+    if not found.runs:
+        return numbers
+    built = any(r.shape is not None for r in found.runs)
+    words = [_words(rank, r, built) for rank, r in enumerate(found.runs, 1)]
+    head = ["Rank#", *(["Shape"] if built else []), "Why"]
+    return Markup(numbers + table("tab-why", head, words, caption="Why these runs"))
 
 
 def _row(rank: int, r: NextRun) -> list[Entry]:
-    s = r.shape
-    built = "–" if s is None else f"{s['depth']} layers, width {s['width']}, {s['heads']} heads"
     place = ", ".join(f"{a} = {v:.3g}" for a, v in r.at.items())
     return [
         value(rank, lambda v: f"{v:.0f}"),
-        text(f"{r.name}: {place}" if r.name else place),
+        Cell(shown=text(f"{r.name}: {place}" if r.name else place)),
         value(r.seeds, lambda v: f"{v:.0f}"),
         value(r.cost, _short),
         value(100 * r.gain, lambda v: f"{v:.0f} %"),
         interval(r.loss.to_dict(), _short),
-        interval(r.goal.to_dict(), _short),
+        interval(r.goal.to_dict(), _fine),
+    ]
+
+
+def _words(rank: int, r: NextRun, built: bool) -> list[Entry]:
+    s = r.shape
+    shape = "–" if s is None else f"{s['depth']} layers, width {s['width']}, {s['heads']} heads"
+    return [
+        value(rank, lambda v: f"{v:.0f}"),
+        *([Cell(shown=shape)] if built else []),
         text(r.reason),
-        built,
     ]
 
 
@@ -102,6 +115,11 @@ def _laws(found: NextRuns) -> Markup:
 
 def _short(number: float) -> str:
     return f"{number:.4g}"
+
+
+def _fine(number: float) -> str:
+    """One digit more for what the runs narrow, with its zeros: ends are compared."""
+    return f"{number:#.5g}".removesuffix(".")
 
 
 __all__ = ["render_next_runs"]
