@@ -48,7 +48,7 @@ def ladder(folder: Path, more: Path, large: Path) -> None:
     for kind in ("seed1", "seed2"):
         write(folder, 2e7, 4e8, kind, factor=math.exp(noise.gauss(0, 0.003)))
     write(folder, 8e7, 1.6e9, "hot")
-    for N, D in ((6.4e8, 1.6e9), (9.5e7, 1.3e8), (6.4e8, 2.3e9)):
+    for N, D in ((1e7, 5.9e9), (2.7e8, 3.4e8), (5.4e8, 5.9e9)):
         write(more, N, D, factor=math.exp(noise.gauss(0, 0.003)))
     write(large, 1.2e9, 2.4e10, factor=math.exp(noise.gauss(0, 0.003)))
 
