@@ -22,7 +22,9 @@ _BLOCK = re.compile(r"^```console\n\$ (?P<command>isoloss .*)\n(?P<output>(?:.*\
 # Shown where the terminal has a moving line; of no interest on a page.
 _PROGRESS = re.compile(r"^- .*\n", re.M)
 # Another each time: hashes of what holds a time, and the times.
-_CHANGING = re.compile(r"\b[0-9a-f]{12,64}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_CHANGING = re.compile(
+    r"\b[0-9a-f]{64}\b|(?<=^forecast )[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.M
+)
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
