@@ -14,6 +14,7 @@ from isoloss.cli.common import (
     fitting_options,
     guarded,
     json_option,
+    merged,
     positive,
     print_json,
     progress,
@@ -48,6 +49,24 @@ class _Task(click.ParamType):  # type: ignore[type-arg]
         return column.strip(), known
 
 
+class _Model(click.ParamType):  # type: ignore[type-arg]
+    """``FAMILY,C=X``."""
+
+    name = "FAMILY,C=X"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
+        """Read a family and its compute; mistakes are usage errors."""
+        if isinstance(value, tuple):
+            return value
+        family, _, number = str(value).rpartition(",C=")
+        if not family.strip():
+            self.fail(f"{value!r}: write {self.name}", param, ctx)
+        try:
+            return family.strip(), positive(number)
+        except ValueError as error:
+            self.fail(f"C = {number!r} {error}", param, ctx)
+
+
 @click.command("downstream")
 @runs_argument()
 @click.option(
@@ -60,6 +79,16 @@ class _Task(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--at", type=Pairs(positive), multiple=True, help="Target, e.g. N=7e9,D=1.4e11.")
 @click.option("--law", "laws", multiple=True, help="Law of the first step; may be repeated.")
+@click.option(
+    "--observational", is_flag=True, help="RUNS are published models: families, C and scores."
+)
+@click.option(
+    "--benchmark", "benchmarks", multiple=True, help="Column that capabilities are made of."
+)
+@click.option("--model", "models", type=_Model(), multiple=True, help="Target of --observational.")
+@click.option(
+    "--components", type=click.IntRange(1), help="Capabilities; as few as explain 95 % by default."
+)
 @fitting_options
 @reading_options
 @json_option
@@ -69,6 +98,10 @@ def command(
     tasks: tuple[tuple[str, dict[str, Any]], ...],
     at: tuple[dict[str, float], ...],
     laws: tuple[str, ...],
+    observational: bool,
+    benchmarks: tuple[str, ...],
+    models: tuple[tuple[str, float], ...],
+    components: int | None,
     axis: str | None,
     seed: int,
     draws: int,
@@ -82,17 +115,61 @@ def command(
     from isoloss.fit import fit_laws
     from isoloss.study.downstream import Benchmark, downstream
 
+    wrong = {"--at": at, "--law": laws, "--axis": axis, "--where": where} if observational else {
+        "--benchmark": benchmarks, "--model": models, "--components": components
+    }  # fmt: skip
+    if given := [name for name, value in wrong.items() if value]:
+        word = "goes without" if observational else "needs"
+        raise click.UsageError(f"{given[0]} {word} --observational")
+    targets = [Benchmark(column=column, **known) for column, known in tasks]
+    if observational:
+        policy = {"components": components, "level": level, "draws": draws, "rng": seed}
+        return _published(runs, targets, benchmarks, models, columns, units, as_json, policy)
     table = read_table(runs, columns, units, where)
     report_refused(table)
-    benchmarks = [Benchmark(column=column, **known) for column, known in tasks]
     with progress(quiet=as_json) as step:
         fitted = fit_laws(
             table, list(laws) or None, draws=draws, level=level, rng=seed, axis=axis, on_step=step
         )
-        found = downstream(table, benchmarks, at, laws=fitted, level=level, draws=draws, rng=seed)
+        found = downstream(table, targets, at, laws=fitted, level=level, draws=draws, rng=seed)
     if as_json:
         print_json(found.to_dict())
     else:
         say(found.summary())
     verdicts = {task.verdict for task in found.tasks}
+    return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
+
+
+def _published(
+    path: str,
+    targets: list[Any],
+    benchmarks: tuple[str, ...],
+    models: tuple[tuple[str, float], ...],
+    columns: Any,
+    units: Any,
+    as_json: bool,
+    policy: dict[str, Any],
+) -> int:
+    from isoloss.study.downstream import observational
+
+    roles, scale = merged(columns), merged(units)
+    if unknown := set(roles) - {"family", "C"}:
+        raise click.UsageError(f"--columns {min(unknown)}: only family and C have a part here")
+    family, compute = roles.get("family", "family"), roles.get("C", "C")
+    found = []
+    for task in targets:
+        # A target reads its own column and the benchmarks', and has no use for other units.
+        others = {t.column for t in targets} - {compute, task.column, *benchmarks}
+        own = {n: v for n, v in scale.items() if n not in others}
+        found.append(
+            observational(
+                path, task, benchmarks, models, family=family, compute=compute, units=own, **policy
+            )
+        )
+    if as_json:
+        print_json({"kind": "observational", "tasks": [one.to_dict() for one in found]})
+    else:
+        for one in found:
+            say(one.summary())
+    verdicts = {one.verdict for one in found}
     return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
