@@ -26,25 +26,39 @@ MEMBERS = {"alder": 6, "beech": 6, "cedar": 5, "elm": 5, "fir": 4, "hazel": 4, "
 ITEMS = 2000
 
 
-def main(folder: Path) -> None:
-    """Write the table."""
-    rng = np.random.default_rng(12)
-    rows = []
+def simulate(
+    seed: int, *, missing: float = 0.08, deviation: float = 0.07, larger: float = 3e24
+) -> tuple[list[list[str]], dict[str, float]]:
+    """Rows of models, and the score of ``reason`` of a larger model of each family."""
+    rng, after = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    rows, truth = [], {}
     for family, count in MEMBERS.items():
         place, slope = rng.normal(0, [0.5, 0.3]), [0.45, 0.12] * (1 + 0.1 * rng.standard_normal(2))
+
+        def scores(C: float, by: np.random.Generator, at=place, rate=slope) -> dict[str, float]:
+            skill = at + rate * np.log(C / 1e22) + deviation * by.standard_normal(2)
+            found = {}
+            for name, (chance, *load, ease) in BENCHMARKS.items():
+                p = chance + (1 - chance) / (1 + np.exp(-(skill @ load + ease)))
+                found[name] = by.binomial(ITEMS, p) / ITEMS
+            return found
+
         for i, C in enumerate(np.geomspace(2e20, 3e23, count) * np.exp(rng.normal(0, 0.3, count))):
-            skill = place + slope * np.log(C / 1e22) + 0.07 * rng.standard_normal(2)
             row = [f"{family}-{i + 1}", family, f"{C:.3g}"]
-            for name, (chance, *by, ease) in BENCHMARKS.items():
-                p = chance + (1 - chance) / (1 + np.exp(-(skill @ by + ease)))
-                score = f"{rng.binomial(ITEMS, p) / ITEMS:.4f}"
-                gone = name not in ("reason", "olympiad") and rng.random() < 0.08
-                row.append("" if gone else score)
+            for name, score in scores(float(C), rng).items():
+                gone = name not in ("reason", "olympiad") and rng.random() < missing
+                row.append("" if gone else f"{score:.4f}")
             rows.append(row)
+        truth[family] = scores(larger, after)["reason"]
+    return rows, truth
+
+
+def main(folder: Path) -> None:
+    """Write the table."""
     with (folder / "models.csv").open("w", encoding="utf8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["model", "family", "C", *BENCHMARKS])
-        out.writerows(rows)
+        out.writerows(simulate(12)[0])
 
 
 if __name__ == "__main__":

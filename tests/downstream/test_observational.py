@@ -150,6 +150,27 @@ def test_the_back_test_never_sees_what_it_forecasts() -> None:
     np.testing.assert_array_equal(one.misses, two.misses)
 
 
+def test_the_scale_of_the_scores_is_chosen_by_the_back_test() -> None:
+    table = published.table(3)
+    benchmarks = [Benchmark(column=b, chance=0.2) for b in published.BENCHMARKS]
+    errors = {
+        scale: observational(table, TASK, benchmarks, scale=scale).error
+        for scale in ("raw", "logit", "auto")
+    }
+    assert errors["auto"] == min(errors["raw"] or 0, errors["logit"] or 0)
+    assert errors["raw"] != errors["logit"]
+    # Where logits are linear in skill, raw scores are bent.
+    table = published.table(3, noise=0.0, deviation=0.0)
+    for b in published.BENCHMARKS:
+        deep = 12 * (np.array(table[b], dtype=float) - 0.5)
+        table[b] = (0.2 + 0.8 / (1 + np.exp(-deep))).tolist()
+    found = observational(table, TASK, benchmarks)
+    raw = observational(table, TASK, benchmarks, scale="raw")
+    assert found.scale == "logit"
+    assert raw.scale == "raw"
+    assert (found.error or 1) < 0.9 * (raw.error or 0)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -181,6 +202,7 @@ def test_refusals(change: str, words: str) -> None:
         ({"at": [("f0", -1.0)]}, "at C"),
         ({"components": 6}, "components = 6"),
         ({"draws": 5}, "at least 100"),
+        ({"scale": "log"}, "auto, raw or logit"),
         ({"level": 1.5}, "level"),
         ({"compute": "flops"}, "no such column"),
         ({"units": {"other": 2.0}}, "no column that is read"),

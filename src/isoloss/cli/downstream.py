@@ -83,9 +83,16 @@ class _Model(click.ParamType):  # type: ignore[type-arg]
     "--observational", is_flag=True, help="RUNS are published models: families, C and scores."
 )
 @click.option(
-    "--benchmark", "benchmarks", multiple=True, help="Column that capabilities are made of."
+    "--benchmark",
+    "benchmarks",
+    type=_Task(),
+    multiple=True,
+    help="Column that capabilities are made of, and its chance.",
 )
 @click.option("--model", "models", type=_Model(), multiple=True, help="Target of --observational.")
+@click.option(
+    "--scale", type=click.Choice(["auto", "raw", "logit"]), help="Of benchmarks; auto by default."
+)
 @click.option(
     "--components", type=click.IntRange(1), help="Capabilities; as few as explain 95 % by default."
 )
@@ -99,8 +106,9 @@ def command(
     at: tuple[dict[str, float], ...],
     laws: tuple[str, ...],
     observational: bool,
-    benchmarks: tuple[str, ...],
+    benchmarks: tuple[tuple[str, dict[str, Any]], ...],
     models: tuple[tuple[str, float], ...],
+    scale: str | None,
     components: int | None,
     axis: str | None,
     seed: int,
@@ -116,15 +124,22 @@ def command(
     from isoloss.study.downstream import Benchmark, downstream
 
     wrong = {"--at": at, "--law": laws, "--axis": axis, "--where": where} if observational else {
-        "--benchmark": benchmarks, "--model": models, "--components": components
+        "--benchmark": benchmarks, "--model": models, "--scale": scale, "--components": components
     }  # fmt: skip
     if given := [name for name, value in wrong.items() if value]:
         word = "goes without" if observational else "needs"
         raise click.UsageError(f"{given[0]} {word} --observational")
     targets = [Benchmark(column=column, **known) for column, known in tasks]
     if observational:
-        policy = {"components": components, "level": level, "draws": draws, "rng": seed}
-        return _published(runs, targets, benchmarks, models, columns, units, as_json, policy)
+        shared = [Benchmark(column=column, **known) for column, known in benchmarks]
+        policy = {
+            "scale": scale or "auto",
+            "components": components,
+            "level": level,
+            "draws": draws,
+            "rng": seed,
+        }
+        return _published(runs, targets, shared, models, columns, units, as_json, policy)
     table = read_table(runs, columns, units, where)
     report_refused(table)
     with progress(quiet=as_json) as step:
@@ -143,7 +158,7 @@ def command(
 def _published(
     path: str,
     targets: list[Any],
-    benchmarks: tuple[str, ...],
+    benchmarks: list[Any],
     models: tuple[tuple[str, float], ...],
     columns: Any,
     units: Any,
@@ -159,7 +174,11 @@ def _published(
     found = []
     for task in targets:
         # A target reads its own column and the benchmarks', and has no use for other units.
-        others = {t.column for t in targets} - {compute, task.column, *benchmarks}
+        others = {t.column for t in targets} - {
+            compute,
+            task.column,
+            *(b.column for b in benchmarks),
+        }
         own = {n: v for n, v in scale.items() if n not in others}
         found.append(
             observational(

@@ -1,6 +1,6 @@
 """From loss to accuracy in two steps, and from published models to accuracy."""
 
-from isoloss.study.downstream.capabilities import Capabilities, find_capabilities
+from isoloss.study.downstream.capabilities import Capabilities, find_capabilities, rescale
 from isoloss.study.downstream.downstream import downstream
 from isoloss.study.downstream.links import Benchmark
 from isoloss.study.downstream.models import Models, read_models
@@ -21,4 +21,5 @@ __all__ = [
     "find_capabilities",
     "observational",
     "read_models",
+    "rescale",
 ]

@@ -12,6 +12,9 @@ _STEPS, _TOLERANCE = 2000, 1e-10
 SHARE, MOST = 0.95, 3
 """By default as few components as explain this share of the variance, at most so many."""
 
+SCALES = ("raw", "logit")
+_CLIP = 0.02
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Capabilities:
@@ -84,3 +87,20 @@ def _fill(scores: Array, q: int) -> Capabilities:
         values=u[:, :q] * size[:q] * sign, loadings=loadings * sign,
         explained=size[:q] ** 2 / np.sum(size**2), filled=filled, converged=converged,
     )  # fmt: skip
+
+
+def rescale(scores: Array, chance: float, scale: str) -> Array:
+    r"""Put accuracies on a scale: raw, or :math:`\ln p/(1-p)` of :math:`p = (s - c)/(1 - c)`.
+
+    Scores that run into their ceiling, or start from chance, are bent in log compute; logits are
+    less so, but are mostly noise near chance: p is kept within 2 % of either end.
+
+    Examples
+    --------
+    >>> rescale(np.array([0.25, 0.625, np.nan]), 0.25, "logit").round(3).tolist()
+    [-3.892, 0.0, nan]
+    """
+    if scale == "raw":
+        return scores
+    p = np.clip((scores - chance) / (1 - chance), _CLIP, 1 - _CLIP)
+    return np.asarray(np.log(p / (1 - p)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from isoloss._core.arrays import as_level, as_positive, as_seed
 from isoloss._core.interval import Interval
 from isoloss.errors import InputError
+from isoloss.study.downstream.capabilities import SCALES, rescale
 from isoloss.study.downstream.links import Benchmark
 from isoloss.study.downstream.models import Models, read_models
 from isoloss.study.downstream.observational_fit import (
@@ -31,13 +33,14 @@ _METHOD = "lines of families, models around them, link, back-test discrepancy, s
 def observational(
     models: Mapping[str, Sequence[Any]] | str | Path,
     target: Benchmark | str,
-    benchmarks: Sequence[str],
+    benchmarks: Sequence[Benchmark | str],
     at: Sequence[tuple[str, float]] = (),
     *,
     family: str = "family",
     compute: str = "C",
     units: Mapping[str, float] | None = None,
     components: int | None = None,
+    scale: str = "auto",
     level: float = 0.9,
     draws: int = 2000,
     rng: int = 0,
@@ -59,13 +62,16 @@ def observational(
     target
         The task, with chance and number of questions; its own scores are in no component.
     benchmarks
-        Columns that the capabilities are made of.
+        Columns that the capabilities are made of; their chance counts on the logit scale.
     at
         (family, compute) of each forecast.
     family, compute, units
         As in `isoloss.study.downstream.read_models`.
     components
         Number of capabilities; by default as few as explain 95 % of the variance, at most three.
+    scale
+        Of the benchmarks: ``"raw"``, ``"logit"`` (see `rescale`), or ``"auto"`` for the one of
+        smaller error in the back-test.
     level, draws, rng
         Of the intervals.
 
@@ -97,11 +103,15 @@ def observational(
     if draws < 100:
         raise InputError(f"draws = {draws}: at least 100, as the interval is made of them")
     task = target if isinstance(target, Benchmark) else Benchmark(column=target)
-    table = read_models(models, [*benchmarks, task.column], family=family, compute=compute,
+    if scale not in ("auto", *SCALES):
+        raise InputError(f"scale = {scale!r}: auto, raw or logit")
+    made = [b if isinstance(b, Benchmark) else Benchmark(column=b) for b in benchmarks]
+    chance, columns = {b.column: b.chance for b in made}, [b.column for b in made]
+    table = read_models(models, [*columns, task.column], family=family, compute=compute,
                         units=units)  # fmt: skip
     if len(benchmarks) < BENCHMARKS:
         raise InputError(f"benchmarks: {len(benchmarks)} are too few, {BENCHMARKS} are needed")
-    table, used, gone = _usable(table, benchmarks)
+    table, used, gone = _usable(table, columns)
     if components is not None and not 1 <= components < len(used):
         raise InputError(
             f"components = {components}: at least 1, and fewer than the {len(used)} benchmarks"
@@ -116,17 +126,25 @@ def observational(
     }  # fmt: skip
     if why := too_few(table, task):
         return Observational(verdict="refused", why=why, **same)
-    fit = fit_models(table, used, task, components)
-    same |= _described(fit, used)
-    if why := _hopeless(fit, table, task):
-        return Observational(verdict="refused", why=why, **same)
-    if short := [f for f, _ in asked if f not in fit.families]:
+    tried = [
+        _on_scale(table, used, chance, name) for name in (SCALES if scale == "auto" else (scale,))
+    ]
+    fits = [fit_models(one, used, task, components) for one in tried]
+    # What is hopeless is so on the first scale: more tries would only be more luck.
+    if why := _hopeless(fits[0], table, task):
+        return Observational(verdict="refused", why=why, **(same | _described(fits[0], used)))
+    if short := [f for f, _ in asked if f not in fits[0].families]:
         raise InputError(
-            f"at: family {short[0]!r} has fewer than {MEMBERS} models of different compute, which "
-            "make no line; add models of it"
+            f"at: family {short[0]!r} has fewer than {MEMBERS} models of different compute with "
+            "enough scores, which make no line; add models of it"
         )
-    count = len(fit.theta) - 1
-    test = back_test(table, used, task, count, level, draws, rng)
+    tests = [
+        back_test(one, used, task, len(fit.theta) - 1, level, draws, rng)
+        for one, fit in zip(tried, fits, strict=True)
+    ]
+    best = min(range(len(fits)), key=lambda i: tests[i].error)
+    fit, test = fits[best], tests[best]
+    same |= _described(fit, used) | {"scale": scale if scale != "auto" else SCALES[best]}
     forecasts = []
     for name, C in asked:
         own = fit.families[name]
@@ -160,6 +178,14 @@ def observational(
         no_change=found.no_change, by_compute=test.by_compute, noise=found.noise,
         points=found.points, inside=test.inside, forecasts=tuple(forecasts), **same,
     )  # fmt: skip
+
+
+def _on_scale(
+    table: Models, used: Sequence[str], chance: Mapping[str, float], scale: str
+) -> Models:
+    """Put the benchmarks on a scale, and leave the target."""
+    moved = {b: rescale(table.scores[b], chance[b], scale) for b in used}
+    return replace(table, scores={**table.scores, **moved})
 
 
 def _usable(

@@ -58,6 +58,8 @@ class Observational:
     ----------
     verdict, why
         ``predictable``, ``unpredictable`` (its back-test failed) or ``refused``, and why.
+    scale
+        Of the benchmarks, ``raw`` or ``logit``; the one of smaller error unless it was given.
     explained, loadings
         Share of the variance of each capability; weights of each benchmark on them.
     filled
@@ -78,6 +80,7 @@ class Observational:
     verdict: str
     why: str
     level: float
+    scale: str = "raw"
     explained: tuple[float, ...] = ()
     loadings: Mapping[str, tuple[float, ...]]
     filled: Mapping[str, int]
@@ -96,8 +99,8 @@ class Observational:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""
-        names = ("task", "verdict", "why", "level", "error", "no_change", "by_compute", "noise",
-                 "points", "inside")  # fmt: skip
+        names = ("task", "verdict", "why", "level", "scale", "error", "no_change", "by_compute",
+                 "noise", "points", "inside")  # fmt: skip
         return {
             "kind": "observational",
             "schema": SCHEMA,
@@ -135,7 +138,7 @@ class Observational:
             plural = "components explain" if len(self.explained) > 1 else "component explains"
             lines.append(
                 f"{len(self.explained)} {plural} {shares} of {len(self.loadings)} "
-                f"benchmarks; {len(self.families)} families have a line"
+                f"benchmarks ({self.scale} scores); {len(self.families)} families have a line"
             )
         if any(self.filled.values()):
             cells = ", ".join(f"{n} {k}" for n, k in self.filled.items() if k)

@@ -54,6 +54,11 @@ class Tested:
         return float(np.sqrt(max(float(np.mean(self.surplus)), 0.0))) if self.surplus else 0.0
 
     @property
+    def error(self) -> float:
+        """Root mean square miss; infinite where nothing was forecast."""
+        return _rms(self.misses) if self.misses else float("inf")
+
+    @property
     def by_compute(self) -> float:
         """Root mean square miss of compute alone."""
         return _rms(self.blind)
@@ -61,7 +66,7 @@ class Tested:
     def rolled(self) -> Rolled:
         """Errors, by the rule of all tasks."""
         return Rolled(
-            kind="observational", error=_rms(self.misses), no_change=_rms(self.stays),
+            kind="observational", error=self.error, no_change=_rms(self.stays),
             noise=_rms(self.noises), discrepancy=self.beyond, points=len(self.misses),
         )  # fmt: skip
 
