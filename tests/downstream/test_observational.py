@@ -10,6 +10,7 @@ import pytest
 from downstream import published
 from isoloss.errors import InputError
 from isoloss.study.downstream import Benchmark, find_capabilities, observational, read_models
+from isoloss.study.downstream.observational_fit import draw_forecast, fit_models
 from isoloss.study.downstream.observational_rolling import back_test
 
 TASK = Benchmark(column="reason", chance=published.CHANCE, items=published.ITEMS)
@@ -263,3 +264,41 @@ def test_intervals_hold_what_they_claim(missing: float) -> None:
     assert sum(inside) >= 31
     assert np.std(misses) < 0.5 * np.sqrt(np.mean(np.square(stays)))
     assert np.median(widths) < 6 * np.std(misses)
+
+
+def test_draws_alone_hold_new_models_without_what_the_back_test_adds() -> None:
+    inside, bare = 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 9])
+        table = published.table(300 + seed, deviation=0.15)
+        models = read_models(table, [*published.BENCHMARKS, "reason"])
+        fit = fit_models(models, published.BENCHMARKS, TASK, 2)
+        skill = published.skills(np.array([0]), np.array([5e23]), 300 + seed, 7)
+        skill = skill + 0.15 * rng.standard_normal((1, 2))
+        score = rng.binomial(published.ITEMS, published.target(skill)[0]) / published.ITEMS
+        drawn = draw_forecast(fit, TASK, fit.families["f0"], 5e23, 0.0, 1000, rng)
+        low, high = np.quantile(drawn.values, [0.05, 0.95])
+        inside += low <= score <= high
+        sd = np.hypot(fit.scatter, drawn.parts["items"])
+        bare += abs(score - np.median(drawn.values)) < 1.645 * sd
+    # Binomial of 0.9: 47 to 59 of 60 but once in 100. Scatter and questions alone hold far fewer.
+    assert 47 <= inside <= 59
+    assert bare < 45
+
+
+def test_the_error_of_a_line_is_that_of_least_squares_and_is_in_the_draws() -> None:
+    table = published.table(11, members=3, deviation=0.1)
+    models = read_models(table, [*published.BENCHMARKS, "reason"])
+    fit = fit_models(models, published.BENCHMARKS, TASK, 2)
+    own = fit.families["f2"]
+    x = np.log([c for c, f in zip(table["C"], table["family"], strict=True) if f == "f2"])
+    X, at = np.stack([np.ones(3), x], axis=1), np.array([1.0, np.log(1e24)])
+    assert own.leverage(at[1]) == pytest.approx(at @ np.linalg.inv(X.T @ X) @ at, rel=1e-9)
+    rows = [i for i, f in enumerate(table["family"]) if f == "f2"]
+    line = at @ np.linalg.lstsq(X, fit.capabilities.values[rows], rcond=None)[0]
+    np.testing.assert_allclose(own.line(at[1]), line, rtol=1e-8)
+    drawn = draw_forecast(fit, TASK, own, 1e24, 0.0, 20_000, np.random.default_rng(0))
+    parts = drawn.parts
+    assert parts["family"] > parts["model"] > 0
+    total = np.sqrt(sum(v**2 for v in parts.values()))
+    assert np.std(drawn.values) == pytest.approx(total, rel=0.1)
