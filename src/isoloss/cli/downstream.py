@@ -14,7 +14,6 @@ from isoloss.cli.common import (
     fitting_options,
     guarded,
     json_option,
-    merged,
     positive,
     print_json,
     progress,
@@ -24,6 +23,7 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.downstream_published import FamilyModel, forecast_published
 
 
 class _Task(click.ParamType):  # type: ignore[type-arg]
@@ -49,24 +49,6 @@ class _Task(click.ParamType):  # type: ignore[type-arg]
         return column.strip(), known
 
 
-class _Model(click.ParamType):  # type: ignore[type-arg]
-    """``FAMILY,C=X``."""
-
-    name = "FAMILY,C=X"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
-        """Read a family and its compute; mistakes are usage errors."""
-        if isinstance(value, tuple):
-            return value
-        family, _, number = str(value).rpartition(",C=")
-        if not family.strip():
-            self.fail(f"{value!r}: write {self.name}", param, ctx)
-        try:
-            return family.strip(), positive(number)
-        except ValueError as error:
-            self.fail(f"C = {number!r} {error}", param, ctx)
-
-
 @click.command("downstream")
 @runs_argument()
 @click.option(
@@ -84,12 +66,14 @@ class _Model(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--benchmark",
-    "benchmarks",
+    "shared",
     type=_Task(),
     multiple=True,
     help="Column that capabilities are made of, and its chance.",
 )
-@click.option("--model", "models", type=_Model(), multiple=True, help="Target of --observational.")
+@click.option(
+    "--model", "models", type=FamilyModel(), multiple=True, help="Target of --observational."
+)
 @click.option(
     "--scale", type=click.Choice(["auto", "raw", "logit"]), help="Of benchmarks; auto by default."
 )
@@ -106,7 +90,7 @@ def command(
     at: tuple[dict[str, float], ...],
     laws: tuple[str, ...],
     observational: bool,
-    benchmarks: tuple[tuple[str, dict[str, Any]], ...],
+    shared: tuple[tuple[str, dict[str, Any]], ...],
     models: tuple[tuple[str, float], ...],
     scale: str | None,
     components: int | None,
@@ -120,75 +104,37 @@ def command(
     as_json: bool,
 ) -> int:
     """Forecast accuracies of RUNS at a scale in two steps, or say which cannot be."""
-    from isoloss.fit import fit_laws
-    from isoloss.study.downstream import Benchmark, downstream
-
-    wrong = {"--at": at, "--law": laws, "--axis": axis, "--where": where} if observational else {
-        "--benchmark": benchmarks, "--model": models, "--scale": scale, "--components": components
-    }  # fmt: skip
+    wrong = (
+        {"--at": at, "--law": laws, "--axis": axis, "--where": where}
+        if observational
+        else {
+            "--benchmark": shared,
+            "--model": models,
+            "--scale": scale,
+            "--components": components,
+        }
+    )
     if given := [name for name, value in wrong.items() if value]:
         word = "goes without" if observational else "needs"
         raise click.UsageError(f"{given[0]} {word} --observational")
-    targets = [Benchmark(column=column, **known) for column, known in tasks]
     if observational:
-        shared = [Benchmark(column=column, **known) for column, known in benchmarks]
-        policy = {
-            "scale": scale or "auto",
-            "components": components,
-            "level": level,
-            "draws": draws,
-            "rng": seed,
-        }
-        return _published(runs, targets, shared, models, columns, units, as_json, policy)
+        policy = {"components": components, "level": level, "draws": draws, "rng": seed}
+        policy["scale"] = scale or "auto"
+        return forecast_published(runs, tasks, shared, models, columns, units, as_json, policy)
+    from isoloss.fit import fit_laws
+    from isoloss.study.downstream import Benchmark, downstream
+
     table = read_table(runs, columns, units, where)
     report_refused(table)
+    benchmarks = [Benchmark(column=column, **known) for column, known in tasks]
     with progress(quiet=as_json) as step:
         fitted = fit_laws(
             table, list(laws) or None, draws=draws, level=level, rng=seed, axis=axis, on_step=step
         )
-        found = downstream(table, targets, at, laws=fitted, level=level, draws=draws, rng=seed)
+        found = downstream(table, benchmarks, at, laws=fitted, level=level, draws=draws, rng=seed)
     if as_json:
         print_json(found.to_dict())
     else:
         say(found.summary())
     verdicts = {task.verdict for task in found.tasks}
-    return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
-
-
-def _published(
-    path: str,
-    targets: list[Any],
-    benchmarks: list[Any],
-    models: tuple[tuple[str, float], ...],
-    columns: Any,
-    units: Any,
-    as_json: bool,
-    policy: dict[str, Any],
-) -> int:
-    from isoloss.study.downstream import observational
-
-    roles, scale = merged(columns), merged(units)
-    if unknown := set(roles) - {"family", "C"}:
-        raise click.UsageError(f"--columns {min(unknown)}: only family and C have a part here")
-    family, compute = roles.get("family", "family"), roles.get("C", "C")
-    found = []
-    for task in targets:
-        # A target reads its own column and the benchmarks', and has no use for other units.
-        others = {t.column for t in targets} - {
-            compute,
-            task.column,
-            *(b.column for b in benchmarks),
-        }
-        own = {n: v for n, v in scale.items() if n not in others}
-        found.append(
-            observational(
-                path, task, benchmarks, models, family=family, compute=compute, units=own, **policy
-            )
-        )
-    if as_json:
-        print_json({"kind": "observational", "tasks": [one.to_dict() for one in found]})
-    else:
-        for one in found:
-            say(one.summary())
-    verdicts = {one.verdict for one in found}
     return OK if verdicts == {"predictable"} else ERROR if verdicts == {"refused"} else DOUBT
