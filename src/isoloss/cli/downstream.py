@@ -118,8 +118,8 @@ def command(
         word = "goes without" if observational else "needs"
         raise click.UsageError(f"{given[0]} {word} --observational")
     if observational:
-        policy = {"components": components, "level": level, "draws": draws, "rng": seed}
-        policy["scale"] = scale or "auto"
+        policy: dict[str, Any] = {"components": components, "level": level, "draws": draws}
+        policy |= {"rng": seed, "scale": scale or "auto"}
         return forecast_published(runs, tasks, shared, models, columns, units, as_json, policy)
     from isoloss.fit import fit_laws
     from isoloss.study.downstream import Benchmark, downstream
