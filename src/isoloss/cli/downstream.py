@@ -28,6 +28,7 @@ from isoloss.cli.common import (
     runs_argument,
     say,
 )
+from isoloss.cli.downstream_published import FamilyModel, forecast_published
 
 
 class _Task(click.ParamType):  # type: ignore[type-arg]
@@ -74,6 +75,25 @@ def _whole(text: str) -> int:
 )
 @click.option("--at", type=Pairs(positive), multiple=True, help="Target, e.g. N=7e9,D=1.4e11.")
 @click.option("--law", "laws", multiple=True, help="Law of the first step; may be repeated.")
+@click.option(
+    "--observational", is_flag=True, help="RUNS are published models: families, C and scores."
+)
+@click.option(
+    "--benchmark",
+    "shared",
+    type=_Task(),
+    multiple=True,
+    help="Column that capabilities are made of, and its chance.",
+)
+@click.option(
+    "--model", "models", type=FamilyModel(), multiple=True, help="Target of --observational."
+)
+@click.option(
+    "--scale", type=click.Choice(["auto", "raw", "logit"]), help="Of benchmarks; auto by default."
+)
+@click.option(
+    "--components", type=click.IntRange(1), help="Capabilities; as few as explain 95 % by default."
+)
 @fitting_options
 @reading_options
 @json_option
@@ -83,6 +103,11 @@ def command(
     tasks: tuple[tuple[str, dict[str, Any]], ...],
     at: tuple[dict[str, float], ...],
     laws: tuple[str, ...],
+    observational: bool,
+    shared: tuple[tuple[str, dict[str, Any]], ...],
+    models: tuple[tuple[str, float], ...],
+    scale: str | None,
+    components: int | None,
     axis: str | None,
     seed: int,
     draws: int,
@@ -93,6 +118,23 @@ def command(
     as_json: bool,
 ) -> int:
     """Forecast accuracies of RUNS at a scale in two steps, or say which cannot be."""
+    wrong = (
+        {"--at": at, "--law": laws, "--axis": axis, "--where": where}
+        if observational
+        else {
+            "--benchmark": shared,
+            "--model": models,
+            "--scale": scale,
+            "--components": components,
+        }
+    )
+    if given := [name for name, value in wrong.items() if value]:
+        word = "goes without" if observational else "needs"
+        raise click.UsageError(f"{given[0]} {word} --observational")
+    if observational:
+        policy: dict[str, Any] = {"components": components, "level": level, "draws": draws}
+        policy |= {"rng": seed, "scale": scale or "auto"}
+        return forecast_published(runs, tasks, shared, models, columns, units, as_json, policy)
     from isoloss.fit import fit_laws
     from isoloss.study.downstream import Benchmark, check_tasks, downstream
 

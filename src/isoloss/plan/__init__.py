@@ -38,6 +38,7 @@ from isoloss.plan.power_result import Power
 from isoloss.plan.reason import Reason
 from isoloss.plan.recipes import compare_recipes
 from isoloss.plan.serving import Served, allocate_served
+from isoloss.plan.serving_laws import ServedPlan, allocate_served_over_laws
 
 __all__ = [
     "Allocation",
@@ -68,12 +69,14 @@ __all__ = [
     "PriceRow",
     "Reason",
     "Served",
+    "ServedPlan",
     "SixND",
     "SplitRow",
     "TransformerFLOPs",
     "WithAttention",
     "allocate",
     "allocate_served",
+    "allocate_served_over_laws",
     "audit_design",
     "compare_approaches",
     "compare_recipes",

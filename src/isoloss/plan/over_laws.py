@@ -168,17 +168,10 @@ def allocate_over_laws(
     tolerance = as_positive("tolerance", tolerance)
     level = laws.level if level is None else as_level(level)
     spend = cost if cost is not None else SixND()
-    members: list[tuple[Any, float, Problem]] = []
-    for f, w in zip(laws.fits, laws.weights, strict=True):
-        if w > 0 and {"N", "D"} <= set(f.law.axes):
-            needed = {a: v for a, v in (fixed or {}).items() if a in f.law.axes or a == "U"}
-            members.append((f, float(w), make_problem(f.law, spend, needed, max_D)))
-    if not members:
-        raise InputError("no law of the set splits compute between N and D; nothing to plan")
-    _refuse_unidentified(members)
+    members = make_members(laws, spend, fixed, max_D)
     warnings: list[str] = []
     draws = draw_optima(members, budgets, warnings, laws)
-    N, L = _best(members, budgets)
+    N, L = best_split(members, budgets)
     D = tokens(spend, N, budgets, _cap(members))
     plural = "s" if len(members) > 1 else ""
     method = f"{laws.best.method} over {len(members)} law{plural} weighted by back-test"
@@ -231,6 +224,21 @@ def allocate_over_laws(
     )
 
 
+def make_members(
+    laws: LawSet, cost: Cost, fixed: Mapping[str, float] | None, max_D: float | None
+) -> list[tuple[Any, float, Problem]]:
+    """Fits of the set that split compute, with their weights and what each has to solve."""
+    members: list[tuple[Any, float, Problem]] = []
+    for f, w in zip(laws.fits, laws.weights, strict=True):
+        if w > 0 and {"N", "D"} <= set(f.law.axes):
+            needed = {a: v for a, v in (fixed or {}).items() if a in f.law.axes or a == "U"}
+            members.append((f, float(w), make_problem(f.law, cost, needed, max_D)))
+    if not members:
+        raise InputError("no law of the set splits compute between N and D; nothing to plan")
+    _refuse_unidentified(members)
+    return members
+
+
 def _cap(members: Sequence[tuple[Any, float, Problem]]) -> float | None:
     """Most data that some law of the set has a use for; ``None`` where one knows no limit."""
     caps = [p.max_D for _, _, p in members]
@@ -253,7 +261,7 @@ def _combined(members: Sequence[tuple[Any, float, Problem]], log_N: Array, C: Ar
     return np.asarray(np.exp(np.sum(logs, axis=0) / total))
 
 
-def _best(members: Sequence[tuple[Any, float, Problem]], C: Array) -> tuple[Array, Array]:
+def best_split(members: Sequence[tuple[Any, float, Problem]], C: Array) -> tuple[Array, Array]:
     """Optimum of the combined loss at each budget: a fine grid, then a parabola."""
     lead = max(members, key=lambda m: m[1])
     start = solve(lead[2], lead[0].theta[None], C).log_N[0]
@@ -312,7 +320,7 @@ def _near(
 def _wasted(members: Sequence[tuple[Any, float, Problem]], C: float, losses: Array) -> Array:
     """Share of the budget, in percent, that the best split would not have needed."""
     cheaper = C * np.exp(np.linspace(-6.0, 0.0, 49))
-    frontier = _best(members, cheaper)[1]
+    frontier = best_split(members, cheaper)[1]
     # Loss falls along the frontier; interp wants it rising.
     needed = np.exp(np.interp(-np.log(losses), -np.log(frontier), np.log(cheaper)))
     return np.asarray(100 * np.clip(1 - needed / C, 0.0, 1.0))

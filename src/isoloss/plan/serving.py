@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from isoloss.plan.problem import read_source
 _SIZES = np.log(10.0) * np.arange(2.0, 18.0, 0.05)
 _DATA = (np.log(1e2), np.log(1e22))
 _HALVINGS = 60
-_GOLDEN = (np.sqrt(5) - 1) / 2
+Height = Callable[[Array, Array], Array]
+"""Loss at log sizes and log data, both (B, n)."""
+_ZOOM = np.linspace(0.0, 1.0, 13)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def allocate_served(
     r"""Find N and D of least cost :math:`6ND + p\,2NT` that reach a loss and serve T tokens.
 
     A smaller model trained longer costs more to train and less to serve. For each size the data
-    that reach the loss are found by bisection, then the size by golden section.
+    that reach the loss are found by bisection, then the size by ever finer grids.
 
     Parameters
     ----------
@@ -154,43 +156,58 @@ def allocate_served(
     )  # fmt: skip
 
 
-def _data(law: Law, theta: Array, log_N: Array, loss: float) -> Array:
+def _best(law: Law, theta: Array, loss: float, train: float, weight: float) -> tuple[Array, Array]:
+    """Sizes and data of least cost, (B,); NaN where no size reaches the loss."""
+
+    def height(log_N: Array, log_D: Array) -> Array:
+        return law(theta, {"N": np.exp(log_N), "D": np.exp(log_D)})
+
+    return cheapest(height, np.full(len(theta), loss), train, weight)
+
+
+def cheapest(
+    height: Height, loss: Array, train: float, weight: float, *, halvings: int = _HALVINGS
+) -> tuple[Array, Array]:
+    """Sizes and data of least ``N (train D + weight)`` at losses, (B,); NaN where none reaches.
+
+    Costs are known to 2**-halvings of the range searched, sizes to the root of that.
+    """
+    target = loss[:, None]
+
+    def cost(log_N: Array) -> Array:
+        data = _data(height, log_N, target, halvings)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(log_N) * (train * np.exp(data) + weight))
+
+    sizes = _SIZES if halvings >= _HALVINGS else _SIZES[::4]
+    grid = np.broadcast_to(sizes, (len(loss), len(sizes)))
+    values = cost(grid)
+    at = np.argmin(values, axis=1)
+    none = ~np.isfinite(values.min(axis=1))
+    low = sizes[np.maximum(at - 1, 0)][:, None]
+    high = sizes[np.minimum(at + 1, len(sizes) - 1)][:, None]
+    # Each zoom leaves a sixth of the range; further ones would be lost in the rounding of costs.
+    for _ in range(halvings // 5 - 1):
+        grid = low + (high - low) * _ZOOM
+        at = np.argmin(cost(grid), axis=1)[:, None]
+        low = np.take_along_axis(grid, np.maximum(at - 1, 0), axis=1)
+        high = np.take_along_axis(grid, np.minimum(at + 1, len(_ZOOM) - 1), axis=1)
+    log_N = (low + high) / 2
+    log_D = _data(height, log_N, target, halvings)
+    N, D = np.exp(log_N[:, 0]), np.exp(log_D[:, 0])
+    return np.where(none, np.nan, N), np.where(none, np.nan, D)
+
+
+def _data(height: Height, log_N: Array, loss: Array, halvings: int) -> Array:
     """Log of the data that reach the loss, (B, n); infinite where none do."""
-    N = np.exp(log_N)
     low, high = (np.full(log_N.shape, v) for v in _DATA)
 
     def reached(log_D: Array) -> npt.NDArray[np.bool_]:
-        return np.asarray(law(theta, {"N": N, "D": np.exp(log_D)}) <= loss)
+        return np.asarray(height(log_N, log_D) <= loss)
 
     possible = reached(high)
-    for _ in range(_HALVINGS):
+    for _ in range(halvings):
         middle = (low + high) / 2
         good = reached(middle)
         low, high = np.where(good, low, middle), np.where(good, middle, high)
     return np.where(possible, high, np.inf)
-
-
-def _best(law: Law, theta: Array, loss: float, train: float, weight: float) -> tuple[Array, Array]:
-    """Sizes and data of least cost, (B,); NaN where no size reaches the loss."""
-
-    def cost(log_N: Array) -> Array:
-        with np.errstate(over="ignore"):
-            return np.asarray(
-                np.exp(log_N) * (train * np.exp(_data(law, theta, log_N, loss)) + weight)
-            )
-
-    grid = np.broadcast_to(_SIZES, (len(theta), len(_SIZES)))
-    values = cost(grid)
-    at = np.argmin(values, axis=1)
-    none = ~np.isfinite(values.min(axis=1))
-    low = _SIZES[np.maximum(at - 1, 0)][:, None]
-    high = _SIZES[np.minimum(at + 1, len(_SIZES) - 1)][:, None]
-    for _ in range(_HALVINGS):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        # Beyond the smallest size that reaches the loss both are infinite: go up.
-        down = cost(left) < cost(right)
-        low, high = np.where(down, low, left), np.where(down, right, high)
-    log_N = (low + high) / 2
-    log_D = _data(law, theta, log_N, loss)
-    N, D = np.exp(log_N[:, 0]), np.exp(log_D[:, 0])
-    return np.where(none, np.nan, N), np.where(none, np.nan, D)

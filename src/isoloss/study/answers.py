@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ from isoloss.fit import Forecast, LawSet, fit_laws, forecast
 from isoloss.plan import Coefficient, SixND
 from isoloss.plan.cost import Cost
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
+from isoloss.plan.serving_laws import ServedPlan, allocate_served_over_laws
 from isoloss.runs import Runs, read_runs
+
+_FAR = 2.0
+"""Examples a parameter, over the most of any run, from which a plan is doubted."""
 
 
 def cost_of(runs: Runs) -> Cost:
@@ -160,3 +165,55 @@ def plan_runs(
         level=level,
         tolerance=tolerance,
     )
+
+
+def plan_served_runs(
+    runs: Any,
+    *,
+    tokens: float,
+    loss: float | None = None,
+    budget: float | None = None,
+    price: float = 1.0,
+    laws: LawSet | None = None,
+    cost: Coefficient | None = None,
+    unique: float | None = None,
+    level: float | None = None,
+    **options: Any,
+) -> ServedPlan:
+    """Find the cheapest model over its whole life, training and serving, that reaches a quality.
+
+    Parameters
+    ----------
+    runs
+        `Runs` or anything `read_runs` takes.
+    tokens, loss, budget, price
+        As in `isoloss.plan.allocate_served_over_laws`.
+    laws, cost, unique, level
+        As in `plan_runs`.
+
+    Examples
+    --------
+    >>> N, D = np.repeat([1e7, 3e7, 1e8, 3e8], 4), np.tile([3e8, 1e9, 3e9, 1e10], 4)
+    >>> table = {"N": N, "D": D, "loss": 1.8 + 480 * N**-0.35 + 2100 * D**-0.37}
+    >>> found = plan_served_runs(table, tokens=1e12, budget=1e20, draws=0)
+    >>> found.N < found.N_alone
+    True
+    """
+    table = runs if isinstance(runs, Runs) else read_runs(runs)
+    chosen = laws if laws is not None else fit_laws(table, **options)
+    fixed = fixed_axes(table, chosen)
+    if unique is not None:
+        fixed["U"] = unique
+    own = cost if cost is not None else cost_of(table)
+    found = allocate_served_over_laws(
+        chosen, tokens=tokens, loss=loss, budget=budget, price=price, fixed=fixed, level=level,
+        cost=own if isinstance(own, Coefficient) else None,
+    )  # fmt: skip
+    seen, asked = float(np.max(table["D"] / table["N"])), found.D / found.N
+    if asked <= _FAR * seen:
+        return found
+    text = (
+        f"{asked:.0f} examples a parameter, and no run has more than {seen:.0f}: the laws are "
+        "asked where nothing was measured; train small models that long first"
+    )
+    return replace(found, warnings=(*found.warnings, text))
