@@ -15,8 +15,8 @@ KEYS = {
     "noise", "laws", "status", "reasons", "laws_sentence", "left_out", "refused", "notes",
 }  # fmt: skip
 RUN_KEYS = {
-    "at", "name", "cost", "seeds", "gain", "gain_per_cost", "companion_gain", "loss", "noise", "goal",
-    "separates", "log_odds", "reason", "shape",
+    "at", "name", "cost", "seeds", "gain", "gain_per_cost", "companion_gain", "loss", "noise",
+    "goal", "separates", "log_odds", "reason", "shape",
 }  # fmt: skip
 
 

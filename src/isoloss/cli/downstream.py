@@ -140,8 +140,8 @@ def command(
 
     benchmarks = [Benchmark(column=column, **known) for column, known in tasks]
     # A column that is asked for by name is not left out where rows lack it: those are refused.
-    given = {task.column: task.column for task in benchmarks} | merged(columns)
-    table = read_table(runs, (given,), units, where)
+    read = {task.column: task.column for task in benchmarks} | merged(columns)
+    table = read_table(runs, (read,), units, where)
     report_refused(table)
     check_tasks(table, benchmarks, draws)
     with progress(quiet=as_json) as step:
