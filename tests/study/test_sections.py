@@ -7,10 +7,11 @@ import pytest
 from cli.commands import DATA, SIZES, confounded, good, losses, one_axis
 from isoloss.errors import InputError
 from isoloss.laws import get_law
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.report import render_html, render_latex_table, render_markdown
 from isoloss.runs import Runs, embedded_runs, read_runs
 from isoloss.study import forecast_runs, study
-from isoloss.study.answers import cost_of, fixed_axes
+from isoloss.study.answers import fixed_axes
 from isoloss.study.doubts import doubts
 
 INTERVAL = {"low": float, "high": float, "level": float, "method": str}
@@ -504,11 +505,11 @@ def test_reach_counts_compute_as_the_runs_do():
 @pytest.mark.parametrize(("factor", "expected"), [(6, 6), (6.05, 6), (8, 8), (2.5, 2.5)])
 def test_cost_follows_the_compute_column(factor, expected):
     columns = {"N": SIZES, "D": DATA, "C": factor * SIZES * DATA, "loss": losses(SIZES, DATA)}
-    assert float(cost_of(Runs(columns=columns))(1, 1)) == pytest.approx(expected)
+    assert float(cost_of_runs(Runs(columns=columns))(1, 1)) == pytest.approx(expected)
 
 
 def test_cost_is_six_without_compute():
-    assert float(cost_of(Runs(columns={"D": DATA, "loss": losses(SIZES, DATA)}))(1, 1)) == 6
+    assert float(cost_of_runs(Runs(columns={"D": DATA, "loss": losses(SIZES, DATA)}))(1, 1)) == 6
 
 
 def test_the_embedded_runs_are_studied():

@@ -64,8 +64,9 @@ def command(
     With one target the JSON is that forecast; with several it is {"forecasts": [...]}.
     """
     from isoloss.fit.rivals import telling_runs
+    from isoloss.plan.design_places import cost_of_runs
     from isoloss.study import forecast_runs
-    from isoloss.study.answers import cost_of, is_tested
+    from isoloss.study.answers import is_tested
     from isoloss.study.both import side_by_side_lines
     from isoloss.study.influence import examine
 
@@ -75,7 +76,7 @@ def command(
     answers = forecast_runs(table, at, compute=compute, laws=fitted)
     marks = None if fitted.best.influence is None else fitted.best.influence.flagged
     examined = examine(fitted, table, [(a.at, a.loss) for a in answers], marks)
-    telling = telling_runs(fitted, table, cost=cost_of(table))
+    telling = telling_runs(fitted, table, cost=cost_of_runs(table))
     if as_json:
         test = fitted.to_dict()
         shared = {

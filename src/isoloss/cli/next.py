@@ -84,7 +84,7 @@ def command(
     the runs of another recipe, OTHER, and the goal A-vs-B@C=..: which runs of which recipe.
     """
     from isoloss.plan import Coefficient, parse_goal, plan_next_runs
-    from isoloss.study.answers import cost_of
+    from isoloss.plan.design_places import cost_of_runs
 
     reading = (columns, units, where)
     shaped = {name: _value(text) for name, text in merged(shapes).items()} or None
@@ -106,7 +106,7 @@ def command(
         k=k,
         box=merged(box) or None,
         pool=pool,
-        cost=Coefficient(flops_per_nd) if flops_per_nd else cost_of(table),
+        cost=Coefficient(flops_per_nd) if flops_per_nd else cost_of_runs(table),
         parallel=parallel,
         most_seeds=most_seeds,
         shape=shaped,

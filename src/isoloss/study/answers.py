@@ -12,26 +12,15 @@ import numpy.typing as npt
 from isoloss._core.arrays import Array, as_positive, as_vector
 from isoloss.errors import InputError
 from isoloss.fit import Forecast, LawSet, fit_laws, forecast
-from isoloss.plan import Coefficient, SixND
+from isoloss.plan import Coefficient
 from isoloss.plan.cost import Cost
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
 from isoloss.plan.serving_laws import ServedPlan, allocate_served_over_laws
 from isoloss.runs import Runs, read_runs
 
 _FAR = 2.0
 """Examples a parameter, over the most of any run, from which a plan is doubted."""
-
-
-def cost_of(runs: Runs) -> Cost:
-    """Cost model that matches the compute column: 6 N D, or the runs' own factor of N D.
-
-    When the user's FLOPs are not 6 N D, budgets are in the user's FLOPs, so the median factor of
-    the runs is used in place of 6.
-    """
-    if not all(a in runs for a in ("N", "D", "C")):
-        return SixND()
-    factor = float(np.median(runs["C"] / (runs["N"] * runs["D"])))
-    return SixND() if abs(factor - 6) < 0.06 else Coefficient(factor)
 
 
 def fixed_axes(runs: Runs, laws: LawSet) -> dict[str, float]:
@@ -47,7 +36,7 @@ def with_compute(runs: Runs, at: Mapping[str, float]) -> dict[str, float]:
     target = dict(at)
     if "C" not in target and "C" in runs and {"N", "D"} <= set(target):
         N, D = (as_positive(f"at {a}", target[a]) for a in ("N", "D"))
-        target["C"] = float(cost_of(runs)(N, D))
+        target["C"] = float(cost_of_runs(runs)(N, D))
     return target
 
 
@@ -111,7 +100,7 @@ def _splits(runs: Runs, laws: LawSet, budgets: Array) -> list[dict[str, float]]:
             f"compute: the laws are of {', '.join(laws.axes)} alone; give at {laws.axes[0]}=..."
         )
     fixed = fixed_axes(runs, laws)
-    plan = allocate_over_laws(laws, budgets, cost=cost_of(runs), fixed=fixed)
+    plan = allocate_over_laws(laws, budgets, cost=cost_of_runs(runs), fixed=fixed)
     return [
         {"N": float(n), "D": float(d), "C": float(c)} | fixed
         for n, d, c in zip(plan.N_opt, plan.D_opt, budgets, strict=True)
@@ -138,7 +127,7 @@ def plan_runs(
     budget
         FLOPs, in the convention of the runs.
     cost
-        Cost model; by default that of the runs (see `cost_of`).
+        Cost model; by default that of the runs (see `cost_of_runs`).
     unique
         Unique examples at hand: with a repetition-aware law repeats wear out, otherwise no more
         than this many are used.
@@ -160,7 +149,7 @@ def plan_runs(
     return allocate_over_laws(
         chosen,
         budget,
-        cost=cost if cost is not None else cost_of(table),
+        cost=cost if cost is not None else cost_of_runs(table),
         fixed=fixed,
         level=level,
         tolerance=tolerance,
@@ -204,7 +193,7 @@ def plan_served_runs(
     fixed = fixed_axes(table, chosen)
     if unique is not None:
         fixed["U"] = unique
-    own = cost if cost is not None else cost_of(table)
+    own = cost if cost is not None else cost_of_runs(table)
     found = allocate_served_over_laws(
         chosen, tokens=tokens, loss=loss, budget=budget, price=price, fixed=fixed, level=level,
         cost=own if isinstance(own, Coefficient) else None,

@@ -13,11 +13,12 @@ from isoloss.fit import Fit, LawSet, forecast
 from isoloss.fit.backtest import run_scale
 from isoloss.fit.disagree import refit, with_all_runs
 from isoloss.fit.levels import Mask
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.optimum import solve
 from isoloss.plan.over_laws import allocate_over_laws
 from isoloss.plan.problem import make_problem
 from isoloss.runs import Runs
-from isoloss.study.answers import cost_of, fixed_axes, with_compute
+from isoloss.study.answers import fixed_axes, with_compute
 
 Group = tuple[str, Mask]
 
@@ -142,13 +143,13 @@ def _size(laws: LawSet | Fit, runs: Runs, at: Mapping[str, float]) -> dict[str, 
 
 def _split(laws: LawSet, runs: Runs, C: Any) -> dict[str, Any]:
     fixed = fixed_axes(runs, laws)
-    plan = allocate_over_laws(laws, C, cost=cost_of(runs), fixed=fixed, price_of_missing=False)
+    plan = allocate_over_laws(laws, C, cost=cost_of_runs(runs), fixed=fixed, price_of_missing=False)
     return {"N_opt": float(plan.N_opt[0]), "N_opt_interval": plan.intervals["N_opt"][0].to_dict()}
 
 
 def _split_of_fit(f: Fit, runs: Runs, C: Any) -> dict[str, Any]:
     extra = {a: float(runs[a].max()) for a in f.law.axes if a not in ("N", "D", "C") and a in runs}
-    problem = make_problem(f.law, cost_of(runs), extra, None)
+    problem = make_problem(f.law, cost_of_runs(runs), extra, None)
     size = float(np.exp(solve(problem, f.theta[None], C).log_N[0, 0]))
     sizes = np.exp(solve(problem, f.draws, C).log_N[:, 0]) if len(f.draws) else np.zeros(0)
     sizes = sizes[np.isfinite(sizes)]

@@ -15,10 +15,10 @@ from isoloss.fit.leave_out import Quantity, forecast_of, measure, members
 from isoloss.fit.levels import Mask
 from isoloss.fit.scales import ScaleInfluence, described, parameters_of, scale_influence
 from isoloss.laws.mixture import is_share
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.optimum import solve
 from isoloss.plan.problem import Problem, make_problem
 from isoloss.runs import Runs
-from isoloss.study.answers import cost_of
 from isoloss.study.both import Group, both_answers
 
 Target = tuple[Mapping[str, float], float | None]
@@ -110,7 +110,7 @@ def _lowest(at: Array, logs: Array) -> Array:
 
 def _problem(f: Fit, runs: Runs) -> Problem:
     extra = {a: float(runs[a].max()) for a in f.law.axes if a not in ("N", "D", "C") and a in runs}
-    return make_problem(f.law, cost_of(runs), extra, None)
+    return make_problem(f.law, cost_of_runs(runs), extra, None)
 
 
 def scales_at(laws: LawSet | Fit, runs: Runs, targets: Sequence[Target]) -> ScaleInfluence | None:

@@ -19,10 +19,11 @@ from isoloss.fit import LawSet, fit_laws, forecast
 from isoloss.fit.backtest import run_scale, thin
 from isoloss.fit.rivals import telling_runs
 from isoloss.laws import Law
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.over_laws import LawSetPlan, allocate_over_laws
 from isoloss.runs import Note, Runs, read_runs
 from isoloss.study import sections
-from isoloss.study.answers import cost_of, fixed_axes, is_joint, with_compute
+from isoloss.study.answers import fixed_axes, is_joint, with_compute
 from isoloss.study.checklist import checklist
 from isoloss.study.doubts import doubts
 from isoloss.study.influence import influence_section
@@ -208,7 +209,7 @@ def study(
         "contour": sections.contour(table, full, plan),
         "influence": moved,
         "regimes": regimes_section(table, full),
-        "telling_runs": telling_runs(full, table, cost=cost_of(table)).to_dict(),
+        "telling_runs": telling_runs(full, table, cost=cost_of_runs(table)).to_dict(),
     }
     answers["distrust"] = doubts(table, full, answers, trouble)
     answers["checklist"] = checklist(table, full, answers)
@@ -256,7 +257,7 @@ def hold_out(runs: Runs) -> Any:
 
 
 def _plan(runs: Runs, laws: LawSet, budget: float) -> tuple[LawSetPlan, LawSetPlan]:
-    fixed, cost = fixed_axes(runs, laws), cost_of(runs)
+    fixed, cost = fixed_axes(runs, laws), cost_of_runs(runs)
     plan = allocate_over_laws(laws, [budget], cost=cost, fixed=fixed)
     scale = run_scale(runs)
     low = float(scale.min())

@@ -13,9 +13,10 @@ from isoloss.errors import IsolossError
 from isoloss.fit import LawSet, forecast
 from isoloss.fit.backtest import run_scale
 from isoloss.plan import compare_approaches
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.over_laws import LawSetPlan
 from isoloss.runs import Runs
-from isoloss.study.answers import cost_of, fixed_axes
+from isoloss.study.answers import fixed_axes
 
 Mask = npt.NDArray[np.bool_]
 CONTOUR_POINTS = 41
@@ -188,7 +189,7 @@ def plan_section(
                 joint,
                 None,
                 budget,
-                cost=cost_of(runs),
+                cost=cost_of_runs(runs),
             )
             section["approaches"] = [a.to_dict() for a in compared.entries]
             section["warnings"] += [r.message for r in compared.reasons]
@@ -210,7 +211,7 @@ def contour(runs: Runs, laws: LawSet, plan: LawSetPlan | None) -> dict[str, Any]
     mesh = np.meshgrid(sizes, data, indexing="ij")
     x = {"N": mesh[0].ravel(), "D": mesh[1].ravel()}
     if "C" in laws.axes:
-        x["C"] = cost_of(runs)(x["N"], x["D"])
+        x["C"] = cost_of_runs(runs)(x["N"], x["D"])
     for axis, value in fixed_axes(runs, laws).items():
         x[axis] = np.full(x["N"].shape, value)
     loss = laws.predict(x).reshape(mesh[0].shape)

@@ -12,7 +12,8 @@ from isoloss._core.arrays import Array, as_positive
 from isoloss.errors import FitError, InputError
 from isoloss.fit.prepare import as_law
 from isoloss.laws import Law, get_law
-from isoloss.plan.cost import Coefficient, Cost, SixND
+from isoloss.plan.cost import Cost, SixND
+from isoloss.plan.design_places import cost_of_runs
 from isoloss.plan.problem import Problem
 from isoloss.plan.reason import Reason
 from isoloss.plan.recipes.paths import Frontier, Path, along_axis, along_data, along_ratio
@@ -147,7 +148,8 @@ def make_place(
 ) -> Place:
     """Decide along what the recipes are compared, and over which range both have runs."""
     axes = forms[0].axes
-    costs = (_cost(pair[0]), _cost(pair[1])) if len(axes) == 2 else (SixND(), SixND())
+    own = cost_of_runs if len(axes) == 2 else lambda _: SixND()
+    costs = (own(pair[0]), own(pair[1]))
     if ratio is not None and size is not None:
         raise InputError("ratio and size: give one of them")
     if len(axes) == 1:
@@ -189,14 +191,6 @@ def default_scales(places: Sequence[Place]) -> Array:
     smallest = max(p.smallest for p in places)
     middle = float(np.sqrt(min(smallest, largest) * largest))
     return np.array([largest, middle, 10 * largest, 100 * largest])
-
-
-def _cost(runs: Runs) -> Coefficient | SixND:
-    """6 N D, or the runs' own factor of N D."""
-    if "C" not in runs:
-        return SixND()
-    factor = float(np.median(runs["C"] / (runs["N"] * runs["D"])))
-    return SixND() if abs(factor - 6) < 0.06 else Coefficient(factor)
 
 
 def _check_spread(pair: tuple[Runs, Runs]) -> None:
